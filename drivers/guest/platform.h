@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a device model may ask of the hypervisor: the only view that drivers/guest/ has of a VM. Implemented by
+ * hv/vm.c (and by fakes in unit tests). All of it runs in the restricted map.
+ */
+#ifndef DRIVERS_GUEST_PLATFORM_H
+#define DRIVERS_GUEST_PLATFORM_H
+
+#include "hv/types.h"
+
+struct vm;
+struct vcpu;
+struct machine;
+struct vlapic;
+
+/** The VM's devices, and a vCPU's local APIC. */
+struct machine *vm_machine(struct vm *vm);
+struct vlapic *vcpu_vlapic(struct vcpu *vcpu);
+
+unsigned vm_vcpu_count(const struct vm *vm);
+struct vcpu *vm_vcpu(struct vm *vm, unsigned index);
+struct vm *vcpu_vm(struct vcpu *vcpu);
+
+/** Pointer to @len bytes of guest RAM at @gpa, or NULL if any of them is not RAM. The current VM only. */
+void *vm_ram(struct vm *vm, gpa_t gpa, uint64_t len);
+/** Bytes of RAM below the 3 GiB hole, and above 4 GiB. */
+uint64_t vm_ram_low(const struct vm *vm);
+uint64_t vm_ram_high(const struct vm *vm);
+
+/** The guest's time stamp counter now, and its frequency. */
+uint64_t vm_tsc(struct vm *vm);
+uint64_t vm_tsc_hz(const struct vm *vm);
+/** Seconds since 1970 when the VM's clock was 0 (from the host's RTC). */
+uint64_t vm_epoch(const struct vm *vm);
+
+/** Something for the vCPU to take may have appeared in its local APIC: look before the next entry. */
+void vcpu_notify(struct vcpu *vcpu);
+/** Call vlapic_timer_expired() on this vCPU once its TSC reaches @guest_tsc; 0 cancels. */
+void vcpu_timer_arm(struct vcpu *vcpu, uint64_t guest_tsc);
+/** INIT or SIPI for this vCPU (@vector as in the SIPI; ignored for INIT). */
+void vcpu_send_init(struct vcpu *vcpu);
+void vcpu_send_sipi(struct vcpu *vcpu, uint8_t vector);
+void vcpu_send_nmi(struct vcpu *vcpu);
+
+/** A byte that the guest writes to its console. */
+void vm_console_write(struct vm *vm, uint8_t byte);
+
+enum vm_request { VM_REQUEST_POWEROFF = 1, VM_REQUEST_REBOOT = 2 };
+/** The guest wants to end or to start anew; takes effect after the current exit. */
+void vm_request(struct vm *vm, enum vm_request request);
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* The machine's own 16550 serial port, polled for output. Port I/O only: any map. */
+#ifndef DRIVERS_HOST_UART_H
+#define DRIVERS_HOST_UART_H
+
+#include "hv/types.h"
+
+#define UART_COM1 0x3f8
+#define UART_COM2 0x2f8
+
+/** A port and how many bytes its transmit FIFO still takes before it must be looked at again. */
+struct uart {
+	uint16_t port; /* 0: absent */
+	uint8_t room;
+};
+
+/** 115200 baud, 8N1, FIFOs on, interrupts off. Leaves port 0 if no UART answers there. */
+void uart_init(struct uart *uart, uint16_t port);
+/** Sends a byte; waits, bounded, until the transmitter has room. */
+void uart_putc(struct uart *uart, char c);
+/** A received byte, or -1. */
+int uart_getc(struct uart *uart);
+/** Waits, bounded, until the last byte has left. */
+void uart_drain(struct uart *uart);
+/** Receive interrupts on (the line must be routed by then). */
+void uart_enable_receive_irq(struct uart *uart);
+
+#endif

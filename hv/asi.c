@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+#include "hv/asi.h"
+
+#include "hv/asm.h"
+#include "hv/flush.h"
+#include "hv/percpu.h"
+#include "hv/vm.h"
+
+static const char *const cause_names[ASI_CAUSE_COUNT] = {
+	[ASI_CAUSE_FAULT] = "sensitive-access", [ASI_CAUSE_CONSOLE] = "framebuffer",
+	[ASI_CAUSE_POPULATE] = "populate",	[ASI_CAUSE_VM_STATE] = "vm-state",
+	[ASI_CAUSE_CHECK] = "check",
+};
+
+#define PF_PRESENT BIT(0)
+#define PF_RESERVED BIT(3)
+
+const char *asi_cause_name(enum asi_cause cause)
+{
+	return cause_names[cause];
+}
+
+/* Everything written here lies in the running VM's own window. */
+static void account(struct vcpu *vcpu, enum asi_cause cause, uint64_t rip, uint64_t address)
+{
+	struct vm *vm = vcpu->vm;
+	struct escalation_site *site = NULL;
+
+	vcpu->stats.escalations++;
+	if (!vcpu->escalated) {
+		vcpu->escalated = true;
+		vcpu->stats.exits_full++;
+	}
+	for (unsigned i = 0; i < vm->site_count && !site; i++) {
+		if (vm->sites[i].rip == rip && vm->sites[i].cause == cause &&
+		    vm->sites[i].exit_reason == vcpu->exit_reason)
+			site = &vm->sites[i];
+	}
+	if (!site && vm->site_count == VM_MAX_ESCALATION_SITES) {
+		vm->sites_dropped++;
+		return;
+	}
+	if (!site) {
+		site = &vm->sites[vm->site_count++];
+		site->rip = rip;
+		site->cause = cause;
+		site->exit_reason = vcpu->exit_reason;
+	}
+	site->address = address;
+	site->count++;
+}
+
+static void leave(struct percpu *cpu, enum asi_cause cause, uint64_t rip, uint64_t address)
+{
+	write_cr3(cpu->cr3_full);
+	cpu->asi_state = ASI_FULL;
+	if (cpu->vcpu) {
+		cpu->vcpu->work |= WORK_ASI;
+		account(cpu->vcpu, cause, rip, address);
+	}
+}
+
+void asi_exit(enum asi_cause cause)
+{
+	struct percpu *cpu = this_cpu();
+
+	if (cpu->asi_state == ASI_RESTRICTED)
+		leave(cpu, cause, (uint64_t)__builtin_return_address(0), 0);
+}
+
+void asi_enter(void)
+{
+	struct percpu *cpu = this_cpu();
+	struct vcpu *vcpu = cpu->vcpu;
+
+	/* The root goes first: what the flush leaves in the caches must come from restricted memory only. */
+	write_cr3(cpu->cr3_restricted);
+#ifndef BREAK_skip_flush
+	flush_core();
+	vcpu->stats.l1d_flush[flush_actions()->l1d]++;
+	vcpu->stats.verw += flush_actions()->buffers == POLICY_BUFFERS_VERW;
+#endif
+	cpu->asi_state = ASI_RESTRICTED;
+	vcpu->work &= ~(uint32_t)WORK_ASI;
+}
+
+/* The page-walk code and the tables are sensitive, so this runs in full. */
+static bool full_maps(unsigned cpu, uint64_t address)
+{
+	struct pg_leaf leaf;
+
+	return pgtable_walk(&cpus[cpu].pair.full, address, &leaf);
+}
+
+bool asi_handle_fault(const struct exception_frame *frame)
+{
+	struct percpu *cpu = this_cpu();
+	uint64_t address = read_cr2();
+
+	if (cpu->asi_state != ASI_RESTRICTED || (frame->error & (PF_PRESENT | PF_RESERVED)))
+		return false;
+	leave(cpu, ASI_CAUSE_FAULT, frame->rip, address);
+	if (cpu->vcpu)
+		cpu->vcpu->work |= WORK_CR2;
+	return full_maps(cpu->id, address);
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cloister.conf: parsing and checking. Pure: text in, struct config out; used by the loader (to learn which
+ * files to read), by the core and by the unit tests.
+ */
+#ifndef HV_CONFIG_H
+#define HV_CONFIG_H
+
+#include "hv/types.h"
+
+#define CONFIG_MAX_VMS 16
+#define CONFIG_MAX_VCPUS 8
+#define CONFIG_NAME_LEN 32
+#define CONFIG_FILE_LEN 64
+#define CONFIG_CMDLINE_LEN 1024
+#define CONFIG_MAX_ERRORS 16
+#define CONFIG_ERROR_LEN 200
+
+enum config_console {
+	CONFIG_CONSOLE_COM1 = 1 << 0,
+	CONFIG_CONSOLE_COM2 = 1 << 1,
+	CONFIG_CONSOLE_FRAMEBUFFER = 1 << 2,
+};
+
+/* Values of `mitigation =`; the design's policy table. */
+enum config_mitigation {
+	CONFIG_MITIGATION_AUTO,
+	CONFIG_MITIGATION_OFF,
+	CONFIG_MITIGATION_ALWAYS_FLUSH,
+	CONFIG_MITIGATION_ASI,
+};
+
+/* `timer =`: what interrupts a guest when its timer is due. */
+enum config_timer {
+	CONFIG_TIMER_AUTO,	 /* TSC-deadline where the CPU has it */
+	CONFIG_TIMER_DEADLINE,	 /* the local APIC's TSC-deadline mode */
+	CONFIG_TIMER_PREEMPTION, /* the VMX preemption timer */
+};
+
+/* `format =` of a VM's kernel. */
+enum config_format {
+	CONFIG_FORMAT_LINUX, /* bzImage, 64-bit boot protocol: the default */
+	CONFIG_FORMAT_FLAT,  /* raw 64-bit code at 1 MiB: test guests */
+};
+
+/* `memory-mode =`: when guest memory gets its frames. */
+enum config_populate {
+	CONFIG_POPULATE_EAGER,
+	CONFIG_POPULATE_LAZY,
+};
+
+struct config_vm {
+	char name[CONFIG_NAME_LEN];
+	unsigned line; /* of the section header */
+	bool bad;      /* a line of this section was refused: the VM is not started, the others are */
+	char kernel[CONFIG_FILE_LEN];
+	char initrd[CONFIG_FILE_LEN]; /* empty: none */
+	char cmdline[CONFIG_CMDLINE_LEN];
+	unsigned kernel_line, initrd_line; /* where they are named, for messages */
+	uint64_t memory;		   /* bytes, multiple of 2 MiB, 2 MiB at least; default 256 MiB */
+	unsigned memory_line;
+	unsigned vcpus;	   /* 1 is all that this version runs */
+	uint64_t cpu_mask; /* physical CPUs it may use; 0: any */
+	enum config_format format;
+	enum config_populate populate;
+};
+
+struct config {
+	unsigned console; /* bits of enum config_console; default com1 | framebuffer; 0 after `console = none` */
+	enum config_mitigation mitigation;
+	bool paranoid;	       /* treat every CPU as vulnerable */
+	bool debug_hypercalls; /* the hypercalls that only tests need */
+	enum config_timer timer;
+	unsigned vm_count;
+	struct config_vm vms[CONFIG_MAX_VMS];
+	unsigned error_count; /* of errors[]; more than CONFIG_MAX_ERRORS are counted, not stored */
+	char errors[CONFIG_MAX_ERRORS][CONFIG_ERROR_LEN];
+};
+
+/**
+ * Parses @size bytes of configuration text. Never fails as a whole: each bad line becomes one entry of errors[]
+ * ("cloister.conf:12: [vm alpha] memory = 3X: not a size; allowed: a number with K, M or G"), a VM with a
+ * bad or incomplete section is marked bad, an error in [hypervisor] leaves the default. A text without any [vm] section is an error
+ * too. struct config is large: @cfg is static memory of the caller's. Any byte sequence is a legal input.
+ */
+void config_parse(struct config *cfg, const char *text, size_t size);
+
+#endif

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: MIT
+#include "hv/console.h"
+
+#include "drivers/host/framebuffer.h"
+#include "drivers/host/uart.h"
+#include "hv/asi.h"
+#include "hv/config.h"
+#include "hv/global.h"
+#include "hv/lib/print.h"
+#include "hv/record.h"
+#include "hv/spinlock.h"
+#include "mm/space.h"
+
+/* What serial output needs; everything that passes through here is being shown to the operator. */
+static struct {
+	struct spinlock lock;
+	struct uart com1, com2;
+	bool framebuffer;
+	bool line_open; /* the last byte was not a newline */
+	bool seized;
+} console GLOBAL_DATA("port numbers and the state of the line; no text is kept");
+
+/* The picture shows every guest's output, so it is sensitive: full map only. */
+static struct framebuffer screen;
+
+void console_init_early(void)
+{
+	uart_init(&console.com1, UART_COM1);
+}
+
+void console_init(unsigned outputs, const struct boot_framebuffer *fb)
+{
+	if (!(outputs & CONFIG_CONSOLE_COM1))
+		console.com1.port = 0;
+	if (outputs & CONFIG_CONSOLE_COM2)
+		uart_init(&console.com2, UART_COM2);
+	if ((outputs & CONFIG_CONSOLE_FRAMEBUFFER) && fb->base.v) {
+		volatile void *pixels = space_full_mmio(fb->base, (uint64_t)fb->pitch * fb->height, true);
+
+		if (pixels) {
+			framebuffer_init(&screen, pixels, fb);
+			console.framebuffer = true;
+		}
+	}
+}
+
+void console_lock(void)
+{
+	if (!console.seized)
+		spinlock_acquire(&console.lock);
+}
+
+void console_unlock(void)
+{
+	if (!console.seized)
+		spinlock_release(&console.lock);
+}
+
+void console_seize(void)
+{
+	console.seized = true;
+}
+
+static void put_screen(char c)
+{
+	asi_exit(ASI_CAUSE_CONSOLE);
+	framebuffer_putc(&screen, c);
+}
+
+static void put_raw(char c)
+{
+	uart_putc(&console.com1, c);
+	uart_putc(&console.com2, c);
+	if (unlikely(console.framebuffer))
+		put_screen(c);
+}
+
+/* A guest's bytes go to the screen only where there is no serial port: each visit costs an escalation. */
+static void put_guest(char c)
+{
+	uart_putc(&console.com1, c);
+	uart_putc(&console.com2, c);
+	if (unlikely(console.framebuffer && !console.com1.port && !console.com2.port))
+		put_screen(c);
+	console.line_open = c != '\n';
+}
+
+void console_putc(char c)
+{
+	if (c == '\n')
+		put_raw('\r');
+	put_raw(c);
+	console.line_open = c != '\n';
+}
+
+void console_puts(const char *s)
+{
+	while (*s)
+		console_putc(*s++);
+}
+
+void console_begin_line(void)
+{
+	if (console.line_open)
+		console_putc('\n');
+}
+
+static void put_line(const char *prefix, const char *text)
+{
+	console_lock();
+	console_begin_line();
+	console_puts(prefix);
+	console_puts(text);
+	console_putc('\n');
+	console_unlock();
+}
+
+void console_printf(const char *fmt, ...)
+{
+	char buf[256];
+	va_list args;
+
+	va_start(args, fmt);
+	fmt_vsnprintf(buf, sizeof(buf), fmt, args);
+	va_end(args);
+	put_line("cloister: ", buf);
+}
+
+void console_error(const char *fmt, ...)
+{
+	char buf[320];
+	va_list args;
+
+	va_start(args, fmt);
+	fmt_vsnprintf(buf, sizeof(buf), fmt, args);
+	va_end(args);
+	put_line("cloister: ", buf);
+	record_begin("error");
+	record_str("text", buf);
+	record_end();
+}
+
+void console_guest_putc(char c)
+{
+	console_lock();
+	put_guest(c);
+	console_unlock();
+}
+
+void console_guest_line(const char *name, const char *text, unsigned length)
+{
+	console_lock();
+	if (console.line_open) {
+		put_guest('\r');
+		put_guest('\n');
+	}
+	put_guest('[');
+	while (*name)
+		put_guest(*name++);
+	put_guest(']');
+	put_guest(' ');
+	for (unsigned i = 0; i < length; i++)
+		put_guest(text[i]);
+	put_guest('\r');
+	put_guest('\n');
+	console_unlock();
+}
+
+int console_getc(void)
+{
+	int c = uart_getc(&console.com1);
+
+	return c >= 0 ? c : uart_getc(&console.com2);
+}
+
+void console_drain(void)
+{
+	uart_drain(&console.com1);
+	uart_drain(&console.com2);
+}
+
+void console_enable_input(void)
+{
+	uart_enable_receive_irq(&console.com1);
+	uart_enable_receive_irq(&console.com2);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The console: every line of text and every `@cloister` record goes out here, whole. Serial output needs no memory that
+ * is not visible everywhere, so it works in either map; the framebuffer is full map only and costs an
+ * escalation.
+ */
+#ifndef HV_CONSOLE_H
+#define HV_CONSOLE_H
+
+#include "boot/boot_info.h"
+#include "hv/types.h"
+
+/** COM1 only, before any configuration is known. */
+void console_init_early(void);
+/** The outputs that the configuration asks for (bits of enum config_console). Full map. */
+void console_init(unsigned outputs, const struct boot_framebuffer *fb);
+
+/** One line for people: "cloister: " and the text. */
+void console_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/** An error line for people and the same as an `error` record. */
+void console_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/** Takes and gives back the console; what is written in between stays together. Not recursive. */
+void console_lock(void);
+void console_unlock(void);
+/** With the lock held: raw output; begin starts a fresh line if somebody left one open. */
+void console_begin_line(void);
+void console_putc(char c);
+void console_puts(const char *s);
+
+/** A guest's output: bytes as they come when it has the console to itself, else whole lines behind "[name] ". */
+void console_guest_putc(char c);
+void console_guest_line(const char *name, const char *text, unsigned length);
+
+/** One byte of input, or -1. */
+int console_getc(void);
+
+/** Waits until all output has left. */
+void console_drain(void);
+/** Receive interrupts on: call once the line is routed. */
+void console_enable_input(void);
+
+/** From now on nobody else gets the lock: a panicking CPU owns the console. */
+void console_seize(void);
+
+#endif

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+/* Where every host interrupt and exception arrives (hv/exception.asm). */
+#include "hv/exception.h"
+
+#include "hv/asi.h"
+#include "hv/interrupt.h"
+#include "hv/panic.h"
+
+enum { VECTOR_NMI = 2, VECTOR_PF = 14, VECTOR_FIRST_INTERRUPT = 32 };
+
+void exception_handle(struct exception_frame *frame)
+{
+	if (frame->vector >= VECTOR_FIRST_INTERRUPT) {
+		interrupt_handle((uint8_t)frame->vector);
+		return;
+	}
+	if (frame->vector == VECTOR_NMI) {
+		interrupt_handle_nmi();
+		return;
+	}
+	if (frame->vector == VECTOR_PF && asi_handle_fault(frame))
+		return;
+	panic_exception(frame);
+}

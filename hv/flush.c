@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+#include "hv/flush.h"
+
+#include "hv/asm.h"
+#include "hv/errno.h"
+#include "hv/global.h"
+#include "hv/percpu.h"
+#include "mm/space.h"
+
+/* Twice the largest L1D of the CPUs that need it, so that pseudo-LRU replacement cannot keep an old line. */
+#define FLUSH_BUFFER_SIZE KIB(64)
+#define CACHE_LINE 64
+
+static const uint8_t *flush_buffer GLOBAL_DATA("address of a buffer of zeroes");
+static struct policy_actions actions GLOBAL_DATA("the policy is public");
+
+int flush_init(const struct policy_actions *resolved)
+{
+	if (!flush_buffer)
+		flush_buffer = space_global_alloc(FLUSH_BUFFER_SIZE, REASON_FLUSH_BUFFER);
+	actions = *resolved;
+	return flush_buffer ? 0 : -E_NOMEM;
+}
+
+const struct policy_actions *flush_actions(void)
+{
+	return &actions;
+}
+
+/*
+ * First a touch of every page, so that no page walk's own cache lines come in between the fill; then each line.
+ * The fences keep the two passes apart and finish the loads before anything that follows.
+ */
+static void fill_l1d(void)
+{
+	const uint8_t *p = flush_buffer;
+
+	for (uint64_t i = 0; i < FLUSH_BUFFER_SIZE; i += PAGE_SIZE)
+		__asm__ volatile("movzbl (%0), %%eax" : : "r"(p + i) : "eax");
+	__asm__ volatile("lfence" : : : "memory");
+	for (uint64_t i = 0; i < FLUSH_BUFFER_SIZE; i += CACHE_LINE)
+		__asm__ volatile("movzbl (%0), %%eax" : : "r"(p + i) : "eax");
+	__asm__ volatile("lfence" : : : "memory");
+}
+
+void flush_core(void)
+{
+	static const uint16_t selector = GDT_DATA;
+
+	switch (actions.l1d) {
+	case POLICY_L1D_MSR:
+		wrmsr(MSR_FLUSH_CMD, 1);
+		break;
+	case POLICY_L1D_SOFTWARE:
+		fill_l1d();
+		break;
+	default:
+		break;
+	}
+	if (actions.buffers == POLICY_BUFFERS_VERW)
+		__asm__ volatile("verw %0" : : "m"(selector) : "cc", "memory");
+}

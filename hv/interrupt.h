@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* Host interrupts: taken while idle through the IDT, or as VM exits while a guest runs. Any map. */
+#ifndef HV_INTERRUPT_H
+#define HV_INTERRUPT_H
+
+#include "hv/types.h"
+
+enum host_vector {
+	HOST_VECTOR_UART = 0x40,
+	HOST_VECTOR_TIMER = 0xe0, /* a guest timer is due */
+	HOST_VECTOR_KICK = 0xf0,  /* look at your work */
+	HOST_VECTOR_SPURIOUS = 0xff,
+};
+
+/** Serves the interrupt and ends it at the local APIC. Restricted suffices. */
+void interrupt_handle(uint8_t vector);
+
+/** NMI: the end of the run is announced by it; others are counted and survived. */
+void interrupt_handle_nmi(void);
+
+/** Tells every other CPU, by NMI, to stop for good. */
+void interrupt_stop_others(void);
+
+/** Routes COM1's and COM2's lines to CPU @apic_id, so that input wakes it. Full map. */
+void interrupt_route_console(uint32_t apic_id);
+
+#endif

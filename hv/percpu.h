@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Per-CPU data. The private page lies at the same virtual address on every CPU (CPU slot of the address space),
+ * so finding it costs nothing. It is mapped in restricted: no guest data ever lives here.
+ */
+#ifndef HV_PERCPU_H
+#define HV_PERCPU_H
+
+#include "hv/types.h"
+#include "mm/space.h"
+
+#define PERCPU_MAX 256
+
+enum asi_state { ASI_RESTRICTED = 0, ASI_FULL = 1 };
+
+/* Offsets within the CPU slot; the page left out below each stack is its guard. */
+#define PERCPU_STACK_PAGES 4
+#define PERCPU_IST_PAGES 2
+#define PERCPU_IDLE_STACK (CPU_BASE + 0x101000)
+#define PERCPU_NMI_STACK (CPU_BASE + 0x111000)
+#define PERCPU_MC_STACK (CPU_BASE + 0x121000)
+#define PERCPU_DF_STACK (CPU_BASE + 0x131000)
+#define PERCPU_IDLE_STACK_TOP (PERCPU_IDLE_STACK + PERCPU_STACK_PAGES * PAGE_SIZE)
+
+/** 64-bit task state segment, SDM 8.7. */
+struct tss {
+	uint32_t reserved0;
+	uint64_t rsp[3];
+	uint64_t reserved1;
+	uint64_t ist[7];
+	uint64_t reserved2;
+	uint16_t reserved3;
+	uint16_t iomap_base;
+} __attribute__((packed));
+static_assert(sizeof(struct tss) == 104, "SDM 8.7");
+static_assert(offsetof(struct tss, ist) == 36, "SDM 8.7");
+
+enum { GDT_CODE = 0x08, GDT_DATA = 0x10, GDT_TSS = 0x18 };
+
+struct vcpu;
+
+struct percpu {
+	uint32_t id;	  /* index, 0 is the boot processor */
+	uint32_t apic_id; /* of the local APIC */
+	uint32_t core;	  /* number of the core: equal on hyperthreads of one core */
+	uint32_t asi_state;
+	bool lapic_x2apic;
+	bool asi_restricts;	  /* the policy puts VM exits into the restricted map */
+	bool uses_pcid;
+	struct vcpu *vcpu;	  /* running here, NULL when idle */
+	uint64_t cr3_restricted; /* as loaded: with PCID and, where PCIDs are in use, the no-flush bit */
+	uint64_t cr3_full;
+	uint64_t gdt[5];
+	struct tss tss;
+	struct {
+		uint16_t offset_low, selector;
+		uint8_t ist, type;
+		uint16_t offset_middle;
+		uint32_t offset_high, reserved;
+	} idt[256];
+};
+
+/** The running CPU's private data. Either map. */
+static inline struct percpu *this_cpu(void)
+{
+	return (struct percpu *)CPU_BASE;
+}
+
+/**
+ * What the core keeps of every CPU, sensitive: its page-table pair and the physmap view of its private page.
+ */
+struct cpu_record {
+	struct space_pair pair;
+	struct percpu *percpu; /* through the physmap: full map only */
+	hpa_t vmxon;
+	uint32_t apic_id;
+	uint32_t core;
+	bool online;
+	bool primary; /* first thread of its core: the only one that runs guests in this version */
+};
+
+extern struct cpu_record cpus[PERCPU_MAX];
+extern unsigned cpu_count;
+
+/** Makes the pair, the private page and the stacks of CPU @id. Full map. Returns 0 or -E_NOMEM. */
+int percpu_create(unsigned id, uint32_t apic_id);
+
+/** On the CPU itself, running on any map that maps the image: takes its pair, GDT, IDT and TSS into use (full map). */
+void percpu_activate(unsigned id);
+
+#endif

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A VM and its vCPUs. Everything in these structs lies in the VM's own window (hv/layout.h): mapped, in both maps, while
+ * the VM is current on a CPU, and absent otherwise. Frames, tables and boot files are not here but in the sensitive
+ * struct vm_record.
+ */
+#ifndef HV_VM_H
+#define HV_VM_H
+
+#include "drivers/guest/lapic.h"
+#include "drivers/guest/machine.h"
+#include "hv/asi.h"
+#include "hv/config.h"
+#include "hv/hypercall_abi.h"
+#include "hv/layout.h"
+#include "mm/space.h"
+
+#define VM_CONSOLE_LINE 160
+#define VM_POPULATE_CHUNK PAGE_SIZE_2M
+#define VM_MAX_ESCALATION_SITES 32
+#define VM_CPUID_ENTRIES 64
+#define VM_MTRR_COUNT 28
+/* Guest memory whose presence is tracked, for lazy population. */
+#define VM_MAX_CHUNKS (GUEST_SPAN / VM_POPULATE_CHUNK)
+
+/* vcpu.work: what has to be done before the next VM entry; zero on nearly every exit. */
+enum vcpu_work {
+	WORK_IRQ = 1 << 0,     /* the local APIC or an NMI may have something to inject */
+	WORK_ASI = 1 << 1,     /* this CPU is in the full map */
+	WORK_REQUEST = 1 << 2, /* the VM wants to power off or reboot */
+	WORK_FLUSH = 1 << 3,   /* always-flush: stays set */
+	WORK_STOP = 1 << 4,    /* the VM cannot go on */
+	WORK_CR2 = 1 << 5,     /* a host page fault overwrote CR2 */
+};
+
+/* General registers in the processor's encoding order; vmx/entry.asm pushes exactly this. */
+enum { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI, REG_R8, REG_COUNT = 16 };
+
+struct vcpu_stats {
+	uint64_t exits[HYPERCALL_STATS_REASONS];
+	uint64_t ticks[HYPERCALL_STATS_REASONS]; /* TSC ticks from exit to entry, halted time left out */
+	uint64_t exits_full;			 /* exits that left the restricted map */
+	uint64_t escalations;
+	uint64_t l1d_flush[3]; /* by enum policy_l1d */
+	uint64_t verw;
+	uint64_t injected;
+	uint64_t halted_ticks;
+};
+
+/** A place in the code that left the restricted map. */
+struct escalation_site {
+	uint64_t rip;	  /* hypervisor instruction */
+	uint64_t address; /* what was touched last; 0 if the code asked by itself */
+	uint32_t cause;	  /* enum asi_cause */
+	uint32_t exit_reason;
+	uint64_t count;
+};
+
+/** At the top of the vCPU's hypervisor stack: HOST_RSP points just behind regs[]. */
+struct vcpu {
+	uint64_t regs[REG_COUNT]; /* [REG_RSP] is stale: the stack pointer is in the VMCS */
+	uint64_t cr2;
+	uint32_t work; /* bits of enum vcpu_work */
+	uint32_t exit_reason;
+	bool escalated; /* during the current exit */
+	bool nmi_pending;
+	bool launched;
+	uint16_t id;
+	struct vm *vm;
+	uint64_t timer_deadline; /* host TSC; 0: none */
+	uint64_t xcr0;
+	uint64_t halted_this_exit; /* ticks */
+	struct vcpu_stats stats;
+	struct vlapic lapic;
+};
+static_assert(offsetof(struct vcpu, regs) == 0, "vmx/entry.asm");
+static_assert(offsetof(struct vcpu, cr2) == 128, "vmx/entry.asm");
+
+/** One CPUID leaf as the guest sees it. */
+struct cpuid_entry {
+	uint32_t leaf, subleaf;
+	uint32_t eax, ebx, ecx, edx;
+	uint8_t flags; /* enum cpuid_entry_flags */
+};
+
+enum vm_state { VM_RUNNING, VM_STOPPED };
+
+struct vm {
+	char name[CONFIG_NAME_LEN];
+	uint16_t id;
+	uint16_t vcpu_count;
+	bool lazy;
+	bool debug_hypercalls;
+	bool raw_console; /* it has the console to itself */
+	uint8_t timer;	  /* enum vm_timer */
+	uint8_t preemption_shift;
+	uint64_t ram_low, ram_high; /* bytes below the hole, above 4 GiB */
+	uint64_t tsc_offset;	    /* guest TSC = host TSC + this */
+	uint64_t tsc_hz;
+	uint64_t epoch;
+	uint32_t request; /* enum vm_request, 0: none */
+	const char *stop_reason;
+	uint64_t stop_detail; /* shown in hex behind the reason if not zero */
+	uint64_t cr4_allowed;
+	uint64_t xcr0_allowed;
+	uint64_t mtrr[VM_MTRR_COUNT];
+	struct cpuid_entry cpuid[VM_CPUID_ENTRIES];
+	uint8_t cpuid_count;
+	uint8_t cpuid_basic[0x20]; /* leaf -> first entry; CPUID_NO_ENTRY */
+	uint8_t cpuid_ext[0x10];
+	unsigned console_length;
+	char console_line[VM_CONSOLE_LINE];
+	struct escalation_site sites[VM_MAX_ESCALATION_SITES];
+	unsigned site_count;
+	uint64_t sites_dropped; /* escalations whose site found no room */
+	struct machine machine;
+	uint8_t populated[VM_MAX_CHUNKS / 8]; /* lazy: one bit a chunk, by guest-physical address */
+};
+
+enum vm_timer { VM_TIMER_DEADLINE, VM_TIMER_PREEMPTION };
+
+#define VM_HERE ((struct vm *)VM_PRIV_BASE)
+static_assert(sizeof(struct vm) <= VM_PRIV_SPAN, "hv/layout.h");
+
+#define VCPU_STACK_PAGES 6
+/* Within its stride a vCPU has: a guard page, the stack, and struct vcpu at the very end. */
+#define VCPU_RECORD_SIZE ALIGN_UP(sizeof(struct vcpu), 64)
+
+/** The vCPU's record in the current VM's window. */
+static inline struct vcpu *vcpu_here(unsigned index)
+{
+	return (struct vcpu *)(VM_VCPU_BASE + (index + 1) * VM_VCPU_STRIDE - VCPU_RECORD_SIZE);
+}
+
+/**
+ * What the core knows of a VM, sensitive: where its frames, tables and files are.
+ */
+struct vm_record {
+	const struct config_vm *config;
+	bool present;
+	uint32_t cpu; /* runs there */
+	struct space_window window;
+	struct pgtable ept;
+	struct vm *vm; /* physmap view */
+	hpa_t vmcs;
+	hpa_t msr_bitmap;
+	uint64_t memory_used; /* bytes of guest RAM that have frames */
+};
+
+extern struct vm_record vm_records[CONFIG_MAX_VMS];
+
+/** Builds VM @index of the configuration for CPU @cpu: memory, tables, devices. Says itself what is wrong. Full map. */
+int vm_create(unsigned index, const struct config_vm *config, uint32_t cpu);
+
+/** Puts @index into its power-on state, kernel loaded. Its window is current on this CPU. Full map. Returns 0 or a negative error, already reported. */
+int vm_load(unsigned index);
+
+/** Starts (or starts again) VM @index on this CPU. Full map, idle stack. Returns only on failure. */
+void vm_run(unsigned index);
+
+/** Takes a frame from the pool for the chunk around @gpa. Leaves the restricted map. 0, -E_RANGE or -E_NOMEM. */
+int vm_populate(struct vm *vm, gpa_t gpa);
+
+/** The guest cannot go on: it is stopped before the next entry. @detail is shown in hex if not 0. Any map. */
+void vm_stop(struct vcpu *vcpu, const char *reason, uint64_t detail);
+
+/** Ends the current VM's life on this CPU as vcpu.work asks (power-off, reboot, stop). Does not return. */
+_Noreturn void vm_leave(struct vcpu *vcpu);
+
+/** Statistics as records. The current VM only; any map. */
+void vm_print_stats(struct vm *vm);
+
+/** Ends the run: `end` record, all CPUs halt. Any map. */
+_Noreturn void vm_end_run(int64_t status, const char *reason);
+
+#endif

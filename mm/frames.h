@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Physical frames: a buddy allocator over the real memory map that knows, for every 4 KiB frame, its allocation
+ * class and owner. Classes never share a frame. A freed frame is zeroed before it can be handed out again.
+ * All functions: full map only; they take the allocator's own lock.
+ */
+#ifndef MM_FRAMES_H
+#define MM_FRAMES_H
+
+#include "boot/boot_info.h"
+#include "hv/types.h"
+
+enum mem_class {
+	MEM_NONE = 0,  /* not RAM that we manage (firmware, MMIO) */
+	MEM_FREE,      /* in the pool */
+	MEM_SENSITIVE, /* the default: full map only */
+	MEM_VM,	       /* visible in the restricted map while VM `owner` is current */
+	MEM_CPU,       /* visible in the restricted map of CPU `owner` */
+	MEM_GLOBAL,    /* visible everywhere; `owner` is an enum mem_reason (mm/space.h) */
+	MEM_BOOT,      /* the image, the hand-off record, boot files: sensitive until sorted out */
+};
+
+#define FRAMES_MAX_ORDER 9 /* 2 MiB */
+
+/**
+ * Takes over every BOOT_RANGE_RAM range (the first MiB is left out but for CPU start-up, see
+ * frames_trampoline()). The frame table itself is placed in RAM below 4 GiB. Frames start out dirty and are
+ * zeroed when first handed out. Returns 0, or -E_NOMEM with too little memory.
+ */
+int frames_init(const struct boot_info *bi);
+
+/** 2^@order contiguous, naturally aligned, zeroed frames; HPA_NONE if there are none. */
+hpa_t frames_alloc(unsigned order, enum mem_class class, uint16_t owner);
+
+/** Zeroes and returns a block that frames_alloc() gave with the same order. */
+void frames_free(hpa_t base, unsigned order);
+
+/** Hands a BOOT_RANGE_FILE range to the pool. */
+void frames_reclaim(hpa_t base, uint64_t size);
+
+/** A page below 1 MiB for the processors' start-up code, or HPA_NONE. Zeroed, class MEM_SENSITIVE. */
+hpa_t frames_trampoline(void);
+
+/** Class and owner of the frame at @hpa (MEM_NONE outside RAM). */
+enum mem_class frames_class(hpa_t hpa);
+uint16_t frames_owner(hpa_t hpa);
+
+struct frames_stats {
+	uint64_t total_bytes; /* managed RAM */
+	uint64_t free_bytes;
+};
+void frames_stats(struct frames_stats *stats);
+
+#endif

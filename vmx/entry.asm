@@ -1,0 +1,73 @@
+; SPDX-License-Identifier: MIT
+; The way out of a guest and back in. HOST_RSP points just behind vcpu->regs[16] (hv/vm.h), so the pushes fill
+; the record of the vCPU itself, in its VM's window, and leave RSP = the vCPU.
+	bits 64
+	default rel
+
+	extern vmx_exit
+	extern vmx_entry_failed
+
+VCPU_CR2 equ 128
+
+	section .text
+
+%macro restore_guest 0
+	pop rax
+	pop rcx
+	pop rdx
+	pop rbx
+	pop rbp			; the stale RSP slot
+	pop rbp
+	pop rsi
+	pop rdi
+	pop r8
+	pop r9
+	pop r10
+	pop r11
+	pop r12
+	pop r13
+	pop r14
+	pop r15
+%endmacro
+
+	align 64
+	global vmx_exit_entry
+vmx_exit_entry:
+	push r15
+	push r14
+	push r13
+	push r12
+	push r11
+	push r10
+	push r9
+	push r8
+	push rdi
+	push rsi
+	push rbp
+	push rbp
+	push rbx
+	push rdx
+	push rcx
+	push rax
+	mov rax, cr2
+	mov [rsp + VCPU_CR2], rax
+	mov rdi, rsp
+	call vmx_exit
+	restore_guest
+	vmresume
+	jmp entry_failed
+
+; void vmx_launch(struct vcpu *): the first entry; the stack moves to the vCPU's own. Does not return.
+	global vmx_launch
+vmx_launch:
+	mov rsp, rdi
+	mov rax, [rdi + VCPU_CR2]
+	mov cr2, rax
+	restore_guest
+	vmlaunch
+entry_failed:
+	; RSP stands behind regs[] again.
+	sub rsp, 128
+	mov rdi, rsp
+	call vmx_entry_failed
+	ud2

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT
+/* Exit dispatch. The order of the first comparisons is the measured frequency (docs/PERFORMANCE.md). */
+#include "vmx/exit.h"
+
+#include "hv/asm.h"
+#include "hv/flush.h"
+#include "hv/percpu.h"
+
+/* Instructions of features that the guest's CPUID does not show. */
+static void exit_undefined(void)
+{
+	vcpu_inject_ud();
+}
+
+/* RDPMC: there is no performance counter. */
+static void exit_rdpmc(void)
+{
+	vcpu_inject_gp();
+}
+
+/* Caches are coherent and shared with others: dropping them is not the guest's to do, writing them back is a no-op. */
+static void exit_cache_control(void)
+{
+	vcpu_skip();
+}
+
+static void exit_interrupt_window(struct vcpu *vcpu, uint64_t window)
+{
+	vmcs_clear_bits(VMCS_PROC_CONTROLS, window);
+	vcpu->work |= WORK_IRQ;
+}
+
+static void exit_entry_failure(struct vcpu *vcpu)
+{
+	vm_stop(vcpu, "the processor refused its state at VM entry (SDM 26.3); exit qualification",
+		vmcs_read(VMCS_EXIT_QUALIFICATION));
+}
+
+static void dispatch_rare(struct vcpu *vcpu, uint32_t reason)
+{
+	if (reason & EXIT_ENTRY_FAILURE) {
+		exit_entry_failure(vcpu);
+		return;
+	}
+	switch (reason) {
+	case EXIT_XSETBV:
+		exit_xsetbv(vcpu);
+		break;
+	case EXIT_PREEMPTION_TIMER:
+		exit_preemption_timer(vcpu);
+		break;
+	case EXIT_NMI_WINDOW:
+		exit_interrupt_window(vcpu, PROC_NMI_WINDOW);
+		break;
+	case EXIT_INVD:
+	case EXIT_WBINVD:
+		exit_cache_control();
+		break;
+	case EXIT_RDPMC:
+		exit_rdpmc();
+		break;
+	case EXIT_GETSEC:
+	case EXIT_MONITOR:
+	case EXIT_MWAIT:
+	case EXIT_VMCLEAR:
+	case EXIT_VMLAUNCH:
+	case EXIT_VMPTRLD:
+	case EXIT_VMPTRST:
+	case EXIT_VMREAD:
+	case EXIT_VMRESUME:
+	case EXIT_VMWRITE:
+	case EXIT_VMXOFF:
+	case EXIT_VMXON:
+	case EXIT_INVEPT:
+	case EXIT_INVVPID:
+	case EXIT_XSAVES:
+	case EXIT_XRSTORS:
+		exit_undefined();
+		break;
+	case EXIT_TRIPLE_FAULT:
+		vm_stop(vcpu, "triple fault: an exception arose that it has no handler for; RIP",
+			vmcs_read(VMCS_GUEST_RIP));
+		break;
+	case EXIT_TASK_SWITCH:
+		vm_stop(vcpu, "hardware task switches are not supported; RIP", vmcs_read(VMCS_GUEST_RIP));
+		break;
+	case EXIT_MACHINE_CHECK:
+		vm_stop(vcpu, "machine check while it was being entered: the hardware reports a fault", 0);
+		break;
+	default:
+		vm_stop(vcpu, "VM exit for a reason that Cloister does not know; reason", reason);
+		break;
+	}
+}
+
+static inline void dispatch(struct vcpu *vcpu, uint32_t reason)
+{
+	if (reason == EXIT_MSR_WRITE)
+		exit_msr_write(vcpu);
+	else if (reason == EXIT_EXTERNAL_INTERRUPT)
+		exit_external_interrupt(vcpu);
+	else if (reason == EXIT_IO)
+		exit_io(vcpu);
+	else if (reason == EXIT_HLT)
+		exit_hlt(vcpu);
+	else if (reason == EXIT_CPUID)
+		exit_cpuid(vcpu);
+	else if (reason == EXIT_MSR_READ)
+		exit_msr_read(vcpu);
+	else if (reason == EXIT_EPT_VIOLATION)
+		exit_ept_violation(vcpu);
+	else if (reason == EXIT_VMCALL)
+		exit_vmcall(vcpu);
+	else if (reason == EXIT_INTERRUPT_WINDOW)
+		exit_interrupt_window(vcpu, PROC_INTERRUPT_WINDOW);
+	else if (reason == EXIT_CR_ACCESS)
+		exit_cr_access(vcpu);
+	else if (reason == EXIT_EXCEPTION_NMI)
+		exit_exception_nmi(vcpu);
+	else
+		dispatch_rare(vcpu, reason);
+}
+
+/*
+ * What stands between this exit and the next entry, in an order that matters: nothing sensitive may follow
+ * asi_enter(), so it comes last.
+ */
+static __attribute__((noinline)) void do_work(struct vcpu *vcpu)
+{
+	if (vcpu->work & (WORK_STOP | WORK_REQUEST))
+		vm_leave(vcpu);
+	if (vcpu->work & WORK_IRQ)
+		vcpu_inject_pending(vcpu);
+	if (vcpu->work & WORK_CR2) {
+		write_cr2(vcpu->cr2);
+		vcpu->work &= ~(uint32_t)WORK_CR2;
+	}
+	if (vcpu->work & WORK_ASI)
+		asi_enter();
+	if (unlikely(vcpu->work & WORK_FLUSH)) {
+		flush_core();
+		vcpu->stats.l1d_flush[flush_actions()->l1d]++;
+		vcpu->stats.verw += flush_actions()->buffers == POLICY_BUFFERS_VERW;
+	}
+	vcpu->escalated = false;
+}
+
+void vmx_exit(struct vcpu *vcpu)
+{
+	uint64_t start = rdtsc();
+	uint32_t reason = (uint32_t)vmcs_read(VMCS_EXIT_REASON);
+
+	vcpu->exit_reason = reason;
+	dispatch(vcpu, reason);
+	if (unlikely(vcpu->work))
+		do_work(vcpu);
+	reason = vcpu->exit_reason % EXIT_REASON_COUNT;
+	vcpu->stats.exits[reason]++;
+	vcpu->stats.ticks[reason] += rdtsc() - start;
+}
+
+void vmx_entry_failed(struct vcpu *vcpu)
+{
+	vm_stop(vcpu, "VM entry refused (SDM 30.4); VM-instruction error", vmcs_read(VMCS_INSTRUCTION_ERROR));
+	vm_leave(vcpu);
+}

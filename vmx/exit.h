@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The exit handlers, one file a family. Each runs with interrupts off, lands in the map that the policy says (restricted
+ * under ASI) and leaves the guest ready for the next entry.
+ */
+#ifndef VMX_EXIT_H
+#define VMX_EXIT_H
+
+#include "vmx/exit_reason.h"
+#include "vmx/vcpu.h"
+
+/** From vmx/entry.asm, on the vCPU's own stack. Returns for VMRESUME. */
+void vmx_exit(struct vcpu *vcpu);
+/** From vmx/entry.asm: VMLAUNCH or VMRESUME refused. */
+_Noreturn void vmx_entry_failed(struct vcpu *vcpu);
+
+void exit_cpuid(struct vcpu *vcpu);
+void exit_msr_read(struct vcpu *vcpu);
+void exit_msr_write(struct vcpu *vcpu);
+void exit_cr_access(struct vcpu *vcpu);
+void exit_xsetbv(struct vcpu *vcpu);
+void exit_io(struct vcpu *vcpu);
+void exit_ept_violation(struct vcpu *vcpu);
+void exit_external_interrupt(struct vcpu *vcpu);
+void exit_exception_nmi(struct vcpu *vcpu);
+void exit_hlt(struct vcpu *vcpu);
+void exit_preemption_timer(struct vcpu *vcpu);
+void exit_vmcall(struct vcpu *vcpu);
+
+#endif

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+/* Interrupts of the host, exceptions and NMIs that exit, HLT, and the preemption timer. */
+#include "hv/asm.h"
+#include "hv/interrupt.h"
+#include "vmx/exit.h"
+
+void exit_external_interrupt(struct vcpu *vcpu)
+{
+	(void)vcpu;
+	/* Acknowledged on exit: the vector is in the information field. */
+	interrupt_handle(vmcs_read(VMCS_EXIT_INTERRUPTION) & INTR_VECTOR_MASK);
+}
+
+/* What the guest's own handler will look at: DR6 as the processor would have set it (SDM 17.2.3). */
+static void reflect_debug(void)
+{
+	uint64_t qualification = vmcs_read(VMCS_EXIT_QUALIFICATION);
+
+	write_dr6((read_dr6() & ~0xfULL) | (qualification & 0x600f) | 0xffff0ff0);
+	vmcs_clear_bits(VMCS_GUEST_DR7, BIT(13)); /* GD is cleared when #DB is delivered */
+}
+
+void exit_exception_nmi(struct vcpu *vcpu)
+{
+	uint64_t info = vmcs_read(VMCS_EXIT_INTERRUPTION);
+	unsigned vector = info & INTR_VECTOR_MASK;
+
+	if ((info >> INTR_TYPE_SHIFT & 7) == INTR_NMI) {
+		interrupt_handle_nmi();
+		vcpu_requeue_event();
+		return;
+	}
+	if (vector == EXCEPTION_MC) {
+		vm_stop(vcpu, "machine check: the hardware reports a fault", 0);
+		return;
+	}
+	if (vector == EXCEPTION_DB)
+		reflect_debug();
+	vmcs_write(VMCS_ENTRY_INTERRUPTION, info & ~BIT(12));
+	if (info & INTR_ERROR_CODE)
+		vmcs_write(VMCS_ENTRY_ERROR_CODE, vmcs_read(VMCS_EXIT_ERROR_CODE));
+	vmcs_write(VMCS_ENTRY_INSTRUCTION_LENGTH, vmcs_read(VMCS_EXIT_INSTRUCTION_LENGTH));
+}
+
+void exit_hlt(struct vcpu *vcpu)
+{
+	uint64_t start;
+
+	vcpu_skip();
+	if (!(vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_IF) && !vcpu->nmi_pending) {
+		vm_stop(vcpu, "halted with interrupts off: nothing can wake it; RIP", vmcs_read(VMCS_GUEST_RIP));
+		return;
+	}
+	if (vcpu->work & WORK_IRQ || vcpu->nmi_pending || vlapic_pending(vcpu) >= 0) {
+		vcpu->work |= WORK_IRQ;
+		return;
+	}
+	/* Halted with the guest's data in registers and nothing but restricted memory mapped. */
+	if (vcpu->work & WORK_CR2) {
+		write_cr2(vcpu->cr2);
+		vcpu->work &= ~(uint32_t)WORK_CR2;
+	}
+	start = rdtsc();
+	do {
+		interrupts_wait();
+	} while (!(vcpu->work & (WORK_IRQ | WORK_STOP | WORK_REQUEST)));
+	vcpu->halted_this_exit = rdtsc() - start;
+	vcpu->stats.halted_ticks += vcpu->halted_this_exit;
+	vcpu->stats.ticks[EXIT_HLT] -= vcpu->halted_this_exit;
+}
+
+void exit_preemption_timer(struct vcpu *vcpu)
+{
+	if (vcpu->timer_deadline && rdtsc() >= vcpu->timer_deadline) {
+		vcpu->timer_deadline = 0;
+		vlapic_timer_expired(vcpu);
+	}
+	vcpu_arm_preemption(vcpu);
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/* Basic exit reasons, SDM volume 3, appendix C. */
+#ifndef VMX_EXIT_REASON_H
+#define VMX_EXIT_REASON_H
+
+#include "hv/types.h"
+
+enum exit_reason {
+	EXIT_EXCEPTION_NMI = 0,
+	EXIT_EXTERNAL_INTERRUPT = 1,
+	EXIT_TRIPLE_FAULT = 2,
+	EXIT_INIT = 3,
+	EXIT_SIPI = 4,
+	EXIT_INTERRUPT_WINDOW = 7,
+	EXIT_NMI_WINDOW = 8,
+	EXIT_TASK_SWITCH = 9,
+	EXIT_CPUID = 10,
+	EXIT_GETSEC = 11,
+	EXIT_HLT = 12,
+	EXIT_INVD = 13,
+	EXIT_INVLPG = 14,
+	EXIT_RDPMC = 15,
+	EXIT_RDTSC = 16,
+	EXIT_VMCALL = 18,
+	EXIT_VMCLEAR = 19,
+	EXIT_VMLAUNCH = 20,
+	EXIT_VMPTRLD = 21,
+	EXIT_VMPTRST = 22,
+	EXIT_VMREAD = 23,
+	EXIT_VMRESUME = 24,
+	EXIT_VMWRITE = 25,
+	EXIT_VMXOFF = 26,
+	EXIT_VMXON = 27,
+	EXIT_CR_ACCESS = 28,
+	EXIT_MOV_DR = 29,
+	EXIT_IO = 30,
+	EXIT_MSR_READ = 31,
+	EXIT_MSR_WRITE = 32,
+	EXIT_INVALID_GUEST_STATE = 33,
+	EXIT_MSR_LOADING = 34,
+	EXIT_MWAIT = 36,
+	EXIT_MONITOR = 39,
+	EXIT_PAUSE = 40,
+	EXIT_MACHINE_CHECK = 41,
+	EXIT_EPT_VIOLATION = 48,
+	EXIT_EPT_MISCONFIG = 49,
+	EXIT_INVEPT = 50,
+	EXIT_RDTSCP = 51,
+	EXIT_PREEMPTION_TIMER = 52,
+	EXIT_INVVPID = 53,
+	EXIT_WBINVD = 54,
+	EXIT_XSETBV = 55,
+	EXIT_INVPCID = 58,
+	EXIT_XSAVES = 63,
+	EXIT_XRSTORS = 64,
+	EXIT_REASON_COUNT = 80,
+};
+
+/* Bit 31 of the exit reason: the VM entry failed, the guest did not run. */
+#define EXIT_ENTRY_FAILURE BIT(31)
+
+/** The reason's name in the records; "reason-N" is never needed below EXIT_REASON_COUNT. Any map. */
+const char *exit_reason_name(unsigned reason);
+
+#endif

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+/* Events for the guest: exceptions, NMIs, interrupts and the windows in which they can be given. */
+#include "hv/asm.h"
+#include "vmx/vcpu.h"
+
+static void inject(unsigned vector, enum intr_type type)
+{
+	vmcs_write(VMCS_ENTRY_INTERRUPTION, INTR_VALID | (unsigned)type << INTR_TYPE_SHIFT | vector);
+}
+
+void vcpu_inject_ud(void)
+{
+	inject(EXCEPTION_UD, INTR_HARD_EXCEPTION);
+}
+
+void vcpu_inject_gp(void)
+{
+	vmcs_write(VMCS_ENTRY_ERROR_CODE, 0);
+	/* Real mode pushes no error code (SDM 26.2.1.3). */
+	if (vmcs_read(VMCS_GUEST_CR0) & CR0_PE)
+		vmcs_write(VMCS_ENTRY_INTERRUPTION, INTR_VALID | INTR_ERROR_CODE |
+							    INTR_HARD_EXCEPTION << INTR_TYPE_SHIFT | EXCEPTION_GP);
+	else
+		inject(EXCEPTION_GP, INTR_HARD_EXCEPTION);
+}
+
+void vcpu_requeue_event(void)
+{
+	uint64_t info = vmcs_read(VMCS_IDT_VECTORING);
+
+	if (likely(!(info & INTR_VALID)))
+		return;
+	/* Bit 12 is undefined here and reserved there. */
+	vmcs_write(VMCS_ENTRY_INTERRUPTION, info & ~BIT(12));
+	if (info & INTR_ERROR_CODE)
+		vmcs_write(VMCS_ENTRY_ERROR_CODE, vmcs_read(VMCS_IDT_VECTORING_ERROR));
+	vmcs_write(VMCS_ENTRY_INSTRUCTION_LENGTH, vmcs_read(VMCS_EXIT_INSTRUCTION_LENGTH));
+	/* Its delivery starts over, so an NMI blocks itself anew. */
+	if ((info >> INTR_TYPE_SHIFT & 7) == INTR_NMI)
+		vmcs_clear_bits(VMCS_GUEST_INTERRUPTIBILITY, INTERRUPTIBILITY_NMI);
+}
+
+/* True if the NMI is on its way; otherwise its window is open or nothing more fits into this entry. */
+static void inject_nmi(struct vcpu *vcpu, uint64_t interruptibility, bool busy)
+{
+	if (busy || interruptibility) {
+		vmcs_set_bits(VMCS_PROC_CONTROLS, PROC_NMI_WINDOW);
+		return;
+	}
+	inject(2, INTR_NMI);
+	vcpu->nmi_pending = false;
+}
+
+void vcpu_inject_pending(struct vcpu *vcpu)
+{
+	bool busy = vmcs_read(VMCS_ENTRY_INTERRUPTION) & INTR_VALID;
+	uint64_t interruptibility = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY);
+	int vector;
+
+	vcpu->work &= ~(uint32_t)WORK_IRQ;
+	if (unlikely(vcpu->nmi_pending)) {
+		inject_nmi(vcpu, interruptibility, busy);
+		busy |= !vcpu->nmi_pending;
+	}
+	if (!vcpu->lapic.irr_pending)
+		return;
+	vector = vlapic_pending(vcpu);
+	if (vector < 0)
+		return;
+	if (busy || (interruptibility & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS)) ||
+	    !(vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_IF)) {
+		vmcs_set_bits(VMCS_PROC_CONTROLS, PROC_INTERRUPT_WINDOW);
+		return;
+	}
+	vlapic_take(vcpu, (uint8_t)vector);
+	inject((unsigned)vector, INTR_EXTERNAL);
+	vcpu->stats.injected++;
+	/* A second one can only follow once this one's handler allows it. */
+	if (vcpu->lapic.irr_pending && vlapic_pending(vcpu) >= 0)
+		vmcs_set_bits(VMCS_PROC_CONTROLS, PROC_INTERRUPT_WINDOW);
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+/* The guest's registers as it sees them: general and control registers, and its own address translation. */
+#include "vmx/vcpu.h"
+
+#include "hv/asm.h"
+#include "vmx/caps.h"
+
+#define CR0_RESERVED_HIGH 0xffffffff00000000ULL
+
+uint64_t vcpu_get_reg(const struct vcpu *vcpu, unsigned index)
+{
+	return index == REG_RSP ? vmcs_read(VMCS_GUEST_RSP) : vcpu->regs[index];
+}
+
+void vcpu_set_reg(struct vcpu *vcpu, unsigned index, uint64_t value)
+{
+	if (index == REG_RSP)
+		vmcs_write(VMCS_GUEST_RSP, value);
+	else
+		vcpu->regs[index] = value;
+}
+
+unsigned vcpu_cpl(void)
+{
+	return vmcs_read(VMCS_GUEST_SS_ACCESS) >> 5 & 3;
+}
+
+uint64_t vcpu_read_cr0(void)
+{
+	return (vmcs_read(VMCS_GUEST_CR0) & ~VCPU_CR0_OWNED) | (vmcs_read(VMCS_CR0_SHADOW) & VCPU_CR0_OWNED);
+}
+
+/* Under PAE paging the four PDPTEs are registers, loaded when CR0 or CR4 turns it on (SDM 4.4.1). */
+static bool load_pdptes(struct vcpu *vcpu)
+{
+	uint64_t cr3 = vmcs_read(VMCS_GUEST_CR3);
+	const uint64_t *table = vm_ram(vcpu->vm, GPA(cr3 & 0xffffffe0ULL), 32);
+
+	if (!table)
+		return false;
+	for (unsigned i = 0; i < 4; i++)
+		vmcs_write(VMCS_GUEST_PDPTE0 + 2 * i, table[i]);
+	return true;
+}
+
+static bool pae_paging(uint64_t cr0, uint64_t cr4, uint64_t efer)
+{
+	return (cr0 & CR0_PG) && (cr4 & CR4_PAE) && !(efer & EFER_LME);
+}
+
+bool vcpu_write_cr0(struct vcpu *vcpu, uint64_t value)
+{
+	uint64_t old = vmcs_read(VMCS_GUEST_CR0);
+	uint64_t cr4 = vmcs_read(VMCS_GUEST_CR4);
+	uint64_t efer = vmcs_read(VMCS_GUEST_EFER);
+
+	value |= CR0_ET;
+	if ((value & CR0_RESERVED_HIGH) || ((value & CR0_PG) && !(value & CR0_PE)) ||
+	    ((value & CR0_NW) && !(value & CR0_CD)))
+		return false;
+	if (!(value & CR0_PG) && (cr4 & CR4_PCIDE))
+		return false;
+	if ((value & CR0_PG) && !(old & CR0_PG)) {
+		if ((efer & EFER_LME) && !(cr4 & CR4_PAE))
+			return false;
+		/* CS.L with LME set: 64-bit mode cannot be entered from 16-bit or compatibility code. */
+		if ((efer & EFER_LME) && (vmcs_read(VMCS_GUEST_CS_ACCESS) & BIT(13)))
+			return false;
+	}
+	if ((value ^ old) & CR0_PG) {
+		if (efer & EFER_LME) {
+			bool on = value & CR0_PG;
+
+			vmcs_write(VMCS_GUEST_EFER, on ? efer | EFER_LMA : efer & ~EFER_LMA);
+			if (on)
+				vmcs_set_bits(VMCS_ENTRY_CONTROLS, ENTRY_IA32E);
+			else
+				vmcs_clear_bits(VMCS_ENTRY_CONTROLS, ENTRY_IA32E);
+		} else if (pae_paging(value, cr4, efer) && !load_pdptes(vcpu)) {
+			return false;
+		}
+	}
+	vmcs_write(VMCS_CR0_SHADOW, value);
+	vmcs_write(VMCS_GUEST_CR0, (value & ~(CR0_NW | CR0_CD)) | CR0_NE);
+	return true;
+}
+
+bool vcpu_write_cr4(struct vcpu *vcpu, uint64_t value)
+{
+	uint64_t old = vmcs_read(VMCS_GUEST_CR4);
+	uint64_t efer = vmcs_read(VMCS_GUEST_EFER);
+	uint64_t cr0 = vmcs_read(VMCS_GUEST_CR0);
+	uint64_t paging = CR4_PAE | CR4_PSE | CR4_PGE | CR4_SMEP;
+
+	if (value & ~vcpu->vm->cr4_allowed)
+		return false;
+	if ((efer & EFER_LMA) && !(value & CR4_PAE))
+		return false;
+	if ((value & CR4_PCIDE) && !(old & CR4_PCIDE) &&
+	    (!(efer & EFER_LMA) || (vmcs_read(VMCS_GUEST_CR3) & CR3_PCID_MASK)))
+		return false;
+	if (pae_paging(cr0, value, efer) && ((value ^ old) & paging) && !load_pdptes(vcpu))
+		return false;
+	vmcs_write(VMCS_CR4_SHADOW, value);
+	vmcs_write(VMCS_GUEST_CR4, value | CR4_VMXE);
+	return true;
+}
+
+#define PTE_PRESENT BIT(0)
+#define PTE_LARGE BIT(7)
+#define PTE_ADDRESS 0x000ffffffffff000ULL
+
+/* Walks @levels levels of 8-byte entries from @table; the guest's memory is only read. */
+static bool walk_wide(struct vm *vm, uint64_t table, unsigned levels, uint64_t address, gpa_t *gpa)
+{
+	for (unsigned level = levels; level > 0; level--) {
+		unsigned shift = PAGE_SHIFT + 9 * (level - 1);
+		const uint64_t *entry = vm_ram(vm, GPA(table + ((address >> shift) & 511) * 8), 8);
+		uint64_t value;
+
+		if (!entry)
+			return false;
+		value = *(const volatile uint64_t *)entry;
+		if (!(value & PTE_PRESENT))
+			return false;
+		table = value & PTE_ADDRESS;
+		if (level == 1 || ((value & PTE_LARGE) && level <= 3)) {
+			uint64_t mask = (1ULL << shift) - 1;
+
+			*gpa = GPA((table & ~mask) | (address & mask));
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The same for the two levels of 4-byte entries of 32-bit paging. */
+static bool walk_narrow(struct vm *vm, uint64_t table, uint64_t cr4, uint64_t address, gpa_t *gpa)
+{
+	for (unsigned level = 2; level > 0; level--) {
+		unsigned shift = PAGE_SHIFT + 10 * (level - 1);
+		const uint32_t *entry = vm_ram(vm, GPA(table + ((address >> shift) & 1023) * 4), 4);
+		uint32_t value;
+
+		if (!entry)
+			return false;
+		value = *(const volatile uint32_t *)entry;
+		if (!(value & PTE_PRESENT))
+			return false;
+		if (level == 2 && (value & PTE_LARGE) && (cr4 & CR4_PSE)) {
+			/* PSE-36: bits 20:13 are address bits 39:32. */
+			uint64_t base = (value & 0xffc00000U) | (uint64_t)(value >> 13 & 0xff) << 32;
+
+			*gpa = GPA(base | (address & 0x3fffff));
+			return true;
+		}
+		table = value & 0xfffff000U;
+	}
+	*gpa = GPA(table | (address & 0xfff));
+	return true;
+}
+
+bool vcpu_translate(struct vcpu *vcpu, uint64_t address, gpa_t *gpa)
+{
+	uint64_t cr3 = vmcs_read(VMCS_GUEST_CR3);
+
+	if (likely(vmcs_read(VMCS_GUEST_EFER) & EFER_LMA))
+		return walk_wide(vcpu->vm, cr3 & PTE_ADDRESS, 4, address, gpa);
+	address &= 0xffffffffU;
+	if (!(vmcs_read(VMCS_GUEST_CR0) & CR0_PG)) {
+		*gpa = GPA(address);
+		return true;
+	}
+	if (vmcs_read(VMCS_GUEST_CR4) & CR4_PAE) {
+		uint64_t pdpte = vmcs_read(VMCS_GUEST_PDPTE0 + 2 * (address >> 30 & 3));
+
+		return (pdpte & PTE_PRESENT) && walk_wide(vcpu->vm, pdpte & PTE_ADDRESS, 2, address, gpa);
+	}
+	return walk_narrow(vcpu->vm, cr3 & 0xfffff000U, vmcs_read(VMCS_GUEST_CR4), address, gpa);
+}
+
+void vcpu_arm_preemption(struct vcpu *vcpu)
+{
+	uint64_t now = rdtsc(), wait = UINT32_MAX;
+
+	if (vcpu->timer_deadline) {
+		wait = vcpu->timer_deadline > now ? vcpu->timer_deadline - now : 0;
+		wait >>= vcpu->vm->preemption_shift;
+		if (wait > UINT32_MAX)
+			wait = UINT32_MAX;
+	}
+	vmcs_write(VMCS_PREEMPTION_TIMER, wait);
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/* A vCPU's VMCS-held state, for the exit handlers. The VMCS is current on this CPU. Any map unless said. */
+#ifndef VMX_VCPU_H
+#define VMX_VCPU_H
+
+#include "drivers/guest/linux.h"
+#include "hv/vm.h"
+#include "vmx/vmcs.h"
+
+/* CR0 and CR4 bits that the guest cannot change without an exit. */
+#define VCPU_CR0_OWNED (CR0_NE | CR0_NW | CR0_CD)
+
+/** Allocates and fills the VMCS and the MSR bitmap of VM @record. Full map. 0 or -E_NOMEM. */
+int vcpu_create(struct vm_record *record, const struct vcpu *vcpu);
+
+/** Makes the record's VMCS current and gives it the power-on state of @entry. Full map. */
+void vcpu_reset(struct vm_record *record, struct vcpu *vcpu, const struct loader_entry *entry);
+
+/** VMCLEAR: this CPU forgets the VMCS. Full map. */
+void vcpu_unload(struct vm_record *record);
+
+/** First entry on this CPU; the last thing that the caller's stack does. */
+_Noreturn void vmx_launch(struct vcpu *vcpu);
+
+/** Continues behind the instruction that caused the exit. */
+static inline void vcpu_skip(void)
+{
+	uint64_t interruptibility = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY);
+
+	vmcs_write(VMCS_GUEST_RIP, vmcs_read(VMCS_GUEST_RIP) + vmcs_read(VMCS_EXIT_INSTRUCTION_LENGTH));
+	if (unlikely(interruptibility & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS)))
+		vmcs_write(VMCS_GUEST_INTERRUPTIBILITY,
+			   interruptibility & ~(INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS));
+}
+
+enum {
+	EXCEPTION_DB = 1,
+	EXCEPTION_BP = 3,
+	EXCEPTION_UD = 6,
+	EXCEPTION_GP = 13,
+	EXCEPTION_AC = 17,
+	EXCEPTION_MC = 18,
+};
+
+/** Queues an exception for the next entry. */
+void vcpu_inject_ud(void);
+void vcpu_inject_gp(void);
+
+/** Queues again what the exit interrupted in its delivery (IDT-vectoring information, SDM 27.2.4). */
+void vcpu_requeue_event(void);
+
+/** WORK_IRQ: gives the guest its next NMI or interrupt, or asks for the window in which it can be given. */
+void vcpu_inject_pending(struct vcpu *vcpu);
+
+/** Writes of the control registers as the guest means them; false: #GP. */
+bool vcpu_write_cr0(struct vcpu *vcpu, uint64_t value);
+bool vcpu_write_cr4(struct vcpu *vcpu, uint64_t value);
+uint64_t vcpu_read_cr0(void);
+
+/** General register @index; RSP comes from the VMCS. */
+uint64_t vcpu_get_reg(const struct vcpu *vcpu, unsigned index);
+void vcpu_set_reg(struct vcpu *vcpu, unsigned index, uint64_t value);
+
+/** CPL of the guest. */
+unsigned vcpu_cpl(void);
+
+/**
+ * Guest-physical address of linear @address by the guest's own tables; false if they do not map it (permissions are not
+ * looked at: the guest's access has passed them).
+ */
+bool vcpu_translate(struct vcpu *vcpu, uint64_t address, gpa_t *gpa);
+
+/** (Re)arms the preemption timer from vcpu->timer_deadline. */
+void vcpu_arm_preemption(struct vcpu *vcpu);
+
+#endif

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: MIT
+/* Makes a vCPU: its VMCS with controls, host state and the guest's power-on state, and its MSR bitmap. */
+#include "hv/asm.h"
+#include "hv/cpu.h"
+#include "hv/errno.h"
+#include "hv/flush.h"
+#include "hv/lib/string.h"
+#include "hv/percpu.h"
+#include "mm/frames.h"
+#include "vmx/caps.h"
+#include "vmx/vcpu.h"
+
+extern const char vmx_exit_entry[];
+
+#define EPTP_WB_4_LEVELS (6 | 3 << 3)
+
+/* MSRs that are the guest's own in hardware: reading and writing them concerns nobody else. */
+static const uint32_t guest_msrs[] = {
+	MSR_SYSENTER_CS, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP, MSR_PAT,	      MSR_EFER,
+	MSR_STAR,	 MSR_LSTAR,	   MSR_CSTAR,	     MSR_FMASK,	      MSR_FS_BASE,
+	MSR_GS_BASE,	 MSR_KERNEL_GS_BASE,
+};
+
+enum { BITMAP_READ_LOW = 0, BITMAP_READ_HIGH = 1024, BITMAP_WRITE_LOW = 2048, BITMAP_WRITE_HIGH = 3072 };
+
+static void bitmap_allow(uint8_t *bitmap, uint32_t msr, bool write)
+{
+	unsigned base = msr >= 0xc0000000 ? (write ? BITMAP_WRITE_HIGH : BITMAP_READ_HIGH) :
+					    (write ? BITMAP_WRITE_LOW : BITMAP_READ_LOW);
+	unsigned bit = msr & 0x1fff;
+
+	bitmap[base + bit / 8] &= (uint8_t) ~(1U << (bit % 8));
+}
+
+static void fill_msr_bitmap(uint8_t *bitmap)
+{
+	memset(bitmap, 0xff, PAGE_SIZE);
+	for (unsigned i = 0; i < ARRAY_SIZE(guest_msrs); i++) {
+		bitmap_allow(bitmap, guest_msrs[i], false);
+		bitmap_allow(bitmap, guest_msrs[i], true);
+	}
+	bitmap_allow(bitmap, MSR_TSC, false); /* TSC offsetting applies */
+	if (vmx_caps.rdtscp) {
+		bitmap_allow(bitmap, MSR_TSC_AUX, false);
+		bitmap_allow(bitmap, MSR_TSC_AUX, true);
+	}
+}
+
+static void vmclear(hpa_t vmcs)
+{
+	__asm__ volatile("vmclear %0" : : "m"(vmcs.v) : "cc", "memory");
+}
+
+static void vmptrld(hpa_t vmcs)
+{
+	__asm__ volatile("vmptrld %0" : : "m"(vmcs.v) : "cc", "memory");
+}
+
+int vcpu_create(struct vm_record *record, const struct vcpu *vcpu)
+{
+	(void)vcpu;
+	record->vmcs = frames_alloc(0, MEM_SENSITIVE, 0);
+	record->msr_bitmap = frames_alloc(0, MEM_SENSITIVE, 0);
+	if (hpa_is_none(record->vmcs) || hpa_is_none(record->msr_bitmap))
+		return -E_NOMEM;
+	*(uint32_t *)hpa_to_ptr(record->vmcs) = vmx_caps.revision;
+	fill_msr_bitmap(hpa_to_ptr(record->msr_bitmap));
+	return 0;
+}
+
+static void write_controls(const struct vm_record *record, const struct vm *vm)
+{
+	uint64_t pin = vmx_caps.pin, exit = vmx_caps.exit;
+
+	if (vm->timer == VM_TIMER_PREEMPTION) {
+		pin |= PIN_PREEMPTION_TIMER;
+		exit |= EXIT_SAVE_PREEMPTION_TIMER;
+	}
+	vmcs_write(VMCS_PIN_CONTROLS, pin);
+	vmcs_write(VMCS_PROC_CONTROLS, vmx_caps.proc);
+	vmcs_write(VMCS_PROC2_CONTROLS, vmx_caps.proc2);
+	vmcs_write(VMCS_EXIT_CONTROLS, exit);
+	vmcs_write(VMCS_ENTRY_CONTROLS, vmx_caps.entry | ENTRY_IA32E);
+	/* #DB and #AC: a guest could otherwise loop in their delivery for ever; #MC is the host's business. */
+	vmcs_write(VMCS_EXCEPTION_BITMAP, BIT(EXCEPTION_DB) | BIT(EXCEPTION_AC) | BIT(EXCEPTION_MC));
+	vmcs_write(VMCS_PF_ERROR_MASK, 0);
+	vmcs_write(VMCS_PF_ERROR_MATCH, 0);
+	vmcs_write(VMCS_CR3_TARGET_COUNT, 0);
+	vmcs_write(VMCS_EXIT_MSR_STORE_COUNT, 0);
+	vmcs_write(VMCS_EXIT_MSR_LOAD_COUNT, 0);
+	vmcs_write(VMCS_ENTRY_MSR_LOAD_COUNT, 0);
+	vmcs_write(VMCS_ENTRY_INTERRUPTION, 0);
+	vmcs_write(VMCS_LINK_POINTER, ~0ULL);
+	vmcs_write(VMCS_MSR_BITMAP, record->msr_bitmap.v);
+	vmcs_write(VMCS_TSC_OFFSET, vm->tsc_offset);
+	vmcs_write(VMCS_EPT_POINTER, record->ept.root.v | EPTP_WB_4_LEVELS);
+	if (vmx_caps.vpid)
+		vmcs_write(VMCS_VPID, vm->id + 1U);
+}
+
+static void write_host_state(const struct vcpu *vcpu)
+{
+	const struct percpu *cpu = this_cpu();
+	bool restricts = flush_actions()->restricts;
+
+	vmcs_write(VMCS_HOST_CR0, read_cr0());
+	vmcs_write(VMCS_HOST_CR3, (restricts ? cpu->cr3_restricted : cpu->cr3_full) & ~CR3_NOFLUSH);
+	vmcs_write(VMCS_HOST_CR4, read_cr4());
+	vmcs_write(VMCS_HOST_EFER, rdmsr(MSR_EFER));
+	vmcs_write(VMCS_HOST_PAT, HOST_PAT);
+	vmcs_write(VMCS_HOST_ES, GDT_DATA);
+	vmcs_write(VMCS_HOST_CS, GDT_CODE);
+	vmcs_write(VMCS_HOST_SS, GDT_DATA);
+	vmcs_write(VMCS_HOST_DS, GDT_DATA);
+	vmcs_write(VMCS_HOST_FS, 0);
+	vmcs_write(VMCS_HOST_GS, 0);
+	vmcs_write(VMCS_HOST_TR, GDT_TSS);
+	vmcs_write(VMCS_HOST_FS_BASE, 0);
+	vmcs_write(VMCS_HOST_GS_BASE, 0);
+	vmcs_write(VMCS_HOST_TR_BASE, (uint64_t)&cpu->tss);
+	vmcs_write(VMCS_HOST_GDTR_BASE, (uint64_t)cpu->gdt);
+	vmcs_write(VMCS_HOST_IDTR_BASE, (uint64_t)cpu->idt);
+	vmcs_write(VMCS_HOST_SYSENTER_CS, 0);
+	vmcs_write(VMCS_HOST_SYSENTER_ESP, 0);
+	vmcs_write(VMCS_HOST_SYSENTER_EIP, 0);
+	vmcs_write(VMCS_HOST_RSP, (uint64_t)vcpu + sizeof(vcpu->regs));
+	vmcs_write(VMCS_HOST_RIP, (uint64_t)vmx_exit_entry);
+}
+
+/* Segment access rights, SDM 24.4.1: type, S, P, G, and L for code. */
+enum { ACCESS_CODE64 = 0xa09b, ACCESS_DATA = 0xc093, ACCESS_TSS = 0x8b, ACCESS_UNUSABLE = 0x10000 };
+
+static void write_segments(const struct loader_entry *entry)
+{
+	/* ES, CS, SS, DS, FS, GS, LDTR, TR. */
+	for (unsigned i = 0; i < 8; i++) {
+		bool code = i == 1, system = i >= 6;
+		uint32_t access = code ? ACCESS_CODE64 : ACCESS_DATA;
+
+		if (system)
+			access = i == 7 ? ACCESS_TSS : ACCESS_UNUSABLE;
+		vmcs_write(VMCS_GUEST_ES + 2 * i, system ? 0 : code ? entry->cs : entry->ds);
+		vmcs_write(VMCS_GUEST_ES_BASE + 2 * i, 0);
+		vmcs_write(VMCS_GUEST_ES_LIMIT + 2 * i, system ? 0xffff : 0xffffffff);
+		vmcs_write(VMCS_GUEST_ES_ACCESS + 2 * i, access);
+	}
+	vmcs_write(VMCS_GUEST_GDTR_BASE, entry->gdt_base);
+	vmcs_write(VMCS_GUEST_GDTR_LIMIT, entry->gdt_limit);
+	vmcs_write(VMCS_GUEST_IDTR_BASE, 0);
+	vmcs_write(VMCS_GUEST_IDTR_LIMIT, 0);
+}
+
+static void write_guest_state(const struct vm *vm, const struct loader_entry *entry)
+{
+	uint64_t cr0 = CR0_PE | CR0_ET | CR0_NE | CR0_PG;
+
+	write_segments(entry);
+	vmcs_write(VMCS_GUEST_CR0, cr0);
+	vmcs_write(VMCS_CR0_SHADOW, cr0);
+	vmcs_write(VMCS_CR0_MASK, VCPU_CR0_OWNED);
+	vmcs_write(VMCS_GUEST_CR3, entry->cr3);
+	vmcs_write(VMCS_GUEST_CR4, CR4_PAE | CR4_VMXE);
+	vmcs_write(VMCS_CR4_SHADOW, CR4_PAE);
+	/* Turning PCIDs on or leaving PAE has conditions that the processor checks itself. */
+	vmcs_write(VMCS_CR4_MASK, ~vm->cr4_allowed);
+	vmcs_write(VMCS_GUEST_EFER, EFER_LME | EFER_LMA);
+	vmcs_write(VMCS_GUEST_PAT, 0x0007040600070406ULL);
+	vmcs_write(VMCS_GUEST_DR7, 0x400);
+	vmcs_write(VMCS_GUEST_DEBUGCTL, 0);
+	vmcs_write(VMCS_GUEST_RIP, entry->rip);
+	vmcs_write(VMCS_GUEST_RSP, entry->rsp);
+	vmcs_write(VMCS_GUEST_RFLAGS, RFLAGS_FIXED);
+	vmcs_write(VMCS_GUEST_SYSENTER_CS, 0);
+	vmcs_write(VMCS_GUEST_SYSENTER_ESP, 0);
+	vmcs_write(VMCS_GUEST_SYSENTER_EIP, 0);
+	vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, 0);
+	vmcs_write(VMCS_GUEST_ACTIVITY, 0);
+	vmcs_write(VMCS_GUEST_PENDING_DEBUG, 0);
+	for (unsigned i = 0; i < 4; i++)
+		vmcs_write(VMCS_GUEST_PDPTE0 + 2 * i, 0);
+}
+
+/* What hardware keeps for the guest outside the VMCS. */
+static void reset_hardware_state(void)
+{
+	static const uint32_t msrs[] = { MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_FMASK, MSR_KERNEL_GS_BASE };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(msrs); i++)
+		wrmsr(msrs[i], 0);
+	if (vmx_caps.rdtscp)
+		wrmsr(MSR_TSC_AUX, 0);
+	__asm__ volatile("mov %0, %%dr0; mov %0, %%dr1; mov %0, %%dr2; mov %0, %%dr3" : : "r"(0ULL));
+	write_dr6(0xffff0ff0);
+	cpu_scrub_fpu();
+}
+
+void vcpu_reset(struct vm_record *record, struct vcpu *vcpu, const struct loader_entry *entry)
+{
+	vmclear(record->vmcs);
+	vmptrld(record->vmcs);
+	write_controls(record, vcpu->vm);
+	write_host_state(vcpu);
+	write_guest_state(vcpu->vm, entry);
+	reset_hardware_state();
+	memset(vcpu->regs, 0, sizeof(vcpu->regs));
+	vcpu->regs[REG_RSI] = entry->rsi;
+	vcpu->cr2 = 0;
+	vcpu->xcr0 = 1;
+	vcpu->work = flush_actions()->mode == POLICY_ALWAYS_FLUSH ? WORK_FLUSH : 0;
+	vcpu->nmi_pending = false;
+	vcpu->timer_deadline = 0;
+	if (vcpu->vm->timer == VM_TIMER_PREEMPTION)
+		vcpu_arm_preemption(vcpu);
+}
+
+void vcpu_unload(struct vm_record *record)
+{
+	vmclear(record->vmcs);
+}
