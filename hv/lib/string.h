@@ -5,6 +5,9 @@
 
 #include "hv/types.h"
 
+#ifdef CLOISTER_HOST_TEST
+#include <string.h>
+#else
 void *memcpy(void *dst, const void *src, size_t n);
 void *memmove(void *dst, const void *src, size_t n);
 void *memset(void *dst, int c, size_t n);
@@ -12,6 +15,10 @@ int memcmp(const void *a, const void *b, size_t n);
 size_t strlen(const char *s);
 int strcmp(const char *a, const char *b);
 int strncmp(const char *a, const char *b, size_t n);
+#endif
+
+/** memcpy() for files: eight bytes a step. */
+void copy_bulk(void *dst, const void *src, size_t n);
 
 /** Copies at most @size - 1 bytes and always terminates; returns the length of @src. */
 size_t str_copy(char *dst, const char *src, size_t size);
