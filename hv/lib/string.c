@@ -74,6 +74,8 @@ size_t str_copy(char *dst, const char *src, size_t size)
 	size_t length = strlen(src);
 	size_t n = length < size ? length : size - 1;
 
+	if (size == 0)
+		return length;
 	memcpy(dst, src, n);
 	dst[n] = '\0';
 	return length;
