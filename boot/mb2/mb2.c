@@ -49,7 +49,7 @@ struct mb2_framebuffer {
 } __attribute__((packed));
 static_assert(offsetof(struct mb2_framebuffer, red_position) == 32, "Multiboot2 specification 3.6.12");
 
-enum { MB2_RAM = 1, MB2_ACPI = 3, MB2_DIRECT_COLOR = 1 };
+enum { MB2_RAM = 1, MB2_ACPI = 3, MB2_ACPI_NVS = 4, MB2_DIRECT_COLOR = 1 };
 
 extern const char image_start[], image_end[];
 _Noreturn void hv_entry(const struct boot_info *bi);
@@ -60,6 +60,19 @@ static uint8_t rsdp_copy[64];
 static uint64_t image_physical(const void *p)
 {
 	return (uint64_t)p - IMAGE_BASE;
+}
+
+static enum boot_range_type range_type(uint32_t type)
+{
+	switch (type) {
+	case MB2_RAM:
+		return BOOT_RANGE_RAM;
+	case MB2_ACPI:
+	case MB2_ACPI_NVS:
+		return BOOT_RANGE_ACPI;
+	default:
+		return BOOT_RANGE_RESERVED;
+	}
 }
 
 static void add_memory(const struct mb2_memory_map *map, bool ram)
@@ -73,10 +86,7 @@ static void add_memory(const struct mb2_memory_map *map, bool ram)
 		const struct mb2_memory_entry *e = (const void *)p;
 
 		if ((e->type == MB2_RAM) == ram)
-			ranges_claim(&info, e->base, e->size,
-				     ram		   ? BOOT_RANGE_RAM :
-				     e->type == MB2_ACPI ? BOOT_RANGE_ACPI :
-							   BOOT_RANGE_RESERVED);
+			ranges_claim(&info, e->base, e->size, range_type(e->type));
 	}
 }
 
