@@ -65,6 +65,9 @@ struct space_image {
  */
 int space_init(const struct boot_info *bi, const struct space_image *image, bool has_1g);
 
+/** True if @va of the image slot lies in a part that restricted may show (not in .data or .bss). */
+bool space_image_may_show(uint64_t va);
+
 /** Makes a CPU's pair; its CPU slot is empty yet. */
 int space_pair_create(struct space_pair *pair, uint16_t cpu);
 

@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: MIT
+#include "mm/space.h"
+
+#include "hv/errno.h"
+#include "hv/layout.h"
+#include "mm/frames.h"
+
+const char *const space_reasons[REASON_COUNT] = {
+	[REASON_TEXT] = "code of the hypervisor: public",
+	[REASON_RODATA] = "constants and symbols of the hypervisor: public",
+	[REASON_DATA_GLOBAL] = "variables annotated GLOBAL_DATA, each with its reason in the source",
+	[REASON_STATISTICS] = "counters of events, which the guests may read by hypercall anyway",
+	[REASON_TOPOLOGY] = "cores, siblings and their run state, which timing shows anyway",
+	[REASON_VM_DIRECTORY] = "names and states of the VMs: the console shows them",
+	[REASON_FLUSH_BUFFER] = "zeroes that the software L1D flush reads",
+	[REASON_MMIO] = "registers of interrupt controllers: uncached, hold no data",
+	[REASON_GUEST_RAM] = "memory of the VM that runs here: its own",
+	[REASON_VM_PRIVATE] = "registers, stacks and device state of the VM that runs here: its own",
+	[REASON_CPU_LOCAL] = "descriptor tables and stacks of this CPU, which never hold guest data",
+};
+
+/* The subtrees that all pairs share; two root tables serve as their owners. */
+static struct pgtable shared_restricted; /* global; image without .data and .bss */
+static struct pgtable shared_full;	 /* physmap, full-only devices, global, whole image */
+
+static struct space_image the_image;
+static uint64_t global_next, mmio_next, full_mmio_next;
+
+static const unsigned restricted_slots[] = { PML4_SLOT(GLOBAL_BASE), PML4_SLOT(IMAGE_BASE) };
+static const unsigned full_slots[] = { PML4_SLOT(PHYSMAP_BASE), PML4_SLOT(GLOBAL_BASE), PML4_SLOT(FULL_MMIO_BASE),
+				       PML4_SLOT(IMAGE_BASE) };
+
+static int map_image(struct pgtable *pt, const struct space_image *image, uint64_t start, uint64_t end, unsigned prot)
+{
+	if (start == end)
+		return 0;
+	return pgtable_map(pt, image->link_base + start, HPA(image->load_base.v + start), end - start, prot);
+}
+
+/* The image: one line a region. */
+static int build_image(const struct space_image *image)
+{
+	struct pgtable *r = &shared_restricted, *f = &shared_full;
+	int err = 0;
+
+	err = err ? err : map_image(r, image, image->text_start, image->text_end, PG_EXEC);
+	err = err ? err : map_image(r, image, image->rodata_start, image->rodata_end, 0);
+	err = err ? err : map_image(r, image, image->global_start, image->global_end, PG_WRITE);
+
+	err = err ? err : map_image(f, image, image->text_start, image->text_end, PG_EXEC);
+	err = err ? err : map_image(f, image, image->rodata_start, image->rodata_end, 0);
+	err = err ? err : map_image(f, image, image->global_start, image->global_end, PG_WRITE);
+	err = err ? err : map_image(f, image, image->data_start, image->data_end, PG_WRITE);
+#ifdef BREAK_map_sensitive
+	err = err ? err : map_image(r, image, image->data_start, image->data_end, PG_WRITE);
+#endif
+	return err;
+}
+
+static bool range_is_mapped(const struct boot_range *range)
+{
+	return range->type == BOOT_RANGE_RAM || range->type == BOOT_RANGE_ACPI ||
+	       range->type == BOOT_RANGE_HYPERVISOR || range->type == BOOT_RANGE_FILE;
+}
+
+/*
+ * All memory, never executable. The image's code and constants are left out: the physmap would be a
+ * writable alias of them.
+ */
+static int build_physmap(const struct boot_info *bi, const struct space_image *image)
+{
+	uint64_t hole_start = image->load_base.v;
+	uint64_t hole_end = image->load_base.v + image->rodata_end;
+
+	for (unsigned i = 0; i < bi->range_count;) {
+		uint64_t start = ALIGN_DOWN(bi->ranges[i].base, PAGE_SIZE);
+		uint64_t end = ALIGN_UP(bi->ranges[i].base + bi->ranges[i].size, PAGE_SIZE);
+		int err = 0;
+
+		if (!range_is_mapped(&bi->ranges[i])) {
+			i++;
+			continue;
+		}
+		/* Neighbours become one mapping, so that large pages span them. */
+		for (i++; i < bi->range_count && range_is_mapped(&bi->ranges[i]) && bi->ranges[i].base <= end; i++)
+			if (bi->ranges[i].base + bi->ranges[i].size > end)
+				end = ALIGN_UP(bi->ranges[i].base + bi->ranges[i].size, PAGE_SIZE);
+		if (start < hole_end && hole_start < end) {
+			if (start < hole_start)
+				err = pgtable_map(&shared_full, PHYSMAP_BASE + start, HPA(start), hole_start - start,
+						  PG_WRITE);
+			start = hole_end;
+		}
+		if (!err && start < end)
+			err = pgtable_map(&shared_full, PHYSMAP_BASE + start, HPA(start), end - start, PG_WRITE);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+int space_init(const struct boot_info *bi, const struct space_image *image, bool has_1g)
+{
+	hpa_t table;
+	int err;
+
+	the_image = *image;
+	global_next = GLOBAL_BASE;
+	mmio_next = GLOBAL_MMIO_BASE;
+	full_mmio_next = FULL_MMIO_BASE;
+	err = pgtable_create(&shared_restricted, PG_HOST, 2);
+	if (!err)
+		err = pgtable_create(&shared_full, PG_HOST, has_1g ? 3 : 2);
+	for (unsigned i = 0; i < ARRAY_SIZE(full_slots) && !err; i++)
+		err = pgtable_slot_create(&shared_full, full_slots[i], &table);
+	if (!err)
+		err = pgtable_slot_create(&shared_restricted, PML4_SLOT(IMAGE_BASE), &table);
+	/* One global subtree for both. */
+	if (!err)
+		err = pgtable_slot_create(&shared_full, PML4_SLOT(GLOBAL_BASE), &table);
+	if (!err)
+		pgtable_slot_set(&shared_restricted, PML4_SLOT(GLOBAL_BASE), table);
+	if (!err)
+		err = build_image(image);
+	if (!err)
+		err = build_physmap(bi, image);
+	return err;
+}
+
+bool space_image_may_show(uint64_t va)
+{
+	uint64_t offset = va - the_image.link_base;
+
+	return (offset >= the_image.text_start && offset < the_image.text_end) ||
+	       (offset >= the_image.rodata_start && offset < the_image.rodata_end) ||
+	       (offset >= the_image.global_start && offset < the_image.global_end);
+}
+
+static int share(struct pgtable *to, struct pgtable *from, const unsigned *slots, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		hpa_t table;
+		int err = pgtable_slot_create(from, slots[i], &table);
+
+		if (err)
+			return err;
+		pgtable_slot_set(to, slots[i], table);
+	}
+	return 0;
+}
+
+int space_pair_create(struct space_pair *pair, uint16_t cpu)
+{
+	hpa_t table;
+	int err;
+
+	(void)cpu;
+	err = pgtable_create(&pair->restricted, PG_HOST, 2);
+	if (!err)
+		err = pgtable_create(&pair->full, PG_HOST, shared_full.max_level);
+	if (!err)
+		err = share(&pair->restricted, &shared_restricted, restricted_slots, ARRAY_SIZE(restricted_slots));
+	if (!err)
+		err = share(&pair->full, &shared_full, full_slots, ARRAY_SIZE(full_slots));
+	if (!err)
+		err = pgtable_slot_create(&pair->full, PML4_SLOT(CPU_BASE), &table);
+	if (!err)
+		pgtable_slot_set(&pair->restricted, PML4_SLOT(CPU_BASE), table);
+	return err;
+}
+
+/* Contiguous zeroed frames for @pages pages; the tail of the power of two goes back, so that no
+ * page that nobody asked for gets the class. */
+static hpa_t alloc_run(unsigned pages, enum mem_class class, uint16_t owner)
+{
+	unsigned order = 0;
+	hpa_t base;
+
+	while ((1U << order) < pages)
+		order++;
+	if (order > FRAMES_MAX_ORDER)
+		return HPA_NONE;
+	base = frames_alloc(order, class, owner);
+	if (!hpa_is_none(base))
+		for (unsigned i = pages; i < 1U << order; i++)
+			frames_free(HPA(base.v + i * PAGE_SIZE), 0);
+	return base;
+}
+
+static int alloc_and_map(struct pgtable *pt, uint64_t va, unsigned pages, enum mem_class class, uint16_t owner,
+			 void **first)
+{
+	hpa_t base = alloc_run(pages, class, owner);
+
+	if (hpa_is_none(base))
+		return -E_NOMEM;
+	*first = hpa_to_ptr(base);
+	return pgtable_map(pt, va, base, pages * PAGE_SIZE, PG_WRITE);
+}
+
+int space_cpu_alloc(struct space_pair *pair, uint16_t cpu, uint64_t va, unsigned pages, void **first)
+{
+	return alloc_and_map(&pair->full, va, pages, MEM_CPU, cpu, first);
+}
+
+void *space_global_alloc(uint64_t size, enum mem_reason reason)
+{
+	unsigned pages = (unsigned)(ALIGN_UP(size, PAGE_SIZE) / PAGE_SIZE);
+	uint64_t va = global_next;
+	void *unused;
+
+	if (alloc_and_map(&shared_full, va, pages, MEM_GLOBAL, (uint16_t)reason, &unused))
+		return NULL;
+	global_next += (pages + 1) * PAGE_SIZE; /* a guard page in between */
+	return (void *)va;
+}
+
+static volatile void *map_device(uint64_t *next, hpa_t hpa, uint64_t size, unsigned prot)
+{
+	uint64_t first = ALIGN_DOWN(hpa.v, PAGE_SIZE), end = ALIGN_UP(hpa.v + size, PAGE_SIZE);
+	uint64_t va = *next;
+
+	if (pgtable_map(&shared_full, va, HPA(first), end - first, PG_WRITE | prot))
+		return NULL;
+	*next += end - first + PAGE_SIZE;
+	return (volatile void *)(va + (hpa.v - first));
+}
+
+volatile void *space_global_mmio(hpa_t hpa, uint64_t size)
+{
+	return map_device(&mmio_next, hpa, size, PG_UC);
+}
+
+volatile void *space_full_mmio(hpa_t hpa, uint64_t size, bool wc)
+{
+	return map_device(&full_mmio_next, hpa, size, wc ? PG_WC : PG_UC);
+}
+
+int space_window_create(struct space_window *window, uint16_t vm_id)
+{
+	hpa_t table;
+	int err;
+
+	window->vm_id = vm_id;
+	err = pgtable_create(&window->table, PG_HOST, 2);
+	return err ? err : pgtable_slot_create(&window->table, PML4_SLOT(WINDOW_BASE), &table);
+}
+
+int space_window_map_ram(struct space_window *window, gpa_t gpa, hpa_t hpa, uint64_t size)
+{
+	return pgtable_map(&window->table, GUEST_BASE + gpa.v, hpa, size, PG_WRITE);
+}
+
+int space_window_alloc(struct space_window *window, uint64_t va, unsigned pages, void **first)
+{
+	return alloc_and_map(&window->table, va, pages, MEM_VM, window->vm_id, first);
+}
+
+static int free_private(uint64_t va, uint64_t size, const struct pg_leaf *leaf, void *context)
+{
+	(void)context;
+	if (va >= VM_PRIV_BASE)
+		for (uint64_t i = 0; i < size; i += PAGE_SIZE)
+			frames_free(HPA(leaf->hpa.v + i), 0);
+	return 0;
+}
+
+void space_window_destroy(struct space_window *window)
+{
+	static const unsigned slot = PML4_SLOT(WINDOW_BASE);
+
+	pgtable_for_each(&window->table, free_private, NULL);
+	pgtable_destroy(&window->table, &slot, 1);
+}
+
+void space_window_set(struct space_pair *pair, const struct space_window *window)
+{
+	hpa_t table = HPA_NONE;
+
+	if (window) {
+		struct pgtable source = window->table;
+
+		/* The slot exists since space_window_create(). */
+		if (pgtable_slot_create(&source, PML4_SLOT(WINDOW_BASE), &table))
+			table = HPA_NONE;
+	}
+	pgtable_slot_set(&pair->restricted, PML4_SLOT(WINDOW_BASE), table);
+	pgtable_slot_set(&pair->full, PML4_SLOT(WINDOW_BASE), table);
+}
