@@ -12,8 +12,8 @@
 enum decode_op {
 	DECODE_READ,	   /* register = memory (MOV, MOVZX, MOVSX, MOVSXD) */
 	DECODE_WRITE,	   /* memory = register or immediate (MOV) */
-	DECODE_ALU_READ,   /* flags [and register] = register op memory (CMP, TEST, AND, OR, ADD, SUB, XOR r, m) */
-	DECODE_ALU_WRITE,  /* memory op= register or immediate (AND, OR, XOR, ADD, SUB, BT* excluded), sets flags */
+	DECODE_ALU_READ,   /* register = register op memory, and flags; CMP: flags only */
+	DECODE_ALU_WRITE,  /* memory = memory op register or immediate, and flags; CMP and TEST: flags only */
 	DECODE_XCHG,	   /* swap */
 	DECODE_STOS,	   /* memory at RDI = rAX, RDI advances; with REP, RCX times */
 	DECODE_MOVS,	   /* string move, one side is device memory */
@@ -22,10 +22,12 @@ enum decode_op {
 
 enum decode_alu { ALU_ADD, ALU_OR, ALU_ADC, ALU_SBB, ALU_AND, ALU_SUB, ALU_XOR, ALU_CMP, ALU_TEST };
 
+enum decode_bt { BT_TEST, BT_SET, BT_RESET, BT_COMPLEMENT };
+
 struct decode_insn {
 	uint8_t length;	   /* bytes */
 	uint8_t op;	   /* enum decode_op */
-	uint8_t alu;	   /* enum decode_alu, where op is ALU_* */
+	uint8_t alu;	   /* enum decode_alu; for DECODE_BT an enum decode_bt */
 	uint8_t size;	   /* bytes of the memory operand: 1, 2, 4, 8 */
 	uint8_t reg_size;  /* bytes of the register operand (MOVZX and friends widen) */
 	uint8_t reg;	   /* 0-15 in encoding order (rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8...) */

@@ -16,7 +16,7 @@ struct vlapic {
 	uint32_t svr;
 	uint32_t esr, esr_pending;
 	uint64_t icr;
-	uint32_t lvt_timer, lvt_thermal, lvt_perf, lvt_lint0, lvt_lint1, lvt_error, lvt_cmci;
+	uint32_t lvt_timer, lvt_thermal, lvt_perf, lvt_lint0, lvt_lint1, lvt_error;
 	uint32_t timer_initial, timer_divide;
 	uint64_t timer_start;	 /* guest TSC when the count began */
 	uint64_t tsc_deadline;	 /* 0: disarmed */
@@ -35,6 +35,8 @@ bool vlapic_msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value);
 /** The hot one by itself: WRMSR IA32_TSC_DEADLINE. Never faults. */
 void vlapic_write_tsc_deadline(struct vcpu *vcpu, uint64_t value);
 
+/** True while the registers answer at their page (xAPIC mode). */
+bool vlapic_has_mmio(struct vcpu *vcpu);
 /** Access at @offset of the xAPIC page (only while in xAPIC mode). */
 uint32_t vlapic_mmio_read(struct vcpu *vcpu, unsigned offset);
 void vlapic_mmio_write(struct vcpu *vcpu, unsigned offset, uint32_t value);

@@ -13,7 +13,13 @@ struct loader_ram {
 	uint8_t *base;
 	uint64_t low;  /* bytes of RAM from 0 */
 	uint64_t high; /* bytes of RAM from 4 GiB */
+	/* Makes sure that a range is backed before it is written; NULL: all of it is. 0 or a negative error. */
+	int (*populate)(void *context, gpa_t gpa, uint64_t size);
+	void *context;
 };
+
+/* Below this the loaders keep page tables, the zero page, the command line and the ACPI tables. */
+#define LOADER_LOW_SIZE MIB(1)
 
 struct loader_input {
 	const uint8_t *kernel;

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT
+#include "drivers/guest/machine.h"
+
+#include "drivers/guest/lapic.h"
+
+#define DEVICE_PAGE 0x1000
+
+void machine_reset(struct vm *vm)
+{
+	vuart_reset(vm);
+	vioapic_reset(vm);
+	vrtc_reset(vm);
+	vpci_reset(vm);
+	vpower_reset(vm);
+}
+
+void machine_set_irq(struct vm *vm, unsigned gsi, bool level)
+{
+	vioapic_set_line(vm, gsi, level);
+}
+
+bool machine_pio_read(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_t *value)
+{
+	struct vm *vm = vcpu_vm(vcpu);
+
+	if (likely(size == 1)) {
+		if (port - VUART_BASE < VUART_PORTS && port >= VUART_BASE) {
+			*value = vuart_read(vm, port - VUART_BASE);
+			return true;
+		}
+		if (port == VRTC_DATA_PORT) {
+			*value = vrtc_read(vm);
+			return true;
+		}
+		switch (port) {
+		case VPOWER_SLEEP_CONTROL:
+		case VPOWER_SLEEP_STATUS:
+		case VPOWER_RESET:
+		case VPOWER_PCI_RESET:
+		case VPOWER_KEYBOARD:
+			*value = vpower_read(vm, port);
+			return true;
+		default:
+			break;
+		}
+	}
+	if ((port & 0xfff8) == VPCI_ADDRESS_PORT) {
+		*value = vpci_read(vm, port, size);
+		return true;
+	}
+	*value = UINT32_MAX;
+	return false;
+}
+
+bool machine_pio_write(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_t value)
+{
+	struct vm *vm = vcpu_vm(vcpu);
+
+	if (likely(size == 1)) {
+		if (port - VUART_BASE < VUART_PORTS && port >= VUART_BASE) {
+			vuart_write(vm, port - VUART_BASE, (uint8_t)value);
+			return true;
+		}
+		switch (port) {
+		case VRTC_INDEX_PORT:
+		case VRTC_DATA_PORT:
+			vrtc_write(vm, port, (uint8_t)value);
+			return true;
+		case VPOWER_SLEEP_CONTROL:
+		case VPOWER_SLEEP_STATUS:
+		case VPOWER_RESET:
+		case VPOWER_PCI_RESET:
+		case VPOWER_KEYBOARD:
+			vpower_write(vm, port, (uint8_t)value);
+			return true;
+		default:
+			break;
+		}
+	}
+	if ((port & 0xfff8) == VPCI_ADDRESS_PORT) {
+		vpci_write(vm, port, size, value);
+		return true;
+	}
+	return false;
+}
+
+/* The local APIC answers at its page only while it is in xAPIC mode; vlapic_mmio_*() know. */
+static bool is_lapic(uint64_t gpa)
+{
+	return gpa - MACHINE_LAPIC_BASE < DEVICE_PAGE;
+}
+
+static bool is_ioapic(uint64_t gpa)
+{
+	return gpa - MACHINE_IOAPIC_BASE < DEVICE_PAGE;
+}
+
+bool machine_mmio_read(struct vcpu *vcpu, gpa_t gpa, unsigned size, uint64_t *value)
+{
+	unsigned shift = 8 * (gpa.v & 3);
+
+	if (is_ioapic(gpa.v)) {
+		*value = vioapic_read(vcpu_vm(vcpu), (unsigned)(gpa.v & 0xffc)) >> shift;
+		return true;
+	}
+	if (is_lapic(gpa.v) && vlapic_has_mmio(vcpu)) {
+		*value = vlapic_mmio_read(vcpu, (unsigned)(gpa.v & 0xffc)) >> shift;
+		return true;
+	}
+	(void)size;
+	*value = ~0ULL;
+	return false;
+}
+
+bool machine_mmio_write(struct vcpu *vcpu, gpa_t gpa, unsigned size, uint64_t value)
+{
+	/* Both devices take aligned 32-bit writes only; others have no effect, as in the hardware. */
+	bool whole = size >= 4 && !(gpa.v & 3);
+
+	if (is_ioapic(gpa.v)) {
+		/* The index register alone is also written by bytes. */
+		if (whole || (gpa.v & 0xfff) == 0)
+			vioapic_write(vcpu_vm(vcpu), (unsigned)(gpa.v & 0xffc), (uint32_t)value);
+		return true;
+	}
+	if (is_lapic(gpa.v) && vlapic_has_mmio(vcpu)) {
+		if (whole)
+			vlapic_mmio_write(vcpu, (unsigned)(gpa.v & 0xffc), (uint32_t)value);
+		return true;
+	}
+	return false;
+}
