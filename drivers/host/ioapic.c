@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+#include "drivers/host/ioapic.h"
+
+#include "hv/errno.h"
+#include "mm/space.h"
+
+enum { IOAPIC_VERSION = 1, IOAPIC_REDIRECTION = 0x10 };
+
+#define REDIRECTION_MASKED BIT(16)
+#define REDIRECTION_LEVEL BIT(15)
+#define REDIRECTION_LOW BIT(13)
+
+static volatile uint32_t *registers;
+static unsigned pins;
+
+static uint32_t read_register(unsigned index)
+{
+	registers[0] = index;
+	return registers[4];
+}
+
+static void write_register(unsigned index, uint32_t value)
+{
+	registers[0] = index;
+	registers[4] = value;
+}
+
+int ioapic_init(hpa_t base)
+{
+	uint32_t version;
+
+	registers = space_full_mmio(base, PAGE_SIZE, false);
+	if (!registers)
+		return -E_NOMEM;
+	version = read_register(IOAPIC_VERSION);
+	if (version == UINT32_MAX || version == 0) {
+		registers = NULL;
+		return -E_NOENT;
+	}
+	pins = (version >> 16 & 0xff) + 1;
+	for (unsigned pin = 0; pin < pins; pin++)
+		write_register(IOAPIC_REDIRECTION + 2 * pin, REDIRECTION_MASKED);
+	return 0;
+}
+
+void ioapic_route(unsigned pin, uint8_t vector, uint32_t apic_id, bool level_low)
+{
+	if (!registers || pin >= pins)
+		return;
+	write_register(IOAPIC_REDIRECTION + 2 * pin + 1, apic_id << 24);
+	write_register(IOAPIC_REDIRECTION + 2 * pin,
+		       vector | (level_low ? (uint32_t)(REDIRECTION_LEVEL | REDIRECTION_LOW) : 0));
+}
