@@ -3,6 +3,7 @@
 
 #include "hv/asm.h"
 #include "hv/cpu.h"
+#include "hv/layout.h"
 #include "hv/percpu.h"
 #include "mm/frames.h"
 #include "vmx/vmcs.h"
@@ -146,6 +147,17 @@ const char *vmx_probe(void)
 	return probe_controls(c);
 }
 
+void vmx_flush_guest_tlb(void)
+{
+	struct {
+		uint64_t context, reserved;
+	} all = { 0, 0 };
+
+	__asm__ volatile("invept %0, %1" : : "m"(all), "r"(2ULL) : "cc", "memory");
+	if (vmx_caps.invvpid)
+		__asm__ volatile("invvpid %0, %1" : : "m"(all), "r"(2ULL) : "cc", "memory");
+}
+
 const char *vmx_enable(unsigned cpu)
 {
 	const char *why = check_feature_control();
@@ -164,8 +176,6 @@ const char *vmx_enable(unsigned cpu)
 	if (failed)
 		return "VMXON failed, the firmware or another hypervisor holds VMX";
 	/* What a former hypervisor may have left in the EPT-tagged and VPID-tagged caches. */
-	__asm__ volatile("invept %0, %1" : : "m"((uint64_t[2]){ 0, 0 }), "r"(2ULL) : "cc", "memory");
-	if (vmx_caps.invvpid)
-		__asm__ volatile("invvpid %0, %1" : : "m"((uint64_t[2]){ 0, 0 }), "r"(2ULL) : "cc", "memory");
+	vmx_flush_guest_tlb();
 	return NULL;
 }

@@ -28,4 +28,7 @@ const char *vmx_probe(void);
 /** VMXON on this CPU. Returns NULL or what is wrong, as above. Full map. */
 const char *vmx_enable(unsigned cpu);
 
+/** Drops every cached guest translation on this CPU. */
+void vmx_flush_guest_tlb(void);
+
 #endif

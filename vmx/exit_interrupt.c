@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Interrupts of the host, exceptions and NMIs that exit, HLT, and the preemption timer. */
+#include "drivers/host/lapic.h"
 #include "hv/asm.h"
 #include "hv/interrupt.h"
 #include "vmx/exit.h"
@@ -44,7 +45,7 @@ void exit_exception_nmi(struct vcpu *vcpu)
 
 void exit_hlt(struct vcpu *vcpu)
 {
-	uint64_t start;
+	uint64_t start, halted;
 
 	vcpu_skip();
 	if (!(vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_IF) && !vcpu->nmi_pending) {
@@ -55,18 +56,18 @@ void exit_hlt(struct vcpu *vcpu)
 		vcpu->work |= WORK_IRQ;
 		return;
 	}
-	/* Halted with the guest's data in registers and nothing but restricted memory mapped. */
-	if (vcpu->work & WORK_CR2) {
-		write_cr2(vcpu->cr2);
-		vcpu->work &= ~(uint32_t)WORK_CR2;
-	}
+	/* The preemption timer counts in guest mode only. */
+	if (vcpu->vm->timer == VM_TIMER_PREEMPTION && vcpu->timer_deadline)
+		lapic_arm(vcpu->timer_deadline);
 	start = rdtsc();
 	do {
 		interrupts_wait();
 	} while (!(vcpu->work & (WORK_IRQ | WORK_STOP | WORK_REQUEST)));
-	vcpu->halted_this_exit = rdtsc() - start;
-	vcpu->stats.halted_ticks += vcpu->halted_this_exit;
-	vcpu->stats.ticks[EXIT_HLT] -= vcpu->halted_this_exit;
+	halted = rdtsc() - start;
+	vcpu->stats.halted_ticks += halted;
+	vcpu->stats.ticks[EXIT_HLT] -= halted;
+	if (vcpu->vm->timer == VM_TIMER_PREEMPTION)
+		vcpu_arm_preemption(vcpu);
 }
 
 void exit_preemption_timer(struct vcpu *vcpu)

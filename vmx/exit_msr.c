@@ -48,7 +48,7 @@ static int mtrr_index(uint32_t msr)
 	case MSR_MTRR_FIX16K_1:
 		return 26;
 	case MSR_MTRR_DEF_TYPE:
-		return 27;
+		return VM_MTRR_DEF_TYPE;
 	default:
 		return -1;
 	}

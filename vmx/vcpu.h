@@ -11,7 +11,7 @@
 #define VCPU_CR0_OWNED (CR0_NE | CR0_NW | CR0_CD)
 
 /** Allocates and fills the VMCS and the MSR bitmap of VM @record. Full map. 0 or -E_NOMEM. */
-int vcpu_create(struct vm_record *record, const struct vcpu *vcpu);
+int vcpu_create(struct vm_record *record);
 
 /** Makes the record's VMCS current and gives it the power-on state of @entry. Full map. */
 void vcpu_reset(struct vm_record *record, struct vcpu *vcpu, const struct loader_entry *entry);
@@ -22,15 +22,21 @@ void vcpu_unload(struct vm_record *record);
 /** First entry on this CPU; the last thing that the caller's stack does. */
 _Noreturn void vmx_launch(struct vcpu *vcpu);
 
-/** Continues behind the instruction that caused the exit. */
-static inline void vcpu_skip(void)
+/** Moves RIP on by @length bytes; what STI or MOV SS held back is over. */
+static inline void vcpu_skip_bytes(uint64_t length)
 {
 	uint64_t interruptibility = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY);
 
-	vmcs_write(VMCS_GUEST_RIP, vmcs_read(VMCS_GUEST_RIP) + vmcs_read(VMCS_EXIT_INSTRUCTION_LENGTH));
+	vmcs_write(VMCS_GUEST_RIP, vmcs_read(VMCS_GUEST_RIP) + length);
 	if (unlikely(interruptibility & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS)))
 		vmcs_write(VMCS_GUEST_INTERRUPTIBILITY,
 			   interruptibility & ~(INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS));
+}
+
+/** Continues behind the instruction that caused the exit. */
+static inline void vcpu_skip(void)
+{
+	vcpu_skip_bytes(vmcs_read(VMCS_EXIT_INSTRUCTION_LENGTH));
 }
 
 enum {

@@ -56,9 +56,8 @@ static void vmptrld(hpa_t vmcs)
 	__asm__ volatile("vmptrld %0" : : "m"(vmcs.v) : "cc", "memory");
 }
 
-int vcpu_create(struct vm_record *record, const struct vcpu *vcpu)
+int vcpu_create(struct vm_record *record)
 {
-	(void)vcpu;
 	record->vmcs = frames_alloc(0, MEM_SENSITIVE, 0);
 	record->msr_bitmap = frames_alloc(0, MEM_SENSITIVE, 0);
 	if (hpa_is_none(record->vmcs) || hpa_is_none(record->msr_bitmap))

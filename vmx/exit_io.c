@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+/* Port I/O: IN and OUT by the device models, INS and OUTS element by element. */
+#include "hv/asm.h"
+#include "vmx/exit.h"
+
+/* Exit qualification, SDM table 27-5. */
+#define QUALIFICATION_IN BIT(3)
+#define QUALIFICATION_STRING BIT(4)
+#define QUALIFICATION_REP BIT(5)
+
+/* Elements of a string instruction per exit: more come with the next one, since REP resumes by itself. */
+#define MAX_ELEMENTS 64
+#define RFLAGS_DF BIT(10)
+#define PF_WRITE BIT(1)
+#define PF_USER BIT(2)
+
+static uint64_t merge(uint64_t old, uint64_t value, unsigned size)
+{
+	if (size == 4)
+		return (uint32_t)value;
+	return size == 2 ? (old & ~0xffffULL) | (value & 0xffff) : (old & ~0xffULL) | (value & 0xff);
+}
+
+static void inject_page_fault(struct vcpu *vcpu, uint64_t address, bool write)
+{
+	vcpu->cr2 = address;
+	vcpu->work |= WORK_CR2;
+	vmcs_write(VMCS_ENTRY_ERROR_CODE, (write ? PF_WRITE : 0) | (vcpu_cpl() == 3 ? PF_USER : 0));
+	vmcs_write(VMCS_ENTRY_INTERRUPTION,
+		   INTR_VALID | INTR_ERROR_CODE | INTR_HARD_EXCEPTION << INTR_TYPE_SHIFT | 14);
+}
+
+/* One element between @port and linear @address; false: #PF is queued. An element that straddles two pages is
+ * moved byte by byte. */
+static bool move_element(struct vcpu *vcpu, uint16_t port, unsigned size, bool in, uint64_t address)
+{
+	uint8_t *bytes[4];
+	uint32_t value = 0;
+
+	for (unsigned i = 0; i < size; i++) {
+		gpa_t gpa;
+
+		if (!vcpu_translate(vcpu, address + i, &gpa)) {
+			inject_page_fault(vcpu, address + i, in);
+			return false;
+		}
+		/* Outside RAM there is nothing to read or to keep. */
+		bytes[i] = vm_ram(vcpu->vm, gpa, 1);
+	}
+	if (in) {
+		machine_pio_read(vcpu, port, size, &value);
+		for (unsigned i = 0; i < size; i++)
+			if (bytes[i])
+				*bytes[i] = (uint8_t)(value >> 8 * i);
+		return true;
+	}
+	for (unsigned i = 0; i < size; i++)
+		value |= (uint32_t)(bytes[i] ? *bytes[i] : 0xff) << 8 * i;
+	machine_pio_write(vcpu, port, size, value);
+	return true;
+}
+
+/* Address-size mask of the index and count registers: from the instruction information (SDM table 27-8). */
+static uint64_t address_mask(void)
+{
+	switch (vmcs_read(VMCS_EXIT_INSTRUCTION_INFO) >> 7 & 7) {
+	case 0:
+		return 0xffff;
+	case 1:
+		return 0xffffffff;
+	default:
+		return ~0ULL;
+	}
+}
+
+static void add_masked(uint64_t *reg, uint64_t delta, uint64_t mask)
+{
+	uint64_t value = (*reg + delta) & mask;
+
+	/* 32-bit results clear the upper half, 16-bit ones keep the rest. */
+	*reg = mask == 0xffff ? (*reg & ~mask) | value : value;
+}
+
+static void string_io(struct vcpu *vcpu, uint64_t qualification, unsigned size)
+{
+	bool in = qualification & QUALIFICATION_IN, rep = qualification & QUALIFICATION_REP;
+	uint64_t mask = address_mask();
+	uint64_t *index = &vcpu->regs[in ? REG_RDI : REG_RSI];
+	uint64_t *count = &vcpu->regs[REG_RCX];
+	uint64_t address = vmcs_read(VMCS_GUEST_LINEAR_ADDRESS);
+	uint64_t step = vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_DF ? 0 - (uint64_t)size : size;
+
+	for (unsigned i = 0; i < MAX_ELEMENTS; i++) {
+		if (rep && (*count & mask) == 0)
+			break;
+		if (!move_element(vcpu, (uint16_t)(qualification >> 16), size, in, address))
+			return;
+		address += step;
+		add_masked(index, step, mask);
+		if (!rep)
+			break;
+		add_masked(count, ~0ULL, mask);
+	}
+	if (!rep || (*count & mask) == 0)
+		vcpu_skip();
+}
+
+void exit_io(struct vcpu *vcpu)
+{
+	uint64_t qualification = vmcs_read(VMCS_EXIT_QUALIFICATION);
+	uint16_t port = (uint16_t)(qualification >> 16);
+	unsigned size = (qualification & 7) + 1;
+	uint32_t value;
+
+	if (unlikely(qualification & QUALIFICATION_STRING)) {
+		string_io(vcpu, qualification, size);
+		return;
+	}
+	if (qualification & QUALIFICATION_IN) {
+		machine_pio_read(vcpu, port, size, &value);
+		vcpu->regs[REG_RAX] = merge(vcpu->regs[REG_RAX], value, size);
+	} else {
+		value = (uint32_t)merge(0, vcpu->regs[REG_RAX], size);
+		machine_pio_write(vcpu, port, size, value);
+	}
+	vcpu_skip();
+}

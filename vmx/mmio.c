@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: MIT
+#include "vmx/mmio.h"
+
+#include "hv/asm.h"
+#include "hv/errno.h"
+#include "hv/lib/string.h"
+#include "vmx/decode.h"
+
+#define MAX_INSTRUCTION 15
+#define CS_LONG BIT(13)
+#define CS_32 BIT(14)
+#define RFLAGS_DF BIT(10)
+/* Elements of a string instruction per exit; REP resumes by itself. */
+#define MAX_ELEMENTS 64
+
+static enum decode_mode current_mode(uint64_t *base)
+{
+	uint64_t access = vmcs_read(VMCS_GUEST_CS_ACCESS);
+
+	if (likely((access & CS_LONG) && (vmcs_read(VMCS_GUEST_EFER) & EFER_LMA))) {
+		*base = 0;
+		return DECODE_64;
+	}
+	*base = vmcs_read(VMCS_GUEST_CS_BASE);
+	return access & CS_32 ? DECODE_32 : DECODE_16;
+}
+
+/* The bytes at linear @address: in place if the page holds enough of them, else gathered in @buffer. */
+static const uint8_t *fetch(struct vcpu *vcpu, uint64_t address, uint8_t buffer[MAX_INSTRUCTION], unsigned *count)
+{
+	unsigned first = (unsigned)(PAGE_SIZE - (address & (PAGE_SIZE - 1)));
+	const uint8_t *bytes;
+	gpa_t gpa;
+
+	*count = 0;
+	if (!vcpu_translate(vcpu, address, &gpa))
+		return NULL;
+	if (first > MAX_INSTRUCTION)
+		first = MAX_INSTRUCTION;
+	bytes = vm_ram(vcpu->vm, gpa, first);
+	*count = first;
+	if (likely(first == MAX_INSTRUCTION) || !bytes)
+		return bytes;
+	memcpy(buffer, bytes, first);
+	if (vcpu_translate(vcpu, address + first, &gpa)) {
+		bytes = vm_ram(vcpu->vm, gpa, MAX_INSTRUCTION - first);
+		if (bytes) {
+			memcpy(buffer + first, bytes, MAX_INSTRUCTION - first);
+			*count = MAX_INSTRUCTION;
+		}
+	}
+	return buffer;
+}
+
+static uint64_t mask_of(unsigned size)
+{
+	return size == 8 ? ~0ULL : (1ULL << (8 * size)) - 1;
+}
+
+static uint64_t get_operand(const struct vcpu *vcpu, const struct decode_insn *insn)
+{
+	uint64_t value;
+
+	if (insn->has_imm)
+		return insn->imm & mask_of(insn->size);
+	value = vcpu_get_reg(vcpu, insn->reg);
+	if (insn->reg_high)
+		value >>= 8;
+	return value & mask_of(insn->size);
+}
+
+static void set_operand(struct vcpu *vcpu, const struct decode_insn *insn, uint64_t value)
+{
+	uint64_t old = vcpu_get_reg(vcpu, insn->reg);
+
+	if (insn->sign_extend && insn->size < 8 && (value >> (8 * insn->size - 1) & 1))
+		value |= ~mask_of(insn->size);
+	switch (insn->reg_size) {
+	case 1:
+		if (insn->reg_high)
+			value = (old & ~0xff00ULL) | (value & 0xff) << 8;
+		else
+			value = (old & ~0xffULL) | (value & 0xff);
+		break;
+	case 2:
+		value = (old & ~0xffffULL) | (value & 0xffff);
+		break;
+	case 4:
+		value = (uint32_t)value;
+		break;
+	default:
+		break;
+	}
+	vcpu_set_reg(vcpu, insn->reg, value);
+}
+
+static uint64_t device_read(struct vcpu *vcpu, gpa_t gpa, unsigned size)
+{
+	uint64_t value = ~0ULL;
+
+	machine_mmio_read(vcpu, gpa, size, &value);
+	return value & mask_of(size);
+}
+
+static void alu(struct vcpu *vcpu, gpa_t gpa, const struct decode_insn *insn)
+{
+	uint64_t flags = vmcs_read(VMCS_GUEST_RFLAGS);
+	uint64_t memory = device_read(vcpu, gpa, insn->size), operand = get_operand(vcpu, insn), result;
+	bool keeps = insn->alu == ALU_CMP || insn->alu == ALU_TEST;
+
+	if (insn->op == DECODE_ALU_READ) {
+		result = decode_alu(insn->alu, operand, memory, insn->size, &flags);
+		if (!keeps)
+			set_operand(vcpu, insn, result);
+	} else {
+		result = decode_alu(insn->alu, memory, operand, insn->size, &flags);
+		if (!keeps)
+			machine_mmio_write(vcpu, gpa, insn->size, result);
+	}
+	vmcs_write(VMCS_GUEST_RFLAGS, flags);
+}
+
+/* BT and friends on a register operand address bits beyond the operand; only the plain form is known. */
+static void bit_test(struct vcpu *vcpu, gpa_t gpa, const struct decode_insn *insn)
+{
+	uint64_t flags = vmcs_read(VMCS_GUEST_RFLAGS), memory = device_read(vcpu, gpa, insn->size);
+	uint64_t bit = BIT(get_operand(vcpu, insn) & (8U * insn->size - 1));
+
+	flags = memory & bit ? flags | RFLAGS_CF : flags & ~RFLAGS_CF;
+	if (insn->alu == BT_SET)
+		machine_mmio_write(vcpu, gpa, insn->size, memory | bit);
+	else if (insn->alu == BT_RESET)
+		machine_mmio_write(vcpu, gpa, insn->size, memory & ~bit);
+	else if (insn->alu == BT_COMPLEMENT)
+		machine_mmio_write(vcpu, gpa, insn->size, memory ^ bit);
+	vmcs_write(VMCS_GUEST_RFLAGS, flags);
+}
+
+/* An access by linear address to RAM or to a device, for the side of a string move that did not fault. */
+static bool linear_access(struct vcpu *vcpu, uint64_t address, unsigned size, bool write, uint64_t *value)
+{
+	gpa_t gpa;
+	void *ram;
+
+	if ((address & (PAGE_SIZE - 1)) + size > PAGE_SIZE || !vcpu_translate(vcpu, address, &gpa))
+		return false;
+	ram = vm_ram(vcpu->vm, gpa, size);
+	if (!ram) {
+		if (write)
+			machine_mmio_write(vcpu, gpa, size, *value);
+		else
+			*value = device_read(vcpu, gpa, size);
+	} else if (write) {
+		memcpy(ram, value, size);
+	} else {
+		*value = 0;
+		memcpy(value, ram, size);
+	}
+	return true;
+}
+
+/* STOS and MOVS with flat 64-bit or 32-bit addresses. False: something about it is not supported. */
+static bool string_move(struct vcpu *vcpu, const struct decode_insn *insn)
+{
+	uint64_t step = vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_DF ? 0 - (uint64_t)insn->size : insn->size;
+	uint64_t *count = &vcpu->regs[REG_RCX];
+
+	for (unsigned i = 0; i < MAX_ELEMENTS && (!insn->rep || *count); i++) {
+		uint64_t value = vcpu->regs[REG_RAX] & mask_of(insn->size);
+
+		if (insn->op == DECODE_MOVS) {
+			if (!linear_access(vcpu, vcpu->regs[REG_RSI], insn->size, false, &value))
+				return false;
+			vcpu->regs[REG_RSI] += step;
+		}
+		if (!linear_access(vcpu, vcpu->regs[REG_RDI], insn->size, true, &value))
+			return false;
+		vcpu->regs[REG_RDI] += step;
+		if (!insn->rep)
+			break;
+		(*count)--;
+	}
+	if (!insn->rep || !*count)
+		vcpu_skip_bytes(insn->length);
+	return true;
+}
+
+static bool execute(struct vcpu *vcpu, gpa_t gpa, const struct decode_insn *insn)
+{
+	uint64_t value;
+
+	switch (insn->op) {
+	case DECODE_READ:
+		set_operand(vcpu, insn, device_read(vcpu, gpa, insn->size));
+		break;
+	case DECODE_WRITE:
+		machine_mmio_write(vcpu, gpa, insn->size, get_operand(vcpu, insn));
+		break;
+	case DECODE_ALU_READ:
+	case DECODE_ALU_WRITE:
+		alu(vcpu, gpa, insn);
+		break;
+	case DECODE_XCHG:
+		value = device_read(vcpu, gpa, insn->size);
+		machine_mmio_write(vcpu, gpa, insn->size, get_operand(vcpu, insn));
+		set_operand(vcpu, insn, value);
+		break;
+	case DECODE_BT:
+		bit_test(vcpu, gpa, insn);
+		break;
+	case DECODE_STOS:
+	case DECODE_MOVS:
+		return string_move(vcpu, insn);
+	default:
+		return false;
+	}
+	vcpu_skip_bytes(insn->length);
+	return true;
+}
+
+void mmio_emulate(struct vcpu *vcpu, gpa_t gpa)
+{
+	uint8_t buffer[MAX_INSTRUCTION];
+	struct decode_insn insn;
+	uint64_t base, rip = vmcs_read(VMCS_GUEST_RIP);
+	unsigned count;
+	enum decode_mode mode = current_mode(&base);
+	const uint8_t *bytes = fetch(vcpu, base + rip, buffer, &count);
+
+	if (unlikely(!bytes || decode_insn(bytes, count, mode, &insn) || !execute(vcpu, gpa, &insn)))
+		vm_stop(vcpu, "an instruction that Cloister cannot decode touches device memory; RIP", rip);
+}
