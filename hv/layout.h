@@ -25,6 +25,8 @@
 /* Slot 352: data that every CPU may see in either map, each with a written reason; and device registers. */
 #define GLOBAL_BASE 0xffffb00000000000ULL
 #define GLOBAL_MMIO_BASE (GLOBAL_BASE + GIB(64))
+/* Slot 384: device memory that only the full map shows (the framebuffer). */
+#define FULL_MMIO_BASE 0xffffc00000000000ULL
 /* Slot 511: the hypervisor's image. */
 #define IMAGE_BASE 0xffffffff80000000ULL
 

@@ -6,6 +6,7 @@
 #ifndef HV_PERCPU_H
 #define HV_PERCPU_H
 
+#include "hv/layout.h"
 #include "hv/types.h"
 #include "mm/space.h"
 

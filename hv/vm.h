@@ -20,6 +20,7 @@
 #define VM_MAX_ESCALATION_SITES 32
 #define VM_CPUID_ENTRIES 64
 #define VM_MTRR_COUNT 28
+#define VM_MTRR_DEF_TYPE 27
 /* Guest memory whose presence is tracked, for lazy population. */
 #define VM_MAX_CHUNKS (GUEST_SPAN / VM_POPULATE_CHUNK)
 
@@ -69,7 +70,6 @@ struct vcpu {
 	struct vm *vm;
 	uint64_t timer_deadline; /* host TSC; 0: none */
 	uint64_t xcr0;
-	uint64_t halted_this_exit; /* ticks */
 	struct vcpu_stats stats;
 	struct vlapic lapic;
 };
@@ -169,6 +169,13 @@ _Noreturn void vm_leave(struct vcpu *vcpu);
 
 /** Statistics as records. The current VM only; any map. */
 void vm_print_stats(struct vm *vm);
+
+/** The same as the guest reads it. */
+void vm_copy_stats(const struct vcpu *vcpu, struct hypercall_stats *out);
+
+/** How many VMs are about to run; says that one is not (a `vm` record). Boot processor, before the first runs. */
+void vm_expect(unsigned count);
+void vm_refuse(const struct config_vm *config, const char *reason);
 
 /** Ends the run: `end` record, all CPUs halt. Any map. */
 _Noreturn void vm_end_run(int64_t status, const char *reason);

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT
+#include "hv/hypercall.h"
+
+#include "hv/console.h"
+#include "hv/errno.h"
+#include "hv/lib/string.h"
+#include "hv/percpu.h"
+#include "hv/record.h"
+
+#define MAX_WRITE 4096
+#define MAX_LABEL 32
+
+/* What HYPERCALL_DEBUG_TOUCH_SENSITIVE reads: ordinary data of the hypervisor, hence sensitive. */
+static volatile uint64_t sensitive_word = 0x5ec4e7;
+
+static int64_t console_write(struct vm *vm, uint64_t gpa, uint64_t size)
+{
+	const uint8_t *text;
+
+	if (size > MAX_WRITE)
+		return -E_INVAL;
+	text = vm_ram(vm, GPA(gpa), size);
+	if (!text)
+		return -E_FAULT;
+	for (uint64_t i = 0; i < size; i++)
+		vm_console_write(vm, text[i]);
+	return (int64_t)size;
+}
+
+static int64_t stats_read(const struct vcpu *vcpu, uint64_t gpa, uint64_t size)
+{
+	struct hypercall_stats stats;
+	uint8_t *out;
+
+	if (size > sizeof(stats))
+		size = sizeof(stats);
+	out = vm_ram(vcpu->vm, GPA(gpa), size);
+	if (!out)
+		return -E_FAULT;
+	vm_copy_stats(vcpu, &stats);
+	memcpy(out, &stats, size);
+	return (int64_t)size;
+}
+
+static int64_t stats_reset(struct vcpu *vcpu)
+{
+	memset(&vcpu->stats, 0, sizeof(vcpu->stats));
+	vcpu->vm->site_count = 0;
+	vcpu->vm->sites_dropped = 0;
+	return 0;
+}
+
+static int64_t mark(struct vm *vm, uint64_t gpa, uint64_t length, uint64_t value)
+{
+	char label[MAX_LABEL + 1];
+	const void *text;
+
+	if (length > MAX_LABEL)
+		return -E_INVAL;
+	text = vm_ram(vm, GPA(gpa), length);
+	if (!text)
+		return -E_FAULT;
+	memcpy(label, text, length);
+	label[length] = '\0';
+	record_begin("bench");
+	record_str("vm", vm->name);
+	record_str("label", label);
+	record_u64("value", value);
+	record_end();
+	return 0;
+}
+
+static void report_violation(uint64_t va, const struct pg_leaf *leaf, const char *what, void *context)
+{
+	(void)context;
+	record_begin("audit");
+	record_str("violation", what);
+	record_hex("address", va);
+	record_hex("frame", leaf->hpa.v);
+	record_end();
+}
+
+static int64_t check_space(const struct vcpu *vcpu)
+{
+	unsigned cpu = this_cpu()->id;
+
+	asi_exit(ASI_CAUSE_CHECK);
+	return space_check(&cpus[cpu].pair, (uint16_t)cpu, vcpu->vm->id, report_violation, NULL);
+}
+
+static int64_t debug(struct vcpu *vcpu, uint64_t number)
+{
+	if (!vcpu->vm->debug_hypercalls)
+		return -E_PERM;
+	switch (number) {
+	case HYPERCALL_DEBUG_TOUCH_SENSITIVE:
+		return (int64_t)sensitive_word;
+	case HYPERCALL_DEBUG_CHECK_SPACE:
+		return check_space(vcpu);
+	default:
+		return -E_NOENT;
+	}
+}
+
+int64_t hypercall(struct vcpu *vcpu, uint64_t number, uint64_t a, uint64_t b, uint64_t c)
+{
+	struct vm *vm = vcpu->vm;
+
+	switch (number) {
+	case HYPERCALL_VERSION:
+		return HYPERCALL_ABI_VERSION;
+	case HYPERCALL_CONSOLE_WRITE:
+		return console_write(vm, a, b);
+	case HYPERCALL_STATS_PRINT:
+		vm_print_stats(vm);
+		return 0;
+	case HYPERCALL_STATS_READ:
+		return stats_read(vcpu, a, b);
+	case HYPERCALL_STATS_RESET:
+		return stats_reset(vcpu);
+	case HYPERCALL_MARK:
+		return mark(vm, a, b, c);
+	case HYPERCALL_END:
+		vm_print_stats(vm);
+		vm_end_run((int64_t)a, "a guest ended the run");
+	default:
+		return number >= HYPERCALL_DEBUG_TOUCH_SENSITIVE ? debug(vcpu, number) : -E_NOENT;
+	}
+}

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: MIT
+/* Bring-up, from the loaders' jump to the first guest. Reads top to bottom as the order of things. */
+#include "hv/asm.h"
+#include "hv/boot_state.h"
+#include "hv/console.h"
+#include "hv/cpu.h"
+#include "hv/flush.h"
+#include "hv/lib/string.h"
+#include "hv/percpu.h"
+#include "hv/record.h"
+#include "hv/smp.h"
+#include "hv/symbols.h"
+#include "hv/version.h"
+#include "hv/vm.h"
+#include "drivers/host/ioapic.h"
+#include "drivers/host/lapic.h"
+#include "drivers/host/tsc.h"
+#include "mm/frames.h"
+#include "vmx/caps.h"
+
+extern const char text_start[], text_end[], rodata_start[], rodata_end[], global_start[], global_end[], data_start[],
+	data_end[];
+void cpu_switch_stack(void *top, void (*function)(void));
+
+#define IOAPIC_DEFAULT 0xfec00000ULL
+
+static const struct boot_info *bi;
+static struct config config;
+static struct policy_actions actions;
+static uint64_t boot_cr3;
+static enum vm_timer timer;
+static int console_vm = -1;
+static unsigned built;
+static bool boot_reported;
+
+const struct config *boot_state_config(void)
+{
+	return &config;
+}
+
+enum vm_timer boot_state_timer(void)
+{
+	return timer;
+}
+
+int boot_state_console_vm(void)
+{
+	return console_vm;
+}
+
+bool boot_state_single_vm(void)
+{
+	return built == 1;
+}
+
+const struct boot_file *boot_state_file(const char *name)
+{
+	for (unsigned i = 0; i < bi->file_count; i++)
+		if (!strcmp(bi->files[i].name, name))
+			return &bi->files[i];
+	return NULL;
+}
+
+void boot_state_first_entry(void)
+{
+	uint64_t now = rdtsc();
+
+	if (boot_reported)
+		return;
+	boot_reported = true;
+	record_begin("boot");
+	record_str("version", CLOISTER_VERSION);
+	record_str("source", bi->source == BOOT_SOURCE_EFI ? "efi" : "multiboot2");
+	record_str("cpu", cpu_facts.brand);
+	record_u64("cpus", cpu_count);
+	record_u64("tsc_hz", cpu_facts.tsc_hz);
+	record_u64("ticks_to_guest", now - bi->tsc_start);
+	record_u64("file_ticks", bi->tsc_file_ticks);
+	record_u64("loader_ticks", bi->tsc_handover - bi->tsc_start);
+	record_end();
+}
+
+/* Nothing can run: said on every console that there is, then the machine stands still. */
+static _Noreturn void refuse(const char *why)
+{
+	console_error("cannot run: %s", why);
+	vm_end_run(1, why);
+}
+
+/* Before this CPU has its private page: no other CPU runs yet, so there is nobody to stop. */
+static _Noreturn void refuse_early(const char *why)
+{
+	console_error("cannot run: %s", why);
+	record_begin("end");
+	record_i64("status", 1);
+	record_str("reason", why);
+	record_end();
+	console_drain();
+	halt_forever();
+}
+
+static void build_address_space(void)
+{
+	const struct space_image image = {
+		.link_base = (uint64_t)image_start,
+		.load_base = bi->image_base,
+		.text_start = (uint64_t)(text_start - image_start),
+		.text_end = (uint64_t)(text_end - image_start),
+		.rodata_start = (uint64_t)(rodata_start - image_start),
+		.rodata_end = (uint64_t)(rodata_end - image_start),
+		.global_start = (uint64_t)(global_start - image_start),
+		.global_end = (uint64_t)(global_end - image_start),
+		.data_start = (uint64_t)(data_start - image_start),
+		.data_end = (uint64_t)(data_end - image_start),
+	};
+
+	if (frames_init(bi))
+		refuse_early("the firmware's memory map has no usable memory below 4 GiB");
+	if (space_init(bi, &image, cpu_facts.pages_1g))
+		refuse_early("too little memory for the page tables: at least 64 MiB are needed");
+	cpus[0].apic_id = cpuid(1, 0).ebx >> 24;
+	cpu_count = 1;
+	if (percpu_create(0, cpus[0].apic_id))
+		refuse_early("too little memory for the first CPU: at least 64 MiB are needed");
+	boot_cr3 = read_cr3();
+	percpu_activate(0);
+	cpus[0].online = true;
+}
+
+static void read_config(void)
+{
+	const struct boot_file *file = boot_state_file("cloister.conf");
+
+	if (!file || file->status != BOOT_FILE_OK) {
+		console_init(CONFIG_CONSOLE_COM1 | CONFIG_CONSOLE_FRAMEBUFFER, &bi->fb);
+		refuse("there is no cloister.conf: put one beside the loader (UEFI) or name it as a module (GRUB)");
+	}
+	config_parse(&config, hpa_to_ptr(file->base), file->size);
+	console_init(config.console, &bi->fb);
+}
+
+static void report_config_errors(void)
+{
+	for (unsigned i = 0; i < config.error_count && i < CONFIG_MAX_ERRORS; i++)
+		console_error("%s", config.errors[i]);
+	if (config.error_count > CONFIG_MAX_ERRORS)
+		console_error("cloister.conf: %u more errors", config.error_count - CONFIG_MAX_ERRORS);
+}
+
+static void choose_timer(void)
+{
+	bool deadline = cpu_facts.tsc_deadline;
+
+	if (config.timer == CONFIG_TIMER_DEADLINE && !deadline)
+		console_error("timer = deadline: this CPU has no TSC-deadline timer; the preemption timer is used");
+	if (config.timer == CONFIG_TIMER_PREEMPTION && !vmx_caps.preemption_timer)
+		console_error("timer = preemption: this CPU has no VMX preemption timer; TSC-deadline is used");
+	timer = deadline ? VM_TIMER_DEADLINE : VM_TIMER_PREEMPTION;
+	if (config.timer == CONFIG_TIMER_PREEMPTION && vmx_caps.preemption_timer)
+		timer = VM_TIMER_PREEMPTION;
+	if (timer == VM_TIMER_PREEMPTION && !vmx_caps.preemption_timer)
+		refuse("this CPU has neither a TSC-deadline timer nor a VMX preemption timer: a newer CPU is needed");
+}
+
+static void choose_policy(void)
+{
+	policy_resolve(&cpu_facts, config.mitigation, config.paranoid, &actions);
+	if (flush_init(&actions))
+		refuse("too little memory for the flush buffer: at least 64 MiB are needed");
+	record_begin("policy");
+	record_str("mode", policy_mode_name(actions.mode));
+	record_str("l1d", policy_l1d_name(actions.l1d));
+	record_str("buffers", policy_buffers_name(actions.buffers));
+	record_bool("paranoid", config.paranoid);
+	record_end();
+}
+
+static void start_hardware(void)
+{
+	const char *why;
+	hpa_t ioapic;
+
+	cpu_facts.tsc_hz = tsc_calibrate();
+	if (!cpu_facts.tsc_hz)
+		refuse("neither the 8254 timer nor CPUID tells the TSC's frequency: no clock could be right");
+	if (lapic_init(cpu_facts.x2apic))
+		refuse("the local APIC cannot be mapped: too little memory");
+	smp_discover(bi);
+	ioapic = smp_acpi()->ioapic.v ? smp_acpi()->ioapic : HPA(IOAPIC_DEFAULT);
+	why = smp_init_cpu(0);
+	if (why)
+		refuse(why);
+	if (ioapic_init(ioapic))
+		console_error("no I/O APIC answers at 0x%llx: the console takes no input", (unsigned long long)ioapic.v);
+	smp_start(boot_cr3);
+	for (unsigned i = 0; i < cpu_count; i++) {
+		record_begin("cpu");
+		record_u64("id", i);
+		record_u64("apic_id", cpus[i].apic_id);
+		record_u64("core", cpus[i].core);
+		record_bool("online", cpus[i].online);
+		record_bool("primary", cpus[i].primary);
+		record_end();
+	}
+}
+
+/* The first free core that the VM may use; -1 if there is none. */
+static int find_cpu(const struct config_vm *vm, const bool *taken)
+{
+	for (unsigned i = 0; i < cpu_count; i++) {
+		bool allowed = !vm->cpu_mask || (i < 64 && (vm->cpu_mask >> i & 1));
+
+		if (allowed && cpus[i].online && cpus[i].primary && !taken[i])
+			return (int)i;
+	}
+	return -1;
+}
+
+static void build_vms(void)
+{
+	static bool taken[PERCPU_MAX];
+
+	for (unsigned i = 0; i < config.vm_count; i++) {
+		const struct config_vm *vm = &config.vms[i];
+		int cpu = find_cpu(vm, taken);
+
+		if (vm->bad) {
+			vm_refuse(vm, "its section of cloister.conf has errors");
+		} else if (cpu < 0) {
+			console_error("cloister.conf:%u: [vm %s] finds no free CPU: this version runs one VM on the "
+				      "first thread of a core; give it another with cpus =, or remove a VM",
+				      vm->line, vm->name);
+			vm_refuse(vm, "no free CPU");
+		} else if (vm_create(i, vm, (uint32_t)cpu)) {
+			vm_refuse(vm, "not enough memory");
+		} else {
+			taken[cpu] = true;
+			if (console_vm < 0)
+				console_vm = (int)i;
+			built++;
+		}
+	}
+}
+
+/* On the boot processor's idle stack; the loader's tables are out of use from here on. */
+static void run(void)
+{
+	const char *why;
+
+	console_printf("Cloister %s, %s, booted by %s", CLOISTER_VERSION, cpu_facts.brand,
+		       bi->source == BOOT_SOURCE_EFI ? "UEFI" : "multiboot2");
+	read_config();
+	report_config_errors();
+	why = vmx_probe();
+	if (why)
+		refuse(why);
+	choose_timer();
+	choose_policy();
+	start_hardware();
+	build_vms();
+	if (!built)
+		refuse("no VM can be started, see above");
+	vm_expect(built);
+	for (unsigned i = 0; i < config.vm_count; i++)
+		if (vm_records[i].present && vm_records[i].cpu != 0)
+			smp_assign(vm_records[i].cpu, (int)i);
+	for (unsigned i = 0; i < config.vm_count; i++)
+		if (vm_records[i].present && vm_records[i].cpu == 0)
+			smp_assign(0, (int)i);
+	smp_idle();
+}
+
+/** From hv/start.asm, on the boot stack with the loader's tables; @hand_off is a physical address. */
+_Noreturn void hv_main(uint64_t hand_off);
+
+_Noreturn void hv_main(uint64_t hand_off)
+{
+	bi = hpa_to_ptr(HPA(hand_off));
+	console_init_early();
+	cpu_detect();
+	if (bi->magic != BOOT_INFO_MAGIC || bi->version != BOOT_INFO_VERSION)
+		refuse_early("the loader's hand-off record is not of this version: update the loader");
+	if (!cpu_facts.nx)
+		refuse_early("this CPU has no NX bit, or the firmware turned it off: enable it in the set-up");
+	build_address_space();
+	cpu_switch_stack((void *)PERCPU_IDLE_STACK_TOP, run);
+	halt_forever();
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT
+#include "hv/smp.h"
+
+#include "drivers/host/lapic.h"
+#include "hv/asm.h"
+#include "hv/console.h"
+#include "hv/cpu.h"
+#include "hv/interrupt.h"
+#include "hv/lib/string.h"
+#include "hv/percpu.h"
+#include "hv/vm.h"
+#include "mm/frames.h"
+#include "vmx/caps.h"
+
+/* What the start-up code loads, hv/trampoline.asm. */
+struct trampoline_args {
+	uint64_t cr3, stack, entry, id;
+};
+
+extern const uint8_t trampoline_start[], trampoline_end[], trampoline_args[];
+void cpu_switch_stack(void *top, void (*function)(void));
+
+static struct acpi_facts acpi;
+static uint8_t start_stack[PAGE_SIZE * 2] __attribute__((aligned(16)));
+static volatile int assigned[PERCPU_MAX];
+static volatile bool answered;
+
+const struct acpi_facts *smp_acpi(void)
+{
+	return &acpi;
+}
+
+static void delay_us(uint64_t us)
+{
+	uint64_t end = rdtsc() + us * cpu_facts.tsc_hz / 1000000;
+
+	while (rdtsc() < end)
+		cpu_relax();
+}
+
+/* The physmap is there to ask. */
+static bool is_mapped(hpa_t hpa, uint64_t size)
+{
+	struct pg_leaf leaf;
+
+	for (uint64_t at = ALIGN_DOWN(hpa.v, PAGE_SIZE); at < hpa.v + size; at += PAGE_SIZE)
+		if (!pgtable_walk(&cpus[0].pair.full, PHYSMAP_BASE + at, &leaf))
+			return false;
+	return true;
+}
+
+static void add_cpu(uint32_t apic_id)
+{
+	for (unsigned i = 0; i < cpu_count; i++)
+		if (cpus[i].apic_id == apic_id)
+			return;
+	if (cpu_count < PERCPU_MAX) {
+		cpus[cpu_count].apic_id = apic_id;
+		cpus[cpu_count].core = cpu_core_of(apic_id);
+		assigned[cpu_count] = -1;
+		cpu_count++;
+	}
+}
+
+void smp_discover(const struct boot_info *bi)
+{
+	acpi_read(bi->rsdp, is_mapped, &acpi);
+	assigned[0] = -1;
+	if (bi->cpu_count)
+		for (unsigned i = 0; i < bi->cpu_count; i++)
+			add_cpu(bi->cpus[i].apic_id);
+	else
+		for (unsigned i = 0; i < acpi.cpu_count; i++)
+			add_cpu(acpi.apic_ids[i]);
+	for (unsigned i = 0; i < cpu_count; i++) {
+		cpus[i].primary = true;
+		for (unsigned j = 0; j < i; j++)
+			if (cpus[j].core == cpus[i].core)
+				cpus[i].primary = false;
+	}
+}
+
+const char *smp_init_cpu(unsigned id)
+{
+	lapic_enable(HOST_VECTOR_SPURIOUS, HOST_VECTOR_TIMER, cpu_facts.tsc_deadline);
+	this_cpu()->lapic_x2apic = cpu_facts.x2apic;
+	return vmx_enable(id);
+}
+
+/* On its own stack: the start stack is free for the next one. */
+static void start_idle(void)
+{
+	cpus[this_cpu()->id].online = true;
+	answered = true;
+	smp_idle();
+}
+
+/* First C code of another processor: loader's map, the one start stack. */
+static void ap_main(uint64_t id)
+{
+	const char *why;
+
+	percpu_activate((unsigned)id);
+	why = smp_init_cpu((unsigned)id);
+	if (why)
+		console_error("CPU %u: %s; it stays unused", (unsigned)id, why);
+	if (why) {
+		answered = true;
+		halt_forever();
+	}
+	cpu_switch_stack((void *)PERCPU_IDLE_STACK_TOP, start_idle);
+}
+
+static bool start_one(unsigned id, hpa_t page, uint64_t boot_cr3)
+{
+	struct trampoline_args args = { boot_cr3, (uint64_t)start_stack + sizeof(start_stack), (uint64_t)ap_main, id };
+	uint8_t *code = hpa_to_ptr(page);
+
+	memcpy(code, trampoline_start, (size_t)(trampoline_end - trampoline_start));
+	memcpy(code + (trampoline_args - trampoline_start), &args, sizeof(args));
+	answered = false;
+	lapic_send_init(cpus[id].apic_id);
+	delay_us(10000);
+	/* Twice if need be, SDM 8.4.4.1. */
+	for (unsigned attempt = 0; attempt < 2 && !answered; attempt++) {
+		uint64_t end = rdtsc() + cpu_facts.tsc_hz / 10;
+
+		lapic_send_startup(cpus[id].apic_id, (uint8_t)(page.v >> PAGE_SHIFT));
+		while (!answered && rdtsc() < end)
+			cpu_relax();
+	}
+	return answered;
+}
+
+void smp_start(uint64_t boot_cr3)
+{
+	hpa_t page = frames_trampoline();
+
+	for (unsigned id = 1; id < cpu_count; id++) {
+		if (hpa_is_none(page)) {
+			console_error("no memory below 1 MiB to start other CPUs from: only CPU 0 is used");
+			return;
+		}
+		if (percpu_create(id, cpus[id].apic_id))
+			console_error("CPU %u: no memory for its private data; it stays unused", id);
+		else if (!start_one(id, page, boot_cr3))
+			console_error("CPU %u (APIC id %u) does not answer INIT-SIPI; it stays unused", id,
+				      cpus[id].apic_id);
+	}
+	/* The trampoline is no longer needed, and holds addresses. */
+	if (!hpa_is_none(page))
+		memset(hpa_to_ptr(page), 0, PAGE_SIZE);
+}
+
+void smp_assign(unsigned id, int vm_index)
+{
+	assigned[id] = vm_index;
+	if (id != this_cpu()->id)
+		lapic_send(cpus[id].apic_id, HOST_VECTOR_KICK);
+}
+
+void smp_idle(void)
+{
+	unsigned id = this_cpu()->id;
+
+	for (;;) {
+		int vm = assigned[id];
+
+		if (vm >= 0) {
+			assigned[id] = -1;
+			vm_run((unsigned)vm);
+		}
+		interrupts_off();
+		if (assigned[id] < 0)
+			interrupts_wait();
+	}
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+/* Builds a VM: its window, its memory and tables, its vCPU. Boot processor or the VM's own, full map. */
+#include "hv/cpu.h"
+#include "hv/console.h"
+#include "hv/errno.h"
+#include "hv/lib/string.h"
+#include "hv/percpu.h"
+#include "hv/vm.h"
+#include "hv/vm_cpuid.h"
+#include "mm/frames.h"
+#include "vmx/caps.h"
+#include "vmx/vcpu.h"
+
+struct vm_record vm_records[CONFIG_MAX_VMS];
+
+#define CHUNK_ORDER 9
+static_assert((PAGE_SIZE << CHUNK_ORDER) == VM_POPULATE_CHUNK, "a chunk is one allocation");
+
+static int give_chunk(struct vm_record *record, uint64_t gpa)
+{
+	hpa_t hpa = frames_alloc(CHUNK_ORDER, MEM_VM, record->window.vm_id);
+	uint64_t chunk = gpa / VM_POPULATE_CHUNK;
+	int err;
+
+	if (hpa_is_none(hpa))
+		return -E_NOMEM;
+	err = pgtable_map(&record->ept, gpa, hpa, VM_POPULATE_CHUNK, PG_WRITE | PG_EXEC);
+	if (!err)
+		err = space_window_map_ram(&record->window, GPA(gpa), hpa, VM_POPULATE_CHUNK);
+	if (err)
+		return err;
+	record->vm->populated[chunk / 8] |= (uint8_t)(1U << (chunk % 8));
+	record->memory_used += VM_POPULATE_CHUNK;
+	return 0;
+}
+
+int vm_populate(struct vm *vm, gpa_t gpa)
+{
+	uint64_t at = ALIGN_DOWN(gpa.v, VM_POPULATE_CHUNK);
+
+	if (at >= vm->ram_low && (at < GIB(4) || at - GIB(4) >= vm->ram_high))
+		return -E_RANGE;
+	asi_exit(ASI_CAUSE_POPULATE);
+	return give_chunk(&vm_records[vm->id], at);
+}
+
+static int populate_all(struct vm_record *record)
+{
+	const struct vm *vm = record->vm;
+	int err = 0;
+
+	for (uint64_t gpa = 0; gpa < vm->ram_low && !err; gpa += VM_POPULATE_CHUNK)
+		err = give_chunk(record, gpa);
+	for (uint64_t gpa = 0; gpa < vm->ram_high && !err; gpa += VM_POPULATE_CHUNK)
+		err = give_chunk(record, GIB(4) + gpa);
+	return err;
+}
+
+/* struct vm and the vCPU's stack and record, in the private part of the window. */
+static int create_private(struct vm_record *record, struct vcpu **vcpu)
+{
+	uint64_t stack = (uint64_t)vcpu_here(0) + VCPU_RECORD_SIZE - VCPU_STACK_PAGES * PAGE_SIZE;
+	void *first;
+	int err;
+
+	err = space_window_alloc(&record->window, VM_PRIV_BASE, ALIGN_UP(sizeof(struct vm), PAGE_SIZE) / PAGE_SIZE,
+				 &first);
+	if (err)
+		return err;
+	record->vm = first;
+	err = space_window_alloc(&record->window, stack, VCPU_STACK_PAGES, &first);
+	if (err)
+		return err;
+	*vcpu = (struct vcpu *)((uint8_t *)first + VCPU_STACK_PAGES * PAGE_SIZE - VCPU_RECORD_SIZE);
+	return 0;
+}
+
+static void describe(struct vm_record *record, const struct config_vm *config, uint16_t id)
+{
+	struct vm *vm = record->vm;
+
+	str_copy(vm->name, config->name, sizeof(vm->name));
+	vm->id = id;
+	vm->vcpu_count = 1;
+	vm->lazy = config->populate == CONFIG_POPULATE_LAZY;
+	vm->ram_low = config->memory < MACHINE_RAM_LOW_END ? config->memory : MACHINE_RAM_LOW_END;
+	vm->ram_high = config->memory - vm->ram_low;
+	vm->tsc_hz = cpu_facts.tsc_hz;
+	vm->preemption_shift = vmx_caps.preemption_shift;
+	vm_cpuid_build(vm);
+}
+
+static int create(struct vm_record *record, const struct config_vm *config, uint16_t id)
+{
+	struct vcpu *vcpu;
+	int err = space_window_create(&record->window, id);
+
+	if (!err)
+		err = create_private(record, &vcpu);
+	if (err)
+		return err;
+	vcpu->vm = VM_HERE;
+	describe(record, config, id);
+	err = pgtable_create(&record->ept, PG_EPT, vmx_caps.ept_2m ? 2 : 1);
+	if (!err && !record->vm->lazy)
+		err = populate_all(record);
+	return err ? err : vcpu_create(record);
+}
+
+int vm_create(unsigned index, const struct config_vm *config, uint32_t cpu)
+{
+	struct vm_record *record = &vm_records[index];
+	struct frames_stats stats;
+	int err;
+
+	frames_stats(&stats);
+	record->config = config;
+	record->cpu = cpu;
+	if (config->memory > stats.free_bytes && config->populate == CONFIG_POPULATE_EAGER) {
+		console_error("cloister.conf:%u: [vm %s] wants %llu MiB of memory, %llu MiB are free: lower memory = or "
+			      "use memory-mode = lazy",
+			      config->memory_line ? config->memory_line : config->line, config->name,
+			      (unsigned long long)(config->memory >> 20), (unsigned long long)(stats.free_bytes >> 20));
+		return -E_NOMEM;
+	}
+	err = create(record, config, (uint16_t)index);
+	if (err)
+		console_error("cloister.conf:%u: [vm %s] cannot be built, memory ran out: lower memory =",
+			      config->line, config->name);
+	else
+		record->present = true;
+	return err;
+}

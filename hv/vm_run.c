@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: MIT
+/* A VM's life on its CPU: loading, the first entry, and the ways in which it ends. */
+#include "drivers/guest/acpi.h"
+#include "drivers/guest/linux.h"
+#include "drivers/host/lapic.h"
+#include "drivers/host/rtc.h"
+#include "hv/asm.h"
+#include "hv/boot_state.h"
+#include "hv/console.h"
+#include "hv/errno.h"
+#include "hv/flush.h"
+#include "hv/interrupt.h"
+#include "hv/lib/print.h"
+#include "hv/lib/string.h"
+#include "hv/percpu.h"
+#include "hv/record.h"
+#include "hv/smp.h"
+#include "hv/spinlock.h"
+#include "hv/vm.h"
+#include "mm/zero.h"
+#include "vmx/caps.h"
+#include "vmx/vcpu.h"
+
+void cpu_switch_stack(void *top, void (*function)(void));
+
+/* Sensitive: changed in full only, when VMs come and go. */
+static struct spinlock life_lock;
+static unsigned vms_running;
+static unsigned vms_failed;
+
+static void print_vm_record(const char *name, const char *state, const char *reason)
+{
+	record_begin("vm");
+	record_str("vm", name);
+	record_str("state", state);
+	if (reason)
+		record_str("reason", reason);
+	record_end();
+}
+
+void vm_refuse(const struct config_vm *config, const char *reason)
+{
+	print_vm_record(config->name, "refused", reason);
+	vms_failed++;
+}
+
+void vm_expect(unsigned count)
+{
+	vms_running = count;
+}
+
+_Noreturn void vm_end_run(int64_t status, const char *reason)
+{
+	asi_exit(ASI_CAUSE_VM_STATE);
+	interrupt_stop_others();
+	console_seize();
+	record_begin("end");
+	record_i64("status", status);
+	record_str("reason", reason);
+	record_end();
+	console_drain();
+	halt_forever();
+}
+
+/* The window's translations, in both of this CPU's address spaces. */
+static void flush_window_tlb(const struct percpu *cpu)
+{
+	write_cr3(cpu->cr3_restricted & ~CR3_NOFLUSH);
+	write_cr3(cpu->cr3_full & ~CR3_NOFLUSH);
+}
+
+static void set_window(const struct space_window *window)
+{
+	struct percpu *cpu = this_cpu();
+
+	space_window_set(&cpus[cpu->id].pair, window);
+	flush_window_tlb(cpu);
+}
+
+static int populate_for_loader(void *context, gpa_t gpa, uint64_t size)
+{
+	return vm_ram(context, gpa, size) ? 0 : -E_RANGE;
+}
+
+/* Finds a file of the configuration; says itself what is wrong with it. */
+static const struct boot_file *find_file(const struct config_vm *config, const char *what, const char *name,
+					 unsigned line)
+{
+	const struct boot_file *file = boot_state_file(name);
+	const char *why = NULL;
+
+	if (!file || file->status == BOOT_FILE_MISSING)
+		why = "is not on the boot medium: put it beside cloister.conf";
+	else if (file->status == BOOT_FILE_UNREADABLE)
+		why = "cannot be read: the boot medium fails";
+	else if (file->status == BOOT_FILE_NO_MEMORY)
+		why = "does not fit into this machine's memory";
+	if (!why)
+		return file;
+	console_error("cloister.conf:%u: [vm %s] %s = %s %s", line, config->name, what, name, why);
+	return NULL;
+}
+
+static int load_kernel(const struct vm_record *record, struct loader_entry *entry)
+{
+	const struct config_vm *config = record->config;
+	const struct boot_file *kernel, *initrd = NULL;
+	struct loader_ram ram = { (uint8_t *)GUEST_BASE, record->vm->ram_low, record->vm->ram_high,
+				  populate_for_loader, VM_HERE };
+	struct loader_input in = { .cmdline = config->cmdline };
+	char why[160];
+	int err;
+
+	kernel = find_file(config, "kernel", config->kernel, config->kernel_line);
+	if (kernel && config->initrd[0])
+		initrd = find_file(config, "initrd", config->initrd, config->initrd_line);
+	if (!kernel || (config->initrd[0] && !initrd))
+		return -E_NOENT;
+	in.kernel = hpa_to_ptr(kernel->base);
+	in.kernel_size = kernel->size;
+	if (initrd) {
+		in.initrd = hpa_to_ptr(initrd->base);
+		in.initrd_size = initrd->size;
+	}
+	if (!vm_ram(VM_HERE, GPA(0), LOADER_LOW_SIZE))
+		return -E_NOMEM;
+	in.rsdp = acpi_build(&ram, record->vm->vcpu_count);
+	err = config->format == CONFIG_FORMAT_FLAT ? flat_load(&ram, &in, entry, why, sizeof(why)) :
+						     linux_load(&ram, &in, entry, why, sizeof(why));
+	if (err)
+		console_error("cloister.conf:%u: [vm %s] kernel = %s %s", config->kernel_line, config->name,
+			      config->kernel, why);
+	return err;
+}
+
+int vm_load(unsigned index)
+{
+	struct vm_record *record = &vm_records[index];
+	struct vm *vm = VM_HERE;
+	struct vcpu *vcpu = vcpu_here(0);
+	struct loader_entry entry;
+	int err;
+
+	vm->timer = boot_state_timer();
+	vm->debug_hypercalls = boot_state_config()->debug_hypercalls;
+	vm->raw_console = boot_state_console_vm() == (int)index && boot_state_single_vm();
+	vm->tsc_offset = 0 - rdtsc();
+	vm->epoch = rtc_read_epoch();
+	vm->request = 0;
+	vm->stop_reason = NULL;
+	memset(vm->mtrr, 0, sizeof(vm->mtrr));
+	vm->mtrr[VM_MTRR_DEF_TYPE] = 0xc06; /* on, fixed ranges on, write-back */
+	machine_reset(vm);
+	err = load_kernel(record, &entry);
+	if (err)
+		return err;
+	vcpu_reset(record, vcpu, &entry);
+	vlapic_reset(vcpu, 0, true);
+	return 0;
+}
+
+/* The guest's memory of before is not the guest's of now: contents go, cached translations go. */
+static void scrub_for_restart(struct vm_record *record)
+{
+	const struct vm *vm = record->vm;
+
+	for (uint64_t gpa = 0; gpa < GIB(4) + vm->ram_high; gpa += VM_POPULATE_CHUNK) {
+		uint64_t chunk = gpa / VM_POPULATE_CHUNK;
+
+		if (vm->populated[chunk / 8] >> (chunk % 8) & 1)
+			zero_pages((void *)(GUEST_BASE + gpa), VM_POPULATE_CHUNK);
+	}
+	vmx_flush_guest_tlb();
+}
+
+static void vm_gone(bool failed)
+{
+	bool last;
+
+	spinlock_acquire(&life_lock);
+	vms_failed += failed;
+	last = --vms_running == 0;
+	spinlock_release(&life_lock);
+	if (last)
+		vm_end_run(vms_failed ? 1 : 0, vms_failed ? "a VM was refused or stopped" : "all VMs powered off");
+}
+
+void vm_run(unsigned index)
+{
+	struct vm_record *record = &vm_records[index];
+	struct percpu *cpu = this_cpu();
+	struct vcpu *vcpu = vcpu_here(0);
+
+	set_window(&record->window);
+	if (vm_load(index)) {
+		print_vm_record(record->config->name, "refused", "its files cannot be loaded");
+		set_window(NULL);
+		vm_gone(true);
+		return;
+	}
+	if (boot_state_console_vm() == (int)index)
+		interrupt_route_console(cpu->apic_id);
+	print_vm_record(record->config->name, "running", NULL);
+	boot_state_first_entry();
+	interrupts_off();
+	cpu->vcpu = vcpu;
+	if (flush_actions()->restricts)
+		asi_enter();
+	memset(&vcpu->stats, 0, sizeof(vcpu->stats));
+	vmx_launch(vcpu);
+}
+
+/* On the idle stack again, which does not lie in the window that is about to vanish. */
+static void after_leave(void)
+{
+	struct percpu *cpu = this_cpu();
+	struct vm *vm = VM_HERE;
+	unsigned index = vm->id;
+	bool stopped = vm->stop_reason != NULL, reboot = !stopped && vm->request == VM_REQUEST_REBOOT;
+
+	lapic_arm(0);
+	cpu->vcpu = NULL;
+	vcpu_unload(&vm_records[index]);
+	if (reboot) {
+		scrub_for_restart(&vm_records[index]);
+		set_window(NULL);
+		smp_assign(cpu->id, (int)index);
+	} else {
+		set_window(NULL);
+		vm_gone(stopped);
+	}
+	smp_idle();
+}
+
+_Noreturn void vm_leave(struct vcpu *vcpu)
+{
+	struct vm *vm = vcpu->vm;
+	char reason[160];
+
+	asi_exit(ASI_CAUSE_VM_STATE);
+	if (vm->stop_reason) {
+		fmt_snprintf(reason, sizeof(reason), vm->stop_detail ? "%s 0x%llx" : "%s", vm->stop_reason,
+			     (unsigned long long)vm->stop_detail);
+		console_error("[vm %s] is stopped: %s", vm->name, reason);
+		vm_print_stats(vm);
+		print_vm_record(vm->name, "stopped", reason);
+	} else {
+		vm_print_stats(vm);
+		print_vm_record(vm->name, vm->request == VM_REQUEST_REBOOT ? "reboot" : "poweroff", NULL);
+	}
+	cpu_switch_stack((void *)PERCPU_IDLE_STACK_TOP, after_leave);
+	__builtin_unreachable();
+}
