@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: MIT
+# `make help` lists the targets. Everything is built below $(BUILD); a second folder gives a second variant:
+#   make BUILD=build-broken BREAK=skip_flush hypervisor
+BUILD ?= build
+BREAK ?=
+MAKEFLAGS += --no-builtin-rules
+
+CC := gcc
+NASM := nasm
+SETUP := $(BUILD)/setup.stamp
+
+WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes
+CFLAGS := -std=gnu11 -O2 -g $(WARNINGS) -I. -I$(BUILD) -ffile-prefix-map=$(CURDIR)=. \
+	-ffreestanding -fno-stack-protector -fno-jump-tables -fcf-protection=none -fno-asynchronous-unwind-tables \
+	-fno-strict-aliasing -fno-omit-frame-pointer -mno-red-zone -mgeneral-regs-only -fno-pic -mcmodel=kernel \
+	-fno-tree-loop-distribute-patterns $(if $(BREAK),-DBREAK_$(BREAK)) $(EXTRA_CFLAGS)
+LDFLAGS := -nostdlib -static -z max-page-size=0x1000 -z noexecstack --build-id=none
+
+.PHONY: all hypervisor setup
+all: hypervisor
+
+include tools/hypervisor.mk
+include tools/guests.mk
+include tools/images.mk
+include tools/checks.mk
+
+# Brings the machine up to what the build needs; quick when nothing changed.
+$(SETUP): tools/setup tools/bochs-fetch $(wildcard guest-tests/linux/*) $(wildcard guest-tests/selfcheck/*)
+	@tools/setup $(BUILD)
+	@mkdir -p $(@D) && touch $@
+setup: $(SETUP)
+
+.PHONY: clean help
+clean: # removes what was built, keeps the emulator and the guest kernel
+	rm -rf $(BUILD)/obj $(BUILD)/gen $(BUILD)/guests $(BUILD)/unit $(BUILD)/test $(BUILD)/*.elf $(BUILD)/*.EFI
+
+help: # lists the targets
+	@grep -hE '^[a-z-]+:.*#' Makefile tools/*.mk | sed 's/:.*#/\t/' | sort

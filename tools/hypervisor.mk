@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+# The hypervisor: cloister.elf (also a multiboot2 kernel) and BOOTX64.EFI.
+HV_SOURCES := $(sort $(wildcard boot/*.c boot/mb2/*.c boot/mb2/*.asm hv/*.c hv/*.asm hv/lib/*.c mm/*.c mm/*.asm \
+	vmx/*.c vmx/*.asm drivers/host/*.c drivers/guest/*.c))
+HV_OBJECTS := $(patsubst %,$(BUILD)/obj/%.o,$(HV_SOURCES))
+DSDT := $(BUILD)/gen/dsdt.h
+
+hypervisor: $(BUILD)/cloister.elf $(BUILD)/BOOTX64.EFI # builds the hypervisor and its UEFI loader
+
+# Objects are rebuilt when the flags change, not only when the sources do.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D); echo '$(CFLAGS)' | cmp -s - $@ || echo '$(CFLAGS)' > $@
+FORCE:
+
+$(BUILD)/obj/%.c.o: %.c $(BUILD)/flags $(DSDT) | $(SETUP)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/obj/%.asm.o: %.asm | $(SETUP)
+	@mkdir -p $(@D)
+	$(NASM) -f elf64 -w+all -Werror -MD $@.d -MQ $@ $< -o $@
+
+$(DSDT): drivers/guest/dsdt.asl | $(SETUP)
+	@mkdir -p $(@D)
+	iasl -ve -p $(BUILD)/gen/dsdt $< > $(BUILD)/gen/iasl.log || { cat $(BUILD)/gen/iasl.log; exit 1; }
+	{ echo 'static const uint8_t dsdt_aml[] = {'; od -An -v -tx1 $(BUILD)/gen/dsdt.aml | \
+		sed 's/ \([0-9a-f][0-9a-f]\)/0x\1, /g'; echo '};'; } > $@
+
+# Linked with an empty symbol table, then with the real one twice: the table is the last read-only thing, so the
+# addresses of the code do not depend on its size, and the last two must be the same.
+$(BUILD)/cloister.elf: $(HV_OBJECTS) linker.ld tools/symtab
+	@mkdir -p $(BUILD)/gen
+	tools/symtab > $(BUILD)/gen/symtab.0.asm
+	$(NASM) -f elf64 $(BUILD)/gen/symtab.0.asm -o $(BUILD)/gen/symtab.0.o
+	ld $(LDFLAGS) -T linker.ld $(HV_OBJECTS) $(BUILD)/gen/symtab.0.o -o $(BUILD)/gen/pass1.elf
+	tools/symtab $(BUILD)/gen/pass1.elf > $(BUILD)/gen/symtab.1.asm
+	$(NASM) -f elf64 $(BUILD)/gen/symtab.1.asm -o $(BUILD)/gen/symtab.1.o
+	ld $(LDFLAGS) -T linker.ld $(HV_OBJECTS) $(BUILD)/gen/symtab.1.o -o $(BUILD)/gen/pass2.elf
+	tools/symtab $(BUILD)/gen/pass2.elf | cmp - $(BUILD)/gen/symtab.1.asm
+	mv $(BUILD)/gen/pass2.elf $@
+
+# The loader is an ordinary gnu-efi program that carries the stripped image.
+EFI_SOURCES := $(wildcard boot/*.c boot/efi/*.c) drivers/host/uart.c hv/config.c hv/lib/print.c hv/lib/string.c
+EFI_OBJECTS := $(patsubst %,$(BUILD)/obj/efi/%.o,$(EFI_SOURCES))
+EFI_CFLAGS := -std=gnu11 -O2 $(WARNINGS) -I. -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 -ffile-prefix-map=$(CURDIR)=. \
+	-ffreestanding -fpic -fshort-wchar -fno-stack-protector -fcf-protection=none -mno-red-zone -maccumulate-outgoing-args \
+	-fno-strict-aliasing -fno-tree-loop-distribute-patterns -DGNU_EFI_USE_MS_ABI -mgeneral-regs-only
+
+$(BUILD)/obj/efi/%.c.o: %.c | $(SETUP)
+	@mkdir -p $(@D)
+	$(CC) $(EFI_CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/obj/efi/blob.o: boot/efi/blob.asm $(BUILD)/cloister.elf
+	@mkdir -p $(@D)
+	strip -o $(BUILD)/gen/cloister.stripped $(BUILD)/cloister.elf
+	$(NASM) -f elf64 -I$(BUILD)/gen/ $< -o $@
+
+$(BUILD)/BOOTX64.EFI: $(EFI_OBJECTS) $(BUILD)/obj/efi/blob.o
+	ld -nostdlib -znocombreloc -znoexecstack -shared -Bsymbolic --no-warn-rwx-segments --no-undefined --build-id=none \
+		-T /usr/lib/elf_x86_64_efi.lds /usr/lib/crt0-efi-x86_64.o $^ -o $(BUILD)/gen/loader.so /usr/lib/libgnuefi.a
+	objcopy -j .text -j .sdata -j .data -j .rodata -j .dynamic -j .dynsym -j .rel -j .rela -j '.rel.*' -j '.rela.*' \
+		-j .reloc --target efi-app-x86_64 --subsystem=10 $(BUILD)/gen/loader.so $@
+	@# The linker's time stamp is the only thing that differs between two builds.
+	printf '\0\0\0\0' | dd of=$@ bs=1 seek=$$(( $$(od -An -tu4 -j60 -N4 $@) + 8 )) conv=notrunc status=none
+
+-include $(patsubst %.o,%.d,$(filter %.c.o,$(HV_OBJECTS) $(EFI_OBJECTS))) $(patsubst %,%.d,$(filter %.asm.o,$(HV_OBJECTS)))
