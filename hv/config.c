@@ -130,8 +130,10 @@ static bool set_console(struct parser *p, const char *value)
 		while (*value == ',' || *value == ' ')
 			value++;
 	}
+	if (!all)
+		return false;
 	p->cfg->console = all;
-	return all != 0;
+	return true;
 }
 
 static bool set_mitigation(struct parser *p, const char *value)
