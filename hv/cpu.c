@@ -89,7 +89,6 @@ void cpu_enable_features(void)
 	const struct cpu_facts *f = &cpu_facts;
 	uint64_t cr4 = CR4_PAE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT;
 
-	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NX);
 	wrmsr(MSR_PAT, HOST_PAT);
 	write_cr0(CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_PG);
 	if (f->xsave)

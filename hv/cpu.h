@@ -35,7 +35,7 @@ extern struct cpu_facts cpu_facts;
 /** Reads CPUID and MSRs. Full map, once. */
 void cpu_detect(void);
 
-/** Sets this CPU's control registers, EFER and PAT for the hypervisor; PCIDE included, so CR3's PCID must be 0. */
+/** Sets this CPU's control registers and PAT for the hypervisor; PCIDE included, so CR3's PCID must be 0. */
 void cpu_enable_features(void);
 
 /** Number of the core that APIC id belongs to. */

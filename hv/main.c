@@ -276,6 +276,9 @@ _Noreturn void hv_main(uint64_t hand_off);
 _Noreturn void hv_main(uint64_t hand_off)
 {
 	bi = hpa_to_ptr(HPA(hand_off));
+	/* Scrubbing memory uses SSE stores, and loaders leave these bits as they like. */
+	write_cr0(read_cr0() & ~(CR0_EM | CR0_TS));
+	write_cr4(read_cr4() | CR4_OSFXSR);
 	console_init_early();
 	cpu_detect();
 	if (bi->magic != BOOT_INFO_MAGIC || bi->version != BOOT_INFO_VERSION)

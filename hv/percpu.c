@@ -104,6 +104,8 @@ void percpu_activate(unsigned id)
 		uint64_t base;
 	} __attribute__((packed)) gdtr, idtr;
 
+	/* The tables use NX, which is a reserved bit until it is turned on. */
+	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NX);
 	/* PCIDE can only be set while the current PCID is 0 (SDM 4.10.1), hence two loads of CR3. */
 	write_cr3(record->pair.full.root.v);
 	cpu_enable_features();

@@ -92,11 +92,23 @@ void vcpu_notify(struct vcpu *vcpu)
 	vcpu->work |= WORK_IRQ;
 }
 
+/*
+ * The guest's clock runs behind the host's by a start time (or, if it was set forward, ahead of it). A sum that wraps is a time
+ * that never comes; a difference that wraps one that is over.
+ */
+static uint64_t host_deadline(const struct vm *vm, uint64_t guest_tsc)
+{
+	uint64_t host = guest_tsc - vm->tsc_offset;
+
+	if (likely((int64_t)vm->tsc_offset <= 0))
+		return unlikely(host < guest_tsc) ? UINT64_MAX : host;
+	return host > guest_tsc ? 1 : host;
+}
+
 void vcpu_timer_arm(struct vcpu *vcpu, uint64_t guest_tsc)
 {
-	uint64_t deadline = guest_tsc ? guest_tsc - vcpu->vm->tsc_offset : 0;
+	uint64_t deadline = guest_tsc ? host_deadline(vcpu->vm, guest_tsc) : 0;
 
-	/* A time so far away that it wraps never comes; one before the host's zero is over. */
 	vcpu->timer_deadline = deadline;
 	if (likely(vcpu->vm->timer == VM_TIMER_DEADLINE))
 		lapic_arm(deadline);

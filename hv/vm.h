@@ -96,6 +96,7 @@ struct vm {
 	uint8_t preemption_shift;
 	uint64_t ram_low, ram_high; /* bytes below the hole, above 4 GiB */
 	uint64_t tsc_offset;	    /* guest TSC = host TSC + this */
+	uint64_t tsc_adjust;	    /* IA32_TSC_ADJUST */
 	uint64_t tsc_hz;
 	uint64_t epoch;
 	uint32_t request; /* enum vm_request, 0: none */

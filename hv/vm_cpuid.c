@@ -19,6 +19,7 @@
 #define LEAF7_EBX                                                                                        \
 	(BIT(0) | BIT(3) | BIT(5) | BIT(7) | BIT(8) | BIT(9) | BIT(10) | BIT(16) | BIT(17) | BIT(18) |   \
 	 BIT(19) | BIT(20) | BIT(21) | BIT(23) | BIT(24) | BIT(26) | BIT(27) | BIT(28) | BIT(29) | BIT(30) | BIT(31))
+#define LEAF7_EBX_FORCED BIT(1) /* TSC_ADJUST: Linux then needs no watchdog over the TSC */
 #define LEAF7_ECX \
 	(BIT(1) | BIT(2) | BIT(6) | BIT(8) | BIT(9) | BIT(10) | BIT(11) | BIT(12) | BIT(14) | BIT(22))
 #define LEAF7_EDX (BIT(2) | BIT(3) | BIT(4) | BIT(8) | BIT(10))
@@ -69,7 +70,7 @@ static void add_features(struct vm *vm, uint32_t max)
 	if (max >= 7) {
 		r = cpuid(7, 0);
 		r.eax = 0;
-		r.ebx &= LEAF7_EBX;
+		r.ebx = (r.ebx & LEAF7_EBX) | LEAF7_EBX_FORCED;
 		r.ecx &= LEAF7_ECX;
 		r.edx &= LEAF7_EDX;
 		if (!vmx_caps.invpcid)
@@ -103,7 +104,7 @@ static void add_xsave(struct vm *vm)
 	add(vm, 0xd, 0, r, CPUID_SUBLEAVES | CPUID_DYNAMIC);
 	r = cpuid(0xd, 1);
 	r = (struct cpuid_regs){ r.eax & LEAFD1_EAX, 0, 0, 0 };
-	add(vm, 0xd, 1, r, CPUID_SUBLEAVES);
+	add(vm, 0xd, 1, r, CPUID_SUBLEAVES | CPUID_DYNAMIC);
 	for (uint32_t i = 2; i < 8; i++)
 		if (vm->xcr0_allowed & BIT(i))
 			add(vm, 0xd, i, cpuid(0xd, i), CPUID_SUBLEAVES);

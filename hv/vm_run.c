@@ -145,6 +145,7 @@ int vm_load(unsigned index)
 	vm->debug_hypercalls = boot_state_config()->debug_hypercalls;
 	vm->raw_console = boot_state_console_vm() == (int)index && boot_state_single_vm();
 	vm->tsc_offset = 0 - rdtsc();
+	vm->tsc_adjust = 0;
 	vm->epoch = rtc_read_epoch();
 	vm->request = 0;
 	vm->stop_reason = NULL;

@@ -28,15 +28,21 @@ static const struct cpuid_entry *find(const struct vm *vm, uint32_t leaf, uint32
 	return NULL;
 }
 
-/* Size of the XSAVE area for the components that the guest has turned on. */
-static uint32_t xsave_size(const struct vm *vm, uint64_t xcr0)
+#define COMPONENT_ALIGNED BIT(1) /* ECX of a component's leaf: 64-byte aligned in the compacted form */
+
+/* Size of the XSAVE area, standard or compacted, for the components that the guest has turned on. */
+static uint32_t xsave_size(const struct vm *vm, uint64_t xcr0, bool compacted)
 {
 	uint32_t size = 576;
 
 	for (unsigned i = 0; i < vm->cpuid_count; i++) {
 		const struct cpuid_entry *e = &vm->cpuid[i];
 
-		if (e->leaf == 0xd && e->subleaf >= 2 && (xcr0 & BIT(e->subleaf)) && e->ebx + e->eax > size)
+		if (e->leaf != 0xd || e->subleaf < 2 || !(xcr0 & BIT(e->subleaf)))
+			continue;
+		if (compacted)
+			size = (e->ecx & COMPONENT_ALIGNED ? (uint32_t)ALIGN_UP(size, 64) : size) + e->eax;
+		else if (e->ebx + e->eax > size)
 			size = e->ebx + e->eax;
 	}
 	return size;
@@ -55,7 +61,7 @@ static __attribute__((noinline)) void adjust(struct vcpu *vcpu, const struct cpu
 		vcpu->regs[REG_RCX] |= subleaf & 0xff;
 		break;
 	case 0xd:
-		vcpu->regs[REG_RBX] = xsave_size(vcpu->vm, vcpu->xcr0);
+		vcpu->regs[REG_RBX] = xsave_size(vcpu->vm, vcpu->xcr0, subleaf == 1);
 		break;
 	default:
 		break;

@@ -7,6 +7,7 @@
 #define MSR_P5_MC_TYPE 0x1
 #define MSR_PLATFORM_ID 0x17
 #define MSR_EBL_CR_POWERON 0x2a
+#define MSR_TSC_ADJUST 0x3b
 #define MSR_MCG_CAP 0x179
 #define MSR_MCG_STATUS 0x17a
 #define MSR_MTRR_VAR_FIRST 0x200
@@ -55,6 +56,16 @@ static int mtrr_index(uint32_t msr)
 }
 static_assert(VM_MTRR_COUNT == 28, "mtrr_index() ends at 27");
 
+/* The guest moves its clock by @delta; its TSC_ADJUST follows, as SDM 17.17.3 wants. */
+static void shift_tsc(struct vcpu *vcpu, uint64_t delta)
+{
+	vcpu->vm->tsc_adjust += delta;
+	vcpu->vm->tsc_offset += delta;
+	vmcs_write(VMCS_TSC_OFFSET, vcpu->vm->tsc_offset);
+	if (vcpu->lapic.tsc_deadline)
+		vcpu_timer_arm(vcpu, vcpu->lapic.tsc_deadline);
+}
+
 static bool is_apic_msr(uint32_t msr)
 {
 	return (msr >= MSR_X2APIC_FIRST && msr <= MSR_X2APIC_LAST) || msr == MSR_APIC_BASE ||
@@ -79,6 +90,9 @@ static bool read_rare(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 		return true;
 	case MSR_UCODE_REV:
 		*value = 1ULL << 32;
+		return true;
+	case MSR_TSC_ADJUST:
+		*value = vcpu->vm->tsc_adjust;
 		return true;
 	case MSR_P5_MC_ADDR:
 	case MSR_P5_MC_TYPE:
@@ -131,9 +145,10 @@ static bool write_rare(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 	}
 	switch (msr) {
 	case MSR_TSC:
-		vcpu->vm->tsc_offset = value - rdtsc();
-		vmcs_write(VMCS_TSC_OFFSET, vcpu->vm->tsc_offset);
-		vcpu_timer_arm(vcpu, vcpu->lapic.tsc_deadline);
+		shift_tsc(vcpu, value - vm_tsc(vcpu->vm));
+		return true;
+	case MSR_TSC_ADJUST:
+		shift_tsc(vcpu, value - vcpu->vm->tsc_adjust);
 		return true;
 	case MSR_MISC_ENABLE: /* the bits that Linux turns off are off, the others are not offered */
 	case MSR_UCODE_REV:

@@ -86,6 +86,15 @@ struct madt_ioapic {
 };
 static_assert(sizeof(struct madt_lapic) == 8 && sizeof(struct madt_ioapic) == 12, "ACPI 5.2.12");
 
+struct mcfg {
+	struct header header;
+	uint64_t reserved0, base;
+	uint16_t segment;
+	uint8_t first_bus, last_bus;
+	uint32_t reserved1;
+} __attribute__((packed));
+static_assert(sizeof(struct mcfg) == 60, "PCI firmware specification 4.1.2");
+
 static uint8_t checksum(const void *data, size_t size)
 {
 	const uint8_t *p = data;
@@ -164,10 +173,18 @@ static uint64_t place_madt(const struct loader_ram *ram, uint64_t *next, unsigne
 	return place(ram, next, buf, length);
 }
 
+static uint64_t place_mcfg(const struct loader_ram *ram, uint64_t *next)
+{
+	struct mcfg m = { .base = VPCI_ECAM_BASE };
+
+	fill_header(&m.header, "MCFG", 1, sizeof(m));
+	return place(ram, next, &m, sizeof(m));
+}
+
 gpa_t acpi_build(const struct loader_ram *ram, unsigned vcpus)
 {
 	struct rsdp rsdp = { .signature = "RSD PTR ", .oem = "CLOIST", .revision = 2, .length = sizeof(rsdp) };
-	uint64_t next = TABLES + TABLE_ALIGN, dsdt, tables[2];
+	uint64_t next = TABLES + TABLE_ALIGN, dsdt, tables[3];
 	uint8_t xsdt[sizeof(struct header) + sizeof(tables)];
 
 	dsdt = next;
@@ -175,6 +192,7 @@ gpa_t acpi_build(const struct loader_ram *ram, unsigned vcpus)
 	next = ALIGN_UP(next + sizeof(dsdt_aml), TABLE_ALIGN);
 	tables[0] = place_fadt(ram, &next, dsdt);
 	tables[1] = place_madt(ram, &next, vcpus);
+	tables[2] = place_mcfg(ram, &next);
 	fill_header((struct header *)xsdt, "XSDT", 1, sizeof(xsdt));
 	memcpy(xsdt + sizeof(struct header), tables, sizeof(tables));
 	rsdp.xsdt = place(ram, &next, xsdt, sizeof(xsdt));

@@ -27,6 +27,17 @@ DefinitionBlock ("", "DSDT", 2, "CLOIST", "CLOISTER", 1)
 			})
 		}
 
+		/* Takes the PCI configuration area out of what may be given away. */
+		Device (MBRD)
+		{
+			Name (_HID, EisaId ("PNP0C02"))
+			Name (_UID, 1)
+			Name (_CRS, ResourceTemplate ()
+			{
+				Memory32Fixed (ReadWrite, 0xE0000000, 0x00100000)
+			})
+		}
+
 		Device (PCI0)
 		{
 			Name (_HID, EisaId ("PNP0A03"))
@@ -40,7 +51,7 @@ DefinitionBlock ("", "DSDT", 2, "CLOIST", "CLOISTER", 1)
 				WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode, EntireRange,
 					0, 0x0D00, 0xFFFF, 0, 0xF300)
 				DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable, ReadWrite,
-					0, 0xC0000000, 0xFEBFFFFF, 0, 0x3EC00000)
+					0, 0xC0000000, 0xDFFFFFFF, 0, 0x20000000)
 			})
 		}
 	}

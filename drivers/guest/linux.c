@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "drivers/guest/linux.h"
 
+#include "drivers/guest/pci.h"
 #include "hv/errno.h"
 #include "hv/lib/print.h"
 #include "hv/lib/string.h"
@@ -162,6 +163,7 @@ static void build_zero_page(const struct loader_ram *ram, const struct loader_in
 	add_e820(zp, 0, LOW_USABLE_END, E820_RAM);
 	add_e820(zp, LOW_USABLE_END, MIB(1) - LOW_USABLE_END, E820_RESERVED);
 	add_e820(zp, MIB(1), ram->low - MIB(1), E820_RAM);
+	add_e820(zp, VPCI_ECAM_BASE, VPCI_ECAM_SIZE, E820_RESERVED);
 	add_e820(zp, GIB(4), ram->high, E820_RAM);
 }
 

@@ -107,6 +107,10 @@ bool machine_mmio_read(struct vcpu *vcpu, gpa_t gpa, unsigned size, uint64_t *va
 		*value = vlapic_mmio_read(vcpu, (unsigned)(gpa.v & 0xffc)) >> shift;
 		return true;
 	}
+	if (gpa.v - VPCI_ECAM_BASE < VPCI_ECAM_SIZE) {
+		*value = vpci_ecam_read(gpa.v - VPCI_ECAM_BASE);
+		return true;
+	}
 	(void)size;
 	*value = ~0ULL;
 	return false;

@@ -11,7 +11,7 @@
  */
 static uint32_t bridge_register(unsigned offset)
 {
-	switch (offset & 0xfc) {
+	switch (offset & 0xffc) {
 	case 0x00:
 		return 0x00081b36;
 	case 0x08:
@@ -36,6 +36,13 @@ uint32_t vpci_read(struct vm *vm, uint16_t port, unsigned size)
 	if (!(pci->address & ADDRESS_ENABLE) || ADDRESS_FUNCTION(pci->address) != 0)
 		return UINT32_MAX;
 	return bridge_register(offset) >> 8 * (offset & 3);
+}
+
+uint32_t vpci_ecam_read(uint64_t offset)
+{
+	if (offset >= PAGE_SIZE) /* another function */
+		return UINT32_MAX;
+	return bridge_register((unsigned)offset) >> 8 * (offset & 3);
 }
 
 void vpci_write(struct vm *vm, uint16_t port, unsigned size, uint32_t value)
