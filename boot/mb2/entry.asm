@@ -7,6 +7,7 @@ IMAGE_BASE equ 0xffffffff80000000
 
 PRESENT_WRITE equ 3
 LARGE equ 0x80
+COM1 equ 0x3f8
 
 	extern mb2_main
 	extern image_start
@@ -89,21 +90,30 @@ mb2_entry:
 	jmp 0x08:PHYS(long_mode)
 
 .no_long_mode:
+	mov edx, COM1 + 3		; line control: divisor, then 8N1
+	mov al, 0x80
+	out dx, al
+	mov edx, COM1
+	mov ax, 1			; 115200 baud
+	out dx, al
+	inc edx
+	mov al, ah
+	out dx, al
+	mov edx, COM1 + 3
+	mov al, 3
+	out dx, al
 	mov esi, PHYS(no_long_mode_text)
-	mov dx, 0x3f8
 .next:
+	mov edx, COM1 + 5		; line status: room for a byte?
+	mov ecx, 100000
+.wait:
+	in al, dx
+	test al, 0x20
+	loopz .wait
 	lodsb
 	test al, al
 	jz .stop
-	mov ecx, 100000
-	mov ah, al
-.wait:
-	add dx, 5
-	in al, dx
-	sub dx, 5
-	test al, 0x20
-	loopz .wait
-	mov al, ah
+	mov edx, COM1
 	out dx, al
 	jmp .next
 .stop:
