@@ -1,67 +1,66 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Unit tests on the host: TEST(name) { ... CHECK(condition); ... } any number of times, UNIT_MAIN at the end.
- * Prints "ok name" or "FAIL name" a test, each failed condition before it; the exit status is 1 if any failed.
+ * Unit tests on the host: TEST(name) { CHECK(...); } any number of times, UNIT_MAIN at the end. Prints a line a test and
+ * exits with 1 if a check failed.
  */
-#ifndef GUEST_TESTS_UNIT_UNIT_H
-#define GUEST_TESTS_UNIT_UNIT_H
+#ifndef UNIT_H
+#define UNIT_H
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-#define UNIT_MAX_TESTS 128
-/* A condition that fails in a loop is shown this often, then only counted. */
-#define UNIT_MAX_SHOWN 10
-
-static struct unit_test {
+struct unit_test {
 	const char *name;
 	void (*run)(void);
-} unit_tests[UNIT_MAX_TESTS];
-static unsigned unit_count;
-static unsigned unit_failures; /* of the running test */
+	struct unit_test *next;
+};
 
-static inline void unit_register(const char *name, void (*run)(void))
-{
-	if (unit_count == UNIT_MAX_TESTS) {
-		printf("FAIL %s: more than %d tests in one file\n", name, UNIT_MAX_TESTS);
-		exit(1);
-	}
-	unit_tests[unit_count++] = (struct unit_test){ name, run };
-}
+static struct unit_test *unit_first, **unit_last = &unit_first;
+static unsigned unit_failures, unit_failed_checks;
 
-#define TEST(name)                                                            \
-	static void unit_test_##name(void);                                   \
-	__attribute__((constructor)) static void unit_register_##name(void)   \
-	{                                                                     \
-		unit_register(#name, unit_test_##name);                       \
-	}                                                                     \
-	static void unit_test_##name(void)
+#define TEST(id)                                                            \
+	static void unit_run_##id(void);                                    \
+	static struct unit_test unit_##id = { #id, unit_run_##id, NULL };   \
+	__attribute__((constructor)) static void unit_register_##id(void)   \
+	{                                                                   \
+		*unit_last = &unit_##id;                                    \
+		unit_last = &unit_##id.next;                                \
+	}                                                                   \
+	static void unit_run_##id(void)
 
-#define CHECK(condition)                                                              \
-	do {                                                                          \
-		if (!(condition) && ++unit_failures <= UNIT_MAX_SHOWN)                \
-			printf("%s:%d: %s\n", __FILE__, __LINE__, #condition);        \
+#define CHECK(cond)                                                         \
+	do {                                                                \
+		if (!(cond)) {                                              \
+			unit_failed_checks++;                               \
+			printf("%s:%d: %s\n", __FILE__, __LINE__, #cond);   \
+		}                                                           \
 	} while (0)
 
-static inline int unit_run_all(void)
+#define UNIT_MAIN                                                           \
+	int main(void)                                                      \
+	{                                                                   \
+		unsigned count = 0;                                         \
+                                                                            \
+		for (struct unit_test *t = unit_first; t; t = t->next) {    \
+			unit_failed_checks = 0;                             \
+			t->run();                                           \
+			printf("%s %s\n", unit_failed_checks ? "FAIL" : "ok", t->name); \
+			unit_failures += unit_failed_checks != 0;           \
+			count++;                                            \
+		}                                                           \
+		return unit_failures || !count;                             \
+	}
+
+/** Small repeatable random numbers (xorshift64*). */
+static inline uint64_t unit_random(uint64_t *state)
 {
-	int status = 0;
-
-	for (unsigned i = 0; i < unit_count; i++) {
-		unit_failures = 0;
-		unit_tests[i].run();
-		printf("%s %s\n", unit_failures ? "FAIL" : "ok", unit_tests[i].name);
-		fflush(stdout);
-		if (unit_failures)
-			status = 1;
-	}
-	return status;
+	*state ^= *state >> 12;
+	*state ^= *state << 25;
+	*state ^= *state >> 27;
+	return *state * 0x2545f4914f6cdd1dULL;
 }
-
-#define UNIT_MAIN               \
-	int main(void)          \
-	{                       \
-		return unit_run_all(); \
-	}
 
 #endif

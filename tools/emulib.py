@@ -1,0 +1,402 @@
+# SPDX-License-Identifier: MIT
+"""Boots Cloister in an emulator (Bochs, or QEMU's TCG) and follows its serial line: tools/emu and the tests use it."""
+
+import json
+import os
+import re
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+RECORD = "@cloister {"
+# After the last record, what is still on its way; after a panic, the rest of its report.
+GRACE_END, GRACE_PANIC = 0.2, 1.0
+
+
+class CannotStart(Exception):
+    """The emulator or the disk could not be set up: exit status 2."""
+
+
+class Result:
+    """How a run went: exit status, serial text, records (parsed), seconds, and what the emulator's log complains of."""
+
+    def __init__(self, status, serial, elapsed, log):
+        self.status, self.serial, self.elapsed, self.log = status, serial, elapsed, log
+        self.records = parse_records(serial)
+
+    def of_type(self, kind):
+        return [r for r in self.records if r.get("type") == kind]
+
+    def lines(self):
+        return self.serial.splitlines()
+
+
+def parse_records(serial):
+    records = []
+    for line in serial.splitlines():
+        at = line.find(RECORD)
+        if at >= 0:
+            try:
+                records.append(json.loads(line[at + len(RECORD) - 1:]))
+            except ValueError:
+                records.append({"type": "unparsable", "line": line})
+    return records
+
+
+def build_dir():
+    return os.path.abspath(os.environ.get("BUILD", os.path.join(ROOT, "build")))
+
+
+def run_quietly(command, **kwargs):
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **kwargs)
+    if done.returncode:
+        raise CannotStart("%s failed:\n%s" % (command[0], done.stdout.decode(errors="replace")[-2000:]))
+
+
+def make_uefi_disk(esp, image, loader):
+    """A bare FAT volume with the loader and the files of @esp; mtools, so no mount is needed."""
+    files = sorted(os.path.join(esp, f) for f in os.listdir(esp))
+    size = sum(os.path.getsize(f) for f in files) + os.path.getsize(loader)
+    with open(image, "wb") as out:
+        out.truncate((size // (1 << 20) + 40) << 20)
+    run_quietly(["mformat", "-i", image, "-F", "-v", "CLOISTER", "::"])
+    run_quietly(["mmd", "-i", image, "::/EFI", "::/EFI/BOOT"])
+    run_quietly(["mcopy", "-i", image, loader, "::/EFI/BOOT/BOOTX64.EFI"])
+    if files:
+        run_quietly(["mcopy", "-i", image] + files + ["::/"])
+
+
+def make_grub_disk(esp, image, kernel, work, platforms=("i386-pc",)):
+    """GRUB as a rescue image that is attached as a hard disk: multiboot2 with every file as a module."""
+    tree = os.path.join(work, "iso")
+    os.makedirs(os.path.join(tree, "boot/grub"))
+    shutil.copy(kernel, os.path.join(tree, "boot/cloister"))
+    names = sorted(os.listdir(esp), key=lambda n: (n != "cloister.conf", n))
+    with open(os.path.join(tree, "boot/grub/grub.cfg"), "w") as cfg:
+        cfg.write("set timeout=0\nmultiboot2 /boot/cloister\n")
+        for name in names:
+            shutil.copy(os.path.join(esp, name), os.path.join(tree, name))
+            cfg.write("module2 /%s %s\n" % (name, name))
+        cfg.write("boot\n")
+    grub = [a for p in platforms for a in ("-d", "/usr/lib/grub/" + p)] if len(platforms) == 1 else []
+    run_quietly(["grub-mkrescue"] + grub + ["-o", image, tree, "--install-modules=multiboot2 normal iso9660 biosdisk part_msdos"
+                                           if platforms == ("i386-pc",) else "--install-modules=multiboot2 normal iso9660"])
+    shutil.rmtree(tree)
+
+
+class Bochs:
+    """The emulator that has VMX: EMULATOR facts are in docs/HARDWARE.md."""
+
+    def __init__(self):
+        own = os.path.join(ROOT, "build/bochs/root")
+        self.env = dict(os.environ, TERM="dumb")
+        override = os.environ.get("BOCHS")
+        if override:
+            self.command, self.share = [override], os.environ.get("BXSHARE", "/usr/share/bochs")
+        elif os.path.exists(own + "/usr/bin/bochs-bin"):
+            libs = "%s/usr/lib/x86_64-linux-gnu:%s/lib/x86_64-linux-gnu" % (own, own)
+            loader = next((p for p in (own + "/usr/lib64/ld-linux-x86-64.so.2", own + "/lib64/ld-linux-x86-64.so.2")
+                           if os.path.exists(p)), own + "/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2")
+            self.command = [loader, "--library-path", libs, own + "/usr/bin/bochs-bin"]
+            self.share = own + "/usr/share/bochs"
+            self.env["LTDL_LIBRARY_PATH"] = own + "/usr/lib/x86_64-linux-gnu/bochs/plugins"
+        elif shutil.which("bochs"):
+            self.command, self.share = ["bochs"], "/usr/share/bochs"
+        else:
+            raise CannotStart("there is no Bochs: run `make setup`")
+        self.env["BXSHARE"] = self.share
+
+    def firmware(self, options, work):
+        if options["firmware"] == "bios":
+            return self.share + "/BIOS-bochs-latest", ""
+        rom = os.path.join(work, "ovmf.fd")
+        with open(rom, "wb") as out:
+            for part in ("OVMF_VARS_4M.fd", "OVMF_CODE_4M.fd"):
+                try:
+                    with open("/usr/share/OVMF/" + part, "rb") as f:
+                        out.write(f.read())
+                except OSError as error:
+                    raise CannotStart("no UEFI firmware (%s): run `make setup`" % error)
+        return rom, ", address=0xffc00000"
+
+    def configure(self, options, disk, work, port):
+        rom, address = self.firmware(options, work)
+        com1 = "socket-server, dev=localhost:%d" % port if port else "file, dev=%s/serial.txt" % work
+        exclude = ', exclude_features="%s"' % options["exclude_features"] if options["exclude_features"] else ""
+        quantum = ", quantum=%d" % options["quantum"] if options["quantum"] else ""
+        lines = [
+            "display_library: term",
+            "cpu: model=%s, count=%s, ips=100000000, reset_on_triple_fault=0%s%s" % (
+                options["model"], options["smp"], quantum, exclude),
+            "memory: guest=%d, host=%d" % (options["mem"], min(options["mem"], 2048)),
+            "romimage: file=%s%s" % (rom, address),
+            "vgaromimage: file=%s/VGABIOS-lgpl-latest" % self.share,
+            "vga: extension=none",
+            "pci: enabled=1, chipset=i440fx",
+            "ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14",
+            "ata0-master: type=disk, mode=volatile, path=%s, journal=%s/journal" % (disk, work),
+            "boot: disk",
+            "clock: sync=none",
+            "com1: enabled=1, mode=%s" % com1,
+            "log: %s/bochs.log" % work,
+            "panic: action=fatal", "error: action=report", "info: action=ignore",
+        ]
+        with open(os.path.join(work, "bochsrc"), "w") as rc:
+            rc.write("\n".join(lines) + "\n")
+
+    def start(self, options, disk, work, port):
+        self.configure(options, disk, work, port)
+        command = self.command + ["-q", "-unlock", "-f", "bochsrc"]
+        if options["debugger"]:
+            command = self.command + ["-q", "-unlock", "-dbg", "-f", "bochsrc", "-rc", os.path.abspath(options["debugger"])]
+        with open(os.path.join(work, "console.txt"), "wb") as out:
+            return subprocess.Popen(command, cwd=work, env=self.env, stdin=subprocess.DEVNULL, stdout=out,
+                                    stderr=subprocess.STDOUT, start_new_session=True)
+
+    @staticmethod
+    def complaints(work):
+        try:
+            with open(os.path.join(work, "bochs.log"), errors="replace") as log:
+                wanted = [line.rstrip() for line in log if re.search(r">>PANIC<<|VMENTER|VMFAIL|VMCS", line)]
+        except OSError:
+            return ""
+        return "\n".join(wanted[-10:])
+
+
+class Qemu:
+    """TCG has no VMX; boots through OVMF and GRUB are tested here."""
+
+    def start(self, options, disk, work, port):
+        qemu = shutil.which("qemu-system-x86_64")
+        if not qemu:
+            raise CannotStart("there is no qemu-system-x86_64: run `make setup`")
+        shutil.copy("/usr/share/OVMF/OVMF_VARS_4M.fd", work + "/vars.fd")
+        command = [qemu, "-machine", "q35", "-accel", "tcg", "-cpu", "qemu64", "-m", str(options["mem"]),
+                   "-display", "none", "-no-reboot", "-net", "none",
+                   "-drive", "format=raw,file=%s,snapshot=on" % disk,
+                   "-serial", "tcp:localhost:%d" % port if port else "file:%s/serial.txt" % work]
+        if options["firmware"] == "uefi":
+            command += ["-drive", "if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd",
+                        "-drive", "if=pflash,format=raw,file=%s/vars.fd" % work]
+        with open(os.path.join(work, "console.txt"), "wb") as out:
+            return subprocess.Popen(command, cwd=work, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+                                    start_new_session=True)
+
+    @staticmethod
+    def complaints(work):
+        with open(os.path.join(work, "console.txt"), errors="replace") as out:
+            return out.read()[-2000:]
+
+
+class FileSerial:
+    """Output only: the emulator appends to a file."""
+
+    def __init__(self, work):
+        self.path, self.file = os.path.join(work, "serial.txt"), None
+
+    def read(self, wait):
+        if not self.file:
+            try:
+                self.file = open(self.path, "rb")
+            except OSError:
+                time.sleep(wait)
+                return b""
+        data = self.file.read()
+        if not data:
+            time.sleep(wait)
+        return data
+
+    def write(self, data):
+        raise CannotStart("this run has no serial input")
+
+
+class SocketSerial:
+    """Both ways: the emulator waits for us on a local port."""
+
+    def __init__(self, port, process):
+        end = time.time() + 20
+        self.socket = None
+        while not self.socket:
+            try:
+                self.socket = socket.create_connection(("localhost", port), 1)
+            except OSError:
+                if time.time() > end or process.poll() is not None:
+                    raise CannotStart("the emulator does not open its serial port")
+                time.sleep(0.05)
+
+    def read(self, wait):
+        ready, _, _ = select.select([self.socket], [], [], wait)
+        if not ready:
+            return b""
+        try:
+            return self.socket.recv(65536)
+        except OSError:
+            return b""
+
+    def write(self, data):
+        # A 16550 holds 16 bytes: what comes faster than the guest reads would be lost.
+        for i in range(0, len(data), 8):
+            self.socket.sendall(data[i:i + 8])
+            time.sleep(0.02)
+
+
+class Script:
+    """Lines `expect REGEX [seconds]` and `send TEXT` (a carriage return follows) played over the console."""
+
+    def __init__(self, text):
+        self.steps, self.seen, self.deadline, self.failure = [], 0, None, None
+        for line in text.splitlines():
+            line = line.strip()
+            if not line or line.startswith("#"):
+                continue
+            verb, _, rest = line.partition(" ")
+            if verb == "expect":
+                match = re.match(r"(.*?)(?:\s+(\d+)s)?$", rest)
+                self.steps.append(("expect", match.group(1), int(match.group(2) or 60)))
+            elif verb == "send":
+                self.steps.append(("send", rest, 0))
+            else:
+                raise CannotStart("script: %r is neither expect nor send" % line)
+
+    def advance(self, serial, text):
+        while self.steps and not self.failure:
+            verb, argument, limit = self.steps[0]
+            if verb == "send":
+                serial.write(argument.encode() + b"\r")
+            else:
+                self.deadline = self.deadline or time.time() + limit
+                match = re.compile(argument).search(text, self.seen)
+                if not match:
+                    if time.time() > self.deadline:
+                        self.failure = "the console never showed %r within %d s" % (argument, limit)
+                    return
+                self.seen = match.end()
+                self.deadline = None
+            self.steps.pop(0)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("localhost", 0))
+        return s.getsockname()[1]
+
+
+DEFAULTS = {
+    "model": "corei7_skylake_x", "smp": "1:1:1", "mem": 1024, "firmware": "bios", "timeout": 120, "quantum": 0,
+    "debugger": None, "exclude_features": "", "machine": "bochs", "script": None, "interactive": False, "keep": None,
+    "disk": None, "build": None,
+}
+
+
+def judge(text):
+    """Exit status by the records so far: None while the run goes on."""
+    at = text.rfind(RECORD[:-1] + '{"type":"end"')
+    if at >= 0 and "\n" in text[at:]:
+        match = re.search(r'"status":(-?\d+)', text[at:])
+        return 0 if match and match.group(1) == "0" else 1
+    at = text.find(RECORD[:-1] + '{"type":"panic"')
+    if at >= 0 and "\n" in text[at:]:
+        return 1
+    return None
+
+
+def kill(process):
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()
+
+
+def follow(process, serial, script, timeout, echo):
+    """Reads until the run ends; (status, text)."""
+    raw, end, stop = b"", time.time() + timeout, None
+    while True:
+        data = serial.read(0.05)
+        raw += data
+        if echo and data:
+            echo(data)
+        text = raw.decode(errors="replace")
+        if script:
+            script.advance(serial, text)
+            if script.failure:
+                return 1, text
+        status = judge(text)
+        now = time.time()
+        if status is not None and stop is None:
+            stop = now + (GRACE_PANIC if '"type":"panic"' in text else GRACE_END)
+        if stop is not None and now >= stop:
+            return status, text
+        if process.poll() is not None and not data:
+            return (status if status is not None else 1), text
+        if now > end:
+            return 124, text
+
+
+def interact(process, serial):
+    """The terminal as the console, raw; Ctrl-A x leaves."""
+    import termios
+    import tty
+    stdin, saved, text, escape = sys.stdin.fileno(), termios.tcgetattr(sys.stdin), "", False
+    tty.setraw(stdin)
+    try:
+        while process.poll() is None:
+            data = serial.read(0.02)
+            if data:
+                os.write(1, data)
+                text = (text + data.decode(errors="replace"))[-20000:]
+                if judge(text) is not None:
+                    return judge(text), text
+            if not select.select([stdin], [], [], 0)[0]:
+                continue
+            typed = os.read(stdin, 64)
+            if escape and typed[:1] in b"xX":
+                return 0, text
+            escape = typed == b"\x01"
+            if not escape:
+                serial.write(typed)
+        return 1, text
+    finally:
+        termios.tcsetattr(stdin, termios.TCSADRAIN, saved)
+
+
+def run(esp, echo=None, **given):
+    """Boots Cloister with the files of directory @esp (cloister.conf among them). Options: DEFAULTS."""
+    options = dict(DEFAULTS, **given)
+    build = options["build"] or build_dir()
+    work = options["keep"] or tempfile.mkdtemp(prefix="cloister-emu-")
+    os.makedirs(work, exist_ok=True)
+    started = time.time()
+    try:
+        disk = options["disk"] and os.path.abspath(options["disk"])
+        if not disk:
+            disk = os.path.join(work, "disk.img")
+            if options["firmware"] == "uefi":
+                make_uefi_disk(esp, disk, os.path.join(build, "BOOTX64.EFI"))
+            else:
+                make_grub_disk(esp, disk, os.path.join(build, "cloister.elf"), work)
+        emulator = Qemu() if options["machine"] == "qemu-tcg" else Bochs()
+        script = Script(options["script"]) if options["script"] else None
+        port = free_port() if script or options["interactive"] else 0
+        process = emulator.start(options, disk, work, port)
+        try:
+            serial = SocketSerial(port, process) if port else FileSerial(work)
+            if options["interactive"]:
+                status, text = interact(process, serial)
+            else:
+                status, text = follow(process, serial, script, options["timeout"], echo)
+        finally:
+            kill(process)
+        log = emulator.complaints(work)
+        if script and script.failure:
+            log = "script: %s\n%s" % (script.failure, log)
+        return Result(status, text.replace("\r\n", "\n").replace("\r", "\n"), time.time() - started, log)
+    finally:
+        if not options["keep"]:
+            shutil.rmtree(work, ignore_errors=True)

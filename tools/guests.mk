@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+# Test guests: each guest-tests/guests/NAME.c with the library becomes a flat image $(BUILD)/guests/NAME.bin.
+GUEST_NAMES := $(patsubst guest-tests/guests/%.c,%,$(wildcard guest-tests/guests/*.c))
+GUEST_LIB := $(patsubst %,$(BUILD)/obj/%.o,$(wildcard guest-tests/guests/lib/*.c guest-tests/guests/lib/*.asm))
+GUEST_CFLAGS := -std=gnu11 -O2 -g $(WARNINGS) -I. -Iguest-tests/guests/lib -ffile-prefix-map=$(CURDIR)=. -ffreestanding \
+	-fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables -fno-strict-aliasing -mno-red-zone \
+	-mgeneral-regs-only -fno-pic -fno-tree-loop-distribute-patterns
+
+guests: $(GUEST_NAMES:%=$(BUILD)/guests/%.bin) # builds the bare-metal test guests
+
+$(BUILD)/obj/guest-tests/%.c.o: guest-tests/%.c | $(SETUP)
+	@mkdir -p $(@D)
+	$(CC) $(GUEST_CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/guests/%.elf: $(BUILD)/obj/guest-tests/guests/%.c.o $(GUEST_LIB) guest-tests/guests/guest.ld
+	@mkdir -p $(@D)
+	ld -nostdlib -static -z noexecstack --no-warn-rwx-segments --build-id=none -T guest-tests/guests/guest.ld $(GUEST_LIB) $< -o $@
+
+$(BUILD)/guests/%.bin: $(BUILD)/guests/%.elf
+	objcopy -O binary $< $@
+
+.SECONDARY:
+-include $(wildcard $(BUILD)/obj/guest-tests/guests/*.d $(BUILD)/obj/guest-tests/guests/lib/*.d)
+
+# Unit tests: host programs under ASan and UBSan; the first line of each names the sources that it tests.
+UNIT_NAMES := $(patsubst guest-tests/unit/test_%.c,%,$(wildcard guest-tests/unit/test_*.c))
+UNIT_CFLAGS := -std=gnu11 -O1 -g -Wall -Wextra -Werror -I. -I$(BUILD) -DCLOISTER_HOST_TEST=1 -fsanitize=address,undefined \
+	-fno-sanitize-recover=all
+
+unit: $(UNIT_NAMES:%=$(BUILD)/unit/%) # builds the unit tests
+
+define UNIT_RULE
+$(BUILD)/unit/$(1): guest-tests/unit/test_$(1).c guest-tests/unit/unit.h $(DSDT) $$(wildcard guest-tests/unit/*.h) \
+		$$(shell sed -n '1s,.*unit-sources: *\(.*[^ ]\) *\*/,\1,p' guest-tests/unit/test_$(1).c) | $(SETUP)
+	@mkdir -p $$(@D)
+	$(CC) $(UNIT_CFLAGS) -MMD -MP -MF $$@.d $$(filter %.c,$$^) -o $$@
+-include $(BUILD)/unit/$(1).d
+endef
+$(foreach name,$(UNIT_NAMES),$(eval $(call UNIT_RULE,$(name))))
