@@ -75,7 +75,8 @@ void ranges_claim(struct boot_info *bi, uint64_t base, uint64_t size, enum boot_
 	if (!cut(bi, base, end) || bi->range_count == BOOT_MAX_RANGES) {
 		/* No room to split: the whole range that surrounds the claim is given up. */
 		for (i = 0; i < bi->range_count; i++)
-			if (bi->ranges[i].base < end && base < bi->ranges[i].base + bi->ranges[i].size)
+			if (bi->ranges[i].base < end &&
+			    base < bi->ranges[i].base + bi->ranges[i].size)
 				bi->ranges[i].type = BOOT_RANGE_RESERVED;
 		return;
 	}

@@ -50,9 +50,10 @@ static void report(struct parser *p, const char *fmt, ...)
 	if (cfg->error_count++ >= CONFIG_MAX_ERRORS)
 		return;
 	out = cfg->errors[cfg->error_count - 1];
-	n = p->section == SECTION_VM ?
-		    fmt_snprintf(out, CONFIG_ERROR_LEN, FILE_NAME ":%u: [vm %s] ", p->line, p->vm->name) :
-		    fmt_snprintf(out, CONFIG_ERROR_LEN, FILE_NAME ":%u: ", p->line);
+	n = p->section == SECTION_VM
+		    ? fmt_snprintf(out, CONFIG_ERROR_LEN, FILE_NAME ":%u: [vm %s] ", p->line,
+				   p->vm->name)
+		    : fmt_snprintf(out, CONFIG_ERROR_LEN, FILE_NAME ":%u: ", p->line);
 	if (n >= CONFIG_ERROR_LEN)
 		return;
 	va_start(args, fmt);
@@ -64,7 +65,8 @@ static void report(struct parser *p, const char *fmt, ...)
 			*out = '?';
 }
 
-static bool choose(const char *value, const struct choice *choices, unsigned count, unsigned *result)
+static bool choose(const char *value, const struct choice *choices, unsigned count,
+		   unsigned *result)
 {
 	for (unsigned i = 0; i < count; i++) {
 		if (!strcmp(value, choices[i].word)) {
@@ -140,7 +142,8 @@ static bool set_mitigation(struct parser *p, const char *value)
 {
 	static const struct choice policies[] = { { "auto", CONFIG_MITIGATION_AUTO },
 						  { "off", CONFIG_MITIGATION_OFF },
-						  { "always-flush", CONFIG_MITIGATION_ALWAYS_FLUSH },
+						  { "always-flush",
+						    CONFIG_MITIGATION_ALWAYS_FLUSH },
 						  { "asi", CONFIG_MITIGATION_ASI } };
 	unsigned v;
 
@@ -226,7 +229,8 @@ static bool set_memory(struct parser *p, const char *value)
 
 static bool set_memory_mode(struct parser *p, const char *value)
 {
-	static const struct choice modes[] = { { "eager", CONFIG_POPULATE_EAGER }, { "lazy", CONFIG_POPULATE_LAZY } };
+	static const struct choice modes[] = { { "eager", CONFIG_POPULATE_EAGER },
+					       { "lazy", CONFIG_POPULATE_LAZY } };
 	unsigned v;
 
 	if (!choose(value, modes, ARRAY_SIZE(modes), &v))
@@ -279,7 +283,8 @@ static bool set_cpus(struct parser *p, const char *value)
 
 static bool set_format(struct parser *p, const char *value)
 {
-	static const struct choice formats[] = { { "linux", CONFIG_FORMAT_LINUX }, { "flat", CONFIG_FORMAT_FLAT } };
+	static const struct choice formats[] = { { "linux", CONFIG_FORMAT_LINUX },
+						 { "flat", CONFIG_FORMAT_FLAT } };
 	unsigned v;
 
 	if (!choose(value, formats, ARRAY_SIZE(formats), &v))
@@ -333,10 +338,14 @@ static void list_keys(const struct key *keys, unsigned count, char *out, size_t 
 	out[0] = '\0';
 	for (unsigned i = 0; i < count && n < size; i++)
 		if (keys[i].set != set_not_yet)
-			n += (size_t)fmt_snprintf(out + n, size - n, "%s%s", n ? ", " : "", keys[i].name);
+			n += (size_t)fmt_snprintf(out + n, size - n, "%s%s", n ? ", " : "",
+						  keys[i].name);
 }
 
-/* Number of characters to insert, remove or replace to make @b of @a; at least MAX_KEY if one is longer than that. */
+/*
+ * Number of characters to insert, remove or replace to make @b of @a; at least MAX_KEY if one is
+ * longer than that.
+ */
 static unsigned edit_distance(const char *a, const char *b)
 {
 	unsigned row[MAX_KEY + 1];
@@ -364,7 +373,8 @@ static unsigned edit_distance(const char *a, const char *b)
 	return row[n];
 }
 
-static void report_unknown(struct parser *p, const struct key *keys, unsigned count, const char *name)
+static void report_unknown(struct parser *p, const struct key *keys, unsigned count,
+			   const char *name)
 {
 	char list[100];
 	const struct key *nearest = NULL;
@@ -385,15 +395,17 @@ static void report_unknown(struct parser *p, const struct key *keys, unsigned co
 		report(p, "unknown key %.24s; allowed: %s", name, list);
 }
 
-static void apply(struct parser *p, const struct key *keys, unsigned count, const char *name, const char *value)
+static void apply(struct parser *p, const struct key *keys, unsigned count, const char *name,
+		  const char *value)
 {
 	for (unsigned i = 0; i < count; i++) {
-		if (strcmp(keys[i].name, name))
+		if (strcmp(keys[i].name, name) != 0)
 			continue;
 		if (p->seen & BIT(i))
 			report(p, "%s is set twice; remove one", name);
 		else if (!keys[i].set(p, value))
-			report(p, "%s = %.40s is not allowed; allowed: %s", name, value, keys[i].allowed);
+			report(p, "%s = %.40s is not allowed; allowed: %s", name, value,
+			       keys[i].allowed);
 		p->seen |= BIT(i);
 		return;
 	}
@@ -420,7 +432,8 @@ static bool valid_vm_name(const char *name)
 		return false;
 	for (; *name; name++)
 		if (!((*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z') ||
-		      (*name >= '0' && *name <= '9') || *name == '-' || *name == '_' || *name == '.'))
+		      (*name >= '0' && *name <= '9') || *name == '-' || *name == '_' ||
+		      *name == '.'))
 			return false;
 	return true;
 }
@@ -443,7 +456,8 @@ static void begin_vm(struct parser *p, const char *name)
 
 	p->section = SECTION_SKIP;
 	if (!valid_vm_name(name)) {
-		report(p, "[vm %.40s] is not a name; allowed: 1 to 31 letters, digits, - _ .", name);
+		report(p, "[vm %.40s] is not a name; allowed: 1 to 31 letters, digits, - _ .",
+		       name);
 		return;
 	}
 	for (unsigned i = 0; i < cfg->vm_count; i++) {
@@ -472,7 +486,7 @@ static void begin_section(struct parser *p, char *text)
 	finish_section(p);
 	p->section = SECTION_SKIP;
 	p->seen = 0;
-	if (text[n - 1] != ']') {
+	if (n < 2 || text[n - 1] != ']') {
 		report(p, "%.40s lacks its closing bracket; write [hypervisor] or [vm NAME]", text);
 		return;
 	}
@@ -525,7 +539,8 @@ static void parse_line(struct parser *p, char *line)
 	else if (p->section == SECTION_VM)
 		apply(p, vm_keys, ARRAY_SIZE(vm_keys), line, value);
 	else
-		report(p, "%.40s stands before any section; begin with [hypervisor] or [vm NAME]", line);
+		report(p, "%.40s stands before any section; begin with [hypervisor] or [vm NAME]",
+		       line);
 }
 
 void config_parse(struct config *cfg, const char *text, size_t size)

@@ -31,14 +31,18 @@ static void put_firmware(const struct loader *loader, const char *s)
 		loader->system->ConOut->OutputString(loader->system->ConOut, wide);
 }
 
-/* The firmware may or may not send its console to COM1, so the line can appear there twice; the record cannot. */
+/*
+ * The firmware may or may not send its console to COM1, so the line can appear there twice; the
+ * record cannot.
+ */
 void loader_fail(const struct loader *loader, const char *what, const char *advice)
 {
 	char text[MAX_MESSAGE], record[MAX_MESSAGE];
 	struct uart uart;
 
 	fmt_snprintf(text, sizeof(text), "\ncloister: %s: %s\n", what, advice);
-	fmt_snprintf(record, sizeof(record), "@cloister {\"type\":\"end\",\"status\":1,\"reason\":\"%s\"}\n", what);
+	fmt_snprintf(record, sizeof(record),
+		     "@cloister {\"type\":\"end\",\"status\":1,\"reason\":\"%s\"}\n", what);
 	put_firmware(loader, text);
 	uart_init(&uart, UART_COM1);
 	put_serial(&uart, text);

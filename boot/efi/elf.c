@@ -28,7 +28,8 @@ static_assert(sizeof(struct elf_program) == 56, "System V ABI");
 enum { ELF_CLASS_64 = 2, ELF_LITTLE_ENDIAN = 1, ELF_EXECUTABLE = 2, ELF_X86_64 = 62, ELF_LOAD = 1 };
 
 /* The file may lie at any address, so headers are copied out of it. */
-static struct elf_program program_at(const uint8_t *file, const struct elf_header *header, unsigned i)
+static struct elf_program program_at(const uint8_t *file, const struct elf_header *header,
+				     unsigned i)
 {
 	struct elf_program program;
 
@@ -38,8 +39,9 @@ static struct elf_program program_at(const uint8_t *file, const struct elf_heade
 
 static bool check_program(const struct elf_program *p, uint64_t size, uint64_t floor)
 {
-	return p->memory_size >= p->file_size && p->file_size <= size && p->offset <= size - p->file_size &&
-	       p->vaddr % PAGE_SIZE == 0 && p->vaddr >= floor && p->memory_size <= UINT64_MAX - p->vaddr;
+	return p->memory_size >= p->file_size && p->file_size <= size &&
+	       p->offset <= size - p->file_size && p->vaddr % PAGE_SIZE == 0 && p->vaddr >= floor &&
+	       p->memory_size <= UINT64_MAX - p->vaddr;
 }
 
 bool elf_check(const void *file, uint64_t size, struct elf_image *image)
@@ -50,9 +52,10 @@ bool elf_check(const void *file, uint64_t size, struct elf_image *image)
 	if (size < sizeof(header))
 		return false;
 	memcpy(&header, file, sizeof(header));
-	if (header.magic != ELF_MAGIC || header.class != ELF_CLASS_64 || header.data != ELF_LITTLE_ENDIAN ||
-	    header.type != ELF_EXECUTABLE || header.machine != ELF_X86_64 ||
-	    header.program_size != sizeof(struct elf_program) || header.program_offset > size ||
+	if (header.magic != ELF_MAGIC || header.class != ELF_CLASS_64 ||
+	    header.data != ELF_LITTLE_ENDIAN || header.type != ELF_EXECUTABLE ||
+	    header.machine != ELF_X86_64 || header.program_size != sizeof(struct elf_program) ||
+	    header.program_offset > size ||
 	    header.program_count > (size - header.program_offset) / sizeof(struct elf_program))
 		return false;
 	*image = (struct elf_image){ .entry = header.entry };
@@ -68,8 +71,8 @@ bool elf_check(const void *file, uint64_t size, struct elf_image *image)
 		end = program.vaddr + program.memory_size;
 	}
 	image->size = end - image->link_base;
-	return image->link_base && image->link_base % PAGE_SIZE_2M == 0 && image->entry >= image->link_base &&
-	       image->entry < end;
+	return image->link_base && image->link_base % PAGE_SIZE_2M == 0 &&
+	       image->entry >= image->link_base && image->entry < end;
 }
 
 void elf_unpack(const void *file, const struct elf_image *image, void *to)

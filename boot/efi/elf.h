@@ -13,8 +13,9 @@ struct elf_image {
 };
 
 /**
- * True, and *@image filled, if the @size bytes at @file are a static ELF64 program for x86-64 whose loadable
- * segments are page-aligned, ascending, apart, within the file, and in the topmost 2 GiB of the address space.
+ * True, and *@image filled, if the @size bytes at @file are a static ELF64 program for x86-64 whose
+ * loadable segments are page-aligned, ascending, apart, within the file, and in the topmost 2 GiB
+ * of the address space.
  */
 bool elf_check(const void *file, uint64_t size, struct elf_image *image);
 

@@ -15,13 +15,17 @@ struct volume {
 	CHAR16 folder[MAX_PATH];
 };
 
-/* The loader's path is spread over one or more file path nodes, each with or without a leading backslash. */
+/*
+ * The loader's path is spread over one or more file path nodes, each with or without a leading
+ * backslash.
+ */
 static void find_folder(struct volume *volume, const EFI_DEVICE_PATH *node)
 {
 	unsigned n = 0, end = 0;
 
-	for (; node && node->Type != END_DEVICE_PATH_TYPE; node = (const void *)((const uint8_t *)node +
-						     (node->Length[0] | node->Length[1] << 8))) {
+	for (; node && node->Type != END_DEVICE_PATH_TYPE;
+	     node = (const void *)((const uint8_t *)node +
+				   (node->Length[0] | node->Length[1] << 8))) {
 		unsigned length = (node->Length[0] | (unsigned)node->Length[1] << 8);
 		const CHAR16 *path = ((const FILEPATH_DEVICE_PATH *)node)->PathName;
 
@@ -31,8 +35,8 @@ static void find_folder(struct volume *volume, const EFI_DEVICE_PATH *node)
 			continue;
 		if (n < MAX_PATH - 1 && (n == 0 || volume->folder[n - 1] != '\\'))
 			volume->folder[n++] = '\\';
-		for (length = (length - sizeof(*node)) / sizeof(CHAR16); length && *path && n < MAX_PATH - 1;
-		     length--, path++)
+		for (length = (length - sizeof(*node)) / sizeof(CHAR16);
+		     length && *path && n < MAX_PATH - 1; length--, path++)
 			if (*path != '\\' || volume->folder[n - 1] != '\\')
 				volume->folder[n++] = *path;
 	}
@@ -49,8 +53,10 @@ static bool open_volume(const struct loader *loader, struct volume *volume)
 	EFI_LOADED_IMAGE *image = NULL;
 	EFI_FILE_IO_INTERFACE *interface = NULL;
 
-	if (EFI_ERROR(loader->services->HandleProtocol(loader->image, &image_guid, (void **)&image)) ||
-	    EFI_ERROR(loader->services->HandleProtocol(image->DeviceHandle, &volume_guid, (void **)&interface)) ||
+	if (EFI_ERROR(loader->services->HandleProtocol(loader->image, &image_guid,
+						       (void **)&image)) ||
+	    EFI_ERROR(loader->services->HandleProtocol(image->DeviceHandle, &volume_guid,
+						       (void **)&interface)) ||
 	    EFI_ERROR(interface->OpenVolume(interface, &volume->root)))
 		return false;
 	find_folder(volume, image->FilePath);
@@ -86,7 +92,8 @@ static EFI_STATUS open_file(const struct volume *volume, const char *name, EFI_F
 
 	for (unsigned i = 0; i < ARRAY_SIZE(folders) && status == EFI_NOT_FOUND; i++)
 		if (make_path(path, folders[i], name))
-			status = volume->root->Open(volume->root, file, path, EFI_FILE_MODE_READ, 0);
+			status =
+				volume->root->Open(volume->root, file, path, EFI_FILE_MODE_READ, 0);
 	return status;
 }
 
@@ -115,7 +122,8 @@ static bool read_all(EFI_FILE_HANDLE handle, uint8_t *to, uint64_t size)
 	return true;
 }
 
-static enum boot_file_status read_contents(const struct loader *loader, EFI_FILE_HANDLE handle, struct boot_file *file)
+static enum boot_file_status read_contents(const struct loader *loader, EFI_FILE_HANDLE handle,
+					   struct boot_file *file)
 {
 	UINT64 size;
 	uint8_t *to;

@@ -3,11 +3,14 @@
 
 #include "hv/lib/string.h"
 
-/* EFI_MP_SERVICES_PROTOCOL, UEFI Platform Initialization specification 1.7, volume 2, 13.3: the part used here. */
-#define MP_SERVICES_GUID                                                                       \
-	{                                                                                      \
-		0x3fdda605, 0xa76e, 0x4f46, { 0xad, 0x29, 0x12, 0xf4, 0x53, 0x1b, 0x3d, 0x08 } \
-	}
+/*
+ * EFI_MP_SERVICES_PROTOCOL, UEFI Platform Initialization specification 1.7, volume 2, 13.3: the
+ * part used here.
+ */
+/* clang-format off */
+#define MP_SERVICES_GUID \
+	{ 0x3fdda605, 0xa76e, 0x4f46, { 0xad, 0x29, 0x12, 0xf4, 0x53, 0x1b, 0x3d, 0x08 } }
+/* clang-format on */
 
 #define PROCESSOR_AS_BSP BIT(0)
 #define PROCESSOR_ENABLED BIT(1)
@@ -20,9 +23,14 @@ struct processor_information {
 	UINT32 extended[6];
 };
 
+struct mp_services;
+typedef EFI_STATUS(EFIAPI *mp_get_number)(struct mp_services *this, UINTN *count, UINTN *enabled);
+typedef EFI_STATUS(EFIAPI *mp_get_information)(struct mp_services *this, UINTN number,
+					       struct processor_information *info);
+
 struct mp_services {
-	EFI_STATUS(EFIAPI *get_number)(struct mp_services *this, UINTN *count, UINTN *enabled);
-	EFI_STATUS(EFIAPI *get_information)(struct mp_services *this, UINTN number, struct processor_information *info);
+	mp_get_number get_number;
+	mp_get_information get_information;
 };
 
 static void *find_table(const struct loader *loader, const EFI_GUID *guid)
@@ -67,8 +75,8 @@ static void find_cpus(const struct loader *loader)
 		struct processor_information info;
 
 		memset(&info, 0, sizeof(info));
-		if (EFI_ERROR(mp->get_information(mp, i, &info)) || !(info.status & PROCESSOR_ENABLED) ||
-		    !(info.status & PROCESSOR_HEALTHY))
+		if (EFI_ERROR(mp->get_information(mp, i, &info)) ||
+		    !(info.status & PROCESSOR_ENABLED) || !(info.status & PROCESSOR_HEALTHY))
 			continue;
 		bi->cpus[bi->cpu_count++] = (struct boot_cpu){
 			.apic_id = (uint32_t)info.processor_id,
@@ -84,7 +92,8 @@ static void find_framebuffer(const struct loader *loader)
 	const EFI_GRAPHICS_OUTPUT_MODE_INFORMATION *info;
 	bool is_bgr;
 
-	if (EFI_ERROR(loader->services->LocateProtocol(&guid, NULL, (void **)&gop)) || !gop->Mode || !gop->Mode->Info)
+	if (EFI_ERROR(loader->services->LocateProtocol(&guid, NULL, (void **)&gop)) || !gop->Mode ||
+	    !gop->Mode->Info)
 		return;
 	info = gop->Mode->Info;
 	switch (info->PixelFormat) {

@@ -21,7 +21,8 @@ static struct record *make_record(struct loader *loader, uint64_t tsc_start)
 	struct record *record = memory_allocate(loader, sizeof(*record), true, EfiLoaderData);
 
 	if (!record)
-		loader_fail(loader, "no memory below 4 GiB for the boot record", "give the machine more memory");
+		loader_fail(loader, "no memory below 4 GiB for the boot record",
+			    "give the machine more memory");
 	memset(record, 0, sizeof(*record));
 	loader->bi = &record->info;
 	record->info.magic = BOOT_INFO_MAGIC;
@@ -36,11 +37,13 @@ static void load_image(const struct loader *loader, struct elf_image *image)
 {
 	uint8_t *memory;
 
-	if (!elf_check(hv_elf_start, (uint64_t)(hv_elf_end - hv_elf_start), image))
-		loader_fail(loader, "the hypervisor inside the loader is damaged", "copy BOOTX64.EFI again");
+	if (!elf_check(hv_elf_start, (uint64_t)hv_elf_end - (uint64_t)hv_elf_start, image))
+		loader_fail(loader, "the hypervisor inside the loader is damaged",
+			    "copy BOOTX64.EFI again");
 	memory = memory_allocate(loader, image->size + PAGE_SIZE_2M, true, EfiLoaderCode);
 	if (!memory)
-		loader_fail(loader, "no memory below 4 GiB for the hypervisor", "give the machine more memory");
+		loader_fail(loader, "no memory below 4 GiB for the hypervisor",
+			    "give the machine more memory");
 	loader->bi->image_base = HPA(ALIGN_UP((uint64_t)memory, PAGE_SIZE_2M));
 	loader->bi->image_size = ALIGN_UP(image->size, PAGE_SIZE);
 	elf_unpack(hv_elf_start, image, (void *)loader->bi->image_base.v);
@@ -57,7 +60,9 @@ EFI_STATUS efi_main(EFI_HANDLE image_handle, EFI_SYSTEM_TABLE *system);
 EFI_STATUS efi_main(EFI_HANDLE image_handle, EFI_SYSTEM_TABLE *system)
 {
 	uint64_t tsc_start = rdtsc();
-	struct loader loader = { .image = image_handle, .system = system, .services = system->BootServices };
+	struct loader loader = { .image = image_handle,
+				 .system = system,
+				 .services = system->BootServices };
 	struct record *record = make_record(&loader, tsc_start);
 	struct boot_info *bi = &record->info;
 	struct memory_map map;

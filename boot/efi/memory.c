@@ -7,13 +7,14 @@
 /* Entries that allocating the map's own buffer and exiting may add. */
 #define MAP_SLACK 16
 
-void *memory_allocate(const struct loader *loader, uint64_t size, bool below_4g, EFI_MEMORY_TYPE type)
+void *memory_allocate(const struct loader *loader, uint64_t size, bool below_4g,
+		      EFI_MEMORY_TYPE type)
 {
 	EFI_PHYSICAL_ADDRESS address = below_4g ? FOUR_GIB - 1 : UINT64_MAX;
 	UINTN pages = (size + PAGE_SIZE - 1) / PAGE_SIZE;
 
-	if (EFI_ERROR(loader->services->AllocatePages(below_4g ? AllocateMaxAddress : AllocateAnyPages, type, pages,
-						      &address)))
+	if (EFI_ERROR(loader->services->AllocatePages(
+		    below_4g ? AllocateMaxAddress : AllocateAnyPages, type, pages, &address)))
 		return NULL;
 	return (void *)address;
 }
@@ -23,8 +24,8 @@ static EFI_STATUS get_map(const struct loader *loader, struct memory_map *map)
 	UINT32 version;
 
 	map->size = map->capacity;
-	return loader->services->GetMemoryMap(&map->size, (EFI_MEMORY_DESCRIPTOR *)map->entries, &map->key,
-					      &map->stride, &version);
+	return loader->services->GetMemoryMap(&map->size, (EFI_MEMORY_DESCRIPTOR *)map->entries,
+					      &map->key, &map->stride, &version);
 }
 
 void memory_prepare_map(const struct loader *loader, struct memory_map *map)
@@ -39,7 +40,10 @@ void memory_prepare_map(const struct loader *loader, struct memory_map *map)
 		loader_fail(loader, "no memory for the memory map", "give the machine more memory");
 }
 
-/* The first attempt may fire events that change the map, which makes the key stale: UEFI 2.10, 7.4.6. */
+/*
+ * The first attempt may fire events that change the map, which makes the key stale: UEFI 2.10,
+ * 7.4.6.
+ */
 void memory_exit_boot_services(const struct loader *loader, struct memory_map *map)
 {
 	for (unsigned attempt = 0; attempt < 2; attempt++) {
@@ -48,7 +52,8 @@ void memory_exit_boot_services(const struct loader *loader, struct memory_map *m
 		if (!EFI_ERROR(loader->services->ExitBootServices(loader->image, map->key)))
 			return;
 	}
-	loader_fail(loader, "the firmware does not end its boot services", "reset the machine or update the firmware");
+	loader_fail(loader, "the firmware does not end its boot services",
+		    "reset the machine or update the firmware");
 }
 
 static enum boot_range_type range_type(UINT32 efi_type)

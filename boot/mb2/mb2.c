@@ -47,7 +47,8 @@ struct mb2_framebuffer {
 	uint16_t reserved;
 	uint8_t red_position;
 } __attribute__((packed));
-static_assert(offsetof(struct mb2_framebuffer, red_position) == 32, "Multiboot2 specification 3.6.12");
+static_assert(offsetof(struct mb2_framebuffer, red_position) == 32,
+	      "Multiboot2 specification 3.6.12");
 
 enum { MB2_RAM = 1, MB2_ACPI = 3, MB2_ACPI_NVS = 4, MB2_DIRECT_COLOR = 1 };
 
@@ -122,7 +123,10 @@ static void add_rsdp(const struct mb2_tag *tag)
 	info.rsdp = HPA(image_physical(rsdp_copy));
 }
 
-/* The tags in order, 8-byte aligned; a size too small for its own header ends the list. The claims on memory come in three rounds (boot/ranges.h). */
+/*
+ * The tags in order, 8-byte aligned; a size too small for its own header ends the list. The claims
+ * on memory come in three rounds (boot/ranges.h).
+ */
 static void walk(uint64_t address, unsigned round)
 {
 	const struct mb2_tag *tag = (const void *)(address + 8);
@@ -163,8 +167,9 @@ _Noreturn void mb2_main(uint32_t magic, uint32_t address)
 	info.image_base = HPA(image_physical(image_start));
 	info.image_size = (uint64_t)(image_end - image_start);
 	if (magic != MB2_MAGIC)
-		fail("cloister: not started by a multiboot2 loader: use GRUB's multiboot2 and module2 commands\r\n"
-		     "@cloister {\"type\":\"end\",\"status\":1,\"reason\":\"not started by multiboot2\"}\r\n");
+		fail("cloister: not started by multiboot2: use GRUB's multiboot2 and module2\r\n"
+		     "@cloister {\"type\":\"end\",\"status\":1,"
+		     "\"reason\":\"not started by multiboot2\"}\r\n");
 	for (unsigned round = 0; round < 3; round++)
 		walk(address, round);
 	files_expect_config(&info);

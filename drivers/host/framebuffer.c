@@ -127,18 +127,19 @@ static void draw_cell(const struct framebuffer *fb, uint32_t column, uint32_t ro
 				 (uint64_t)column * FRAMEBUFFER_CELL_WIDTH * sizeof(uint32_t);
 
 	for (unsigned y = 0; y < FRAMEBUFFER_CELL_HEIGHT; y++, line += fb->pitch) {
-		unsigned bits = (unsigned)glyph[y / 2] << (FRAMEBUFFER_CELL_WIDTH - GLYPH_WIDTH - 1);
+		unsigned bits = (unsigned)glyph[y / 2]
+				<< (FRAMEBUFFER_CELL_WIDTH - GLYPH_WIDTH - 1);
 
 		for (unsigned x = 0; x < FRAMEBUFFER_CELL_WIDTH; x++)
 			((volatile uint32_t *)line)[x] = bits & (0x80U >> x) ? INK : PAPER;
 	}
 }
 
-static void set_cell(struct framebuffer *fb, uint32_t column, uint32_t row, char c)
+static void set_cell(struct framebuffer *fb, uint32_t column, uint32_t row, uint8_t c)
 {
-	if (fb->text[row][column] == (uint8_t)c)
+	if (fb->text[row][column] == c)
 		return;
-	fb->text[row][column] = (uint8_t)c;
+	fb->text[row][column] = c;
 	draw_cell(fb, column, row);
 }
 
@@ -147,7 +148,8 @@ static void scroll(struct framebuffer *fb)
 {
 	for (uint32_t row = 0; row < fb->rows; row++)
 		for (uint32_t column = 0; column < fb->columns; column++)
-			set_cell(fb, column, row, row + 1 < fb->rows ? (char)fb->text[row + 1][column] : ' ');
+			set_cell(fb, column, row,
+				 row + 1 < fb->rows ? fb->text[row + 1][column] : ' ');
 }
 
 static void new_line(struct framebuffer *fb)
@@ -158,13 +160,14 @@ static void new_line(struct framebuffer *fb)
 		scroll(fb);
 }
 
-void framebuffer_init(struct framebuffer *fb, volatile void *pixels, const struct boot_framebuffer *mode)
+void framebuffer_init(struct framebuffer *fb, volatile void *pixels,
+		      const struct boot_framebuffer *mode)
 {
 	uint32_t columns = mode->width / FRAMEBUFFER_CELL_WIDTH;
 	uint32_t rows = mode->height / FRAMEBUFFER_CELL_HEIGHT;
 
 	memset(fb, 0, sizeof(*fb));
-	/* A line shorter than its pixels is nonsense: nothing is shown rather than memory overwritten. */
+	/* A line shorter than its pixels is nonsense: better show nothing than overwrite memory. */
 	if (mode->pitch / sizeof(uint32_t) < mode->width)
 		return;
 	fb->pixels = pixels;
@@ -205,5 +208,5 @@ void framebuffer_putc(struct framebuffer *fb, char c)
 		fb->column = 0;
 		new_line(fb);
 	}
-	set_cell(fb, fb->column++, fb->row, c);
+	set_cell(fb, fb->column++, fb->row, (uint8_t)c);
 }

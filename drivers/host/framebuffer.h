@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Text on the linear framebuffer that the firmware set up: 8 by 16 pixels a character, scrolling. Full map only. */
+/*
+ * Text on the linear framebuffer that the firmware set up: 8 by 16 pixels a character, scrolling.
+ * Full map only.
+ */
 #ifndef DRIVERS_HOST_FRAMEBUFFER_H
 #define DRIVERS_HOST_FRAMEBUFFER_H
 
@@ -15,12 +18,13 @@ struct framebuffer {
 	volatile uint8_t *pixels;
 	uint32_t pitch;		/* bytes a line */
 	uint32_t columns, rows; /* characters; 0: nothing is shown */
-	uint32_t column, row;	/* where the next character goes; column == columns: on the next line */
+	uint32_t column, row;	/* of the next character; column == columns: on the next line */
 	uint8_t text[FRAMEBUFFER_MAX_ROWS][FRAMEBUFFER_MAX_COLUMNS];
 };
 
 /** Clears the picture at @pixels, which has the form that @mode says. */
-void framebuffer_init(struct framebuffer *fb, volatile void *pixels, const struct boot_framebuffer *mode);
+void framebuffer_init(struct framebuffer *fb, volatile void *pixels,
+		      const struct boot_framebuffer *mode);
 
 /** Shows one character; newline, carriage return, backspace and tabulator do what they say. */
 void framebuffer_putc(struct framebuffer *fb, char c);

@@ -23,14 +23,16 @@ TEST(files_configuration_is_expected_once)
 	files_expect_config(&bi);
 	files_expect_config(&bi);
 	CHECK(bi.file_count == 1);
-	CHECK(!strcmp(bi.files[0].name, "cloister.conf") && bi.files[0].status == BOOT_FILE_MISSING);
+	CHECK(!strcmp(bi.files[0].name, "cloister.conf") &&
+	      bi.files[0].status == BOOT_FILE_MISSING);
 	files_expect_named(&bi); /* it is missing: nothing to read */
 	CHECK(bi.file_count == 1);
 }
 
 TEST(files_named_are_listed_once_each)
 {
-	start_with("[vm a]\nkernel = vmlinuz\ninitrd = one.img\n[vm b]\nkernel = vmlinuz\n[vm c]\nkernel=x\ninitrd=one.img");
+	start_with("[vm a]\nkernel = vmlinuz\ninitrd = one.img\n[vm b]\nkernel = vmlinuz\n[vm "
+		   "c]\nkernel=x\ninitrd=one.img");
 	files_expect_named(&bi);
 	CHECK(bi.file_count == 4);
 	CHECK(files_find(&bi, "vmlinuz") && files_find(&bi, "one.img") && files_find(&bi, "x"));

@@ -31,7 +31,8 @@ static bool only_error(const char *place, const char *words)
 	char part[64];
 
 	if (cfg.error_count != 1 || strncmp(cfg.errors[0], place, strlen(place))) {
-		printf("%u errors, first: %s\n", cfg.error_count, cfg.error_count ? cfg.errors[0] : "-");
+		printf("%u errors, first: %s\n", cfg.error_count,
+		       cfg.error_count ? cfg.errors[0] : "-");
 		return false;
 	}
 	while (*words) {
@@ -64,8 +65,8 @@ static bool refuses_vm(const char *line, const char *words)
 
 	snprintf(text, sizeof(text), "[vm a]\nkernel = k\n%s\n[vm b]\nkernel = k\n", line);
 	parse(text);
-	return only_error("cloister.conf:3: [vm a] ", words) && cfg.vm_count == 2 && cfg.vms[0].bad &&
-	       !cfg.vms[1].bad;
+	return only_error("cloister.conf:3: [vm a] ", words) && cfg.vm_count == 2 &&
+	       cfg.vms[0].bad && !cfg.vms[1].bad;
 }
 
 static bool accepts_vm(const char *line)
@@ -128,14 +129,16 @@ TEST(config_defaults)
 	CHECK(cfg.mitigation == CONFIG_MITIGATION_AUTO && cfg.timer == CONFIG_TIMER_AUTO);
 	CHECK(!cfg.paranoid && !cfg.debug_hypercalls);
 	CHECK(cfg.vms[0].memory == MIB(256) && cfg.vms[0].vcpus == 1 && cfg.vms[0].cpu_mask == 0);
-	CHECK(cfg.vms[0].populate == CONFIG_POPULATE_EAGER && cfg.vms[0].format == CONFIG_FORMAT_LINUX);
+	CHECK(cfg.vms[0].populate == CONFIG_POPULATE_EAGER &&
+	      cfg.vms[0].format == CONFIG_FORMAT_LINUX);
 	CHECK(!cfg.vms[0].initrd[0] && !cfg.vms[0].cmdline[0]);
 }
 
 TEST(config_text_forms)
 {
 	parse("[hypervisor]\r\nmitigation = off\r\n\r\n[vm a]\r\nkernel = k\r\ncmdline = x y\r\n");
-	CHECK(cfg.error_count == 0 && cfg.mitigation == CONFIG_MITIGATION_OFF && !strcmp(cfg.vms[0].cmdline, "x y"));
+	CHECK(cfg.error_count == 0 && cfg.mitigation == CONFIG_MITIGATION_OFF &&
+	      !strcmp(cfg.vms[0].cmdline, "x y"));
 	parse("\xef\xbb\xbf[vm a]\nkernel = k\n");
 	CHECK(cfg.error_count == 0 && cfg.vm_count == 1);
 	parse("  [ vm a ]  # comment\n\tkernel\t=\tk\t\n");
@@ -226,12 +229,16 @@ TEST(config_lengths)
 
 TEST(config_unknown_keys)
 {
-	CHECK(refuses("mitigations = asi", "unknown key mitigations (mitigation?)|allowed: console, mitigation"));
-	CHECK(refuses("colour = red", "unknown key colour;|allowed: console, mitigation, paranoid, smt, timer"));
-	CHECK(refuses_vm("memroy = 2M", "unknown key memroy (memory?)|kernel, initrd, cmdline, memory"));
+	CHECK(refuses("mitigations = asi",
+		      "unknown key mitigations (mitigation?)|allowed: console, mitigation"));
+	CHECK(refuses("colour = red",
+		      "unknown key colour;|allowed: console, mitigation, paranoid, smt, timer"));
+	CHECK(refuses_vm("memroy = 2M",
+			 "unknown key memroy (memory?)|kernel, initrd, cmdline, memory"));
 	CHECK(refuses_vm("vcpu = 1", "(vcpus?)"));
 	CHECK(refuses_vm("= 1", "unknown key ;"));
-	CHECK(refuses_vm("a-key-that-is-very-much-longer-than-any-other-key-here = 1", "unknown key a-key-that"));
+	CHECK(refuses_vm("a-key-that-is-very-much-longer-than-any-other-key-here = 1",
+			 "unknown key a-key-that"));
 	CHECK(!strstr(cfg.errors[0], "disk") && strstr(cfg.errors[0], "console"));
 }
 
@@ -242,15 +249,18 @@ TEST(config_structure)
 	parse("[hypervisor]\nsmt = off\n");
 	CHECK(only_error("cloister.conf:", "names no VM"));
 	parse("[vm a]\ninitrd = i\n\n[vm b]\nkernel = k\n");
-	CHECK(only_error("cloister.conf:1: [vm a] ", "no kernel") && cfg.vms[0].bad && !cfg.vms[1].bad);
+	CHECK(only_error("cloister.conf:1: [vm a] ", "no kernel") && cfg.vms[0].bad &&
+	      !cfg.vms[1].bad);
 	parse("[vm b]\nkernel = k\n[vm a]\n");
 	CHECK(only_error("cloister.conf:3: [vm a] ", "no kernel") && cfg.vms[1].bad);
 	parse("[vm a]\nkernel = k\n[vm a]\nkernel = l\nnonsense = ignored with its section\n");
-	CHECK(only_error("cloister.conf:3: ", "[vm a]|line 1") && cfg.vm_count == 1 && !strcmp(cfg.vms[0].kernel, "k"));
+	CHECK(only_error("cloister.conf:3: ", "[vm a]|line 1") && cfg.vm_count == 1 &&
+	      !strcmp(cfg.vms[0].kernel, "k"));
 	parse("[hypervisor]\nsmt = off\n[hypervisor]\npwd = 1\n[vm a]\nkernel = k\n");
 	CHECK(only_error("cloister.conf:3: ", "twice"));
 	parse("[machine]\nx = 1\n[vm a]\nkernel = k\n");
-	CHECK(only_error("cloister.conf:1: ", "unknown section [machine]|[hypervisor] and [vm NAME]"));
+	CHECK(only_error("cloister.conf:1: ",
+			 "unknown section [machine]|[hypervisor] and [vm NAME]"));
 	parse("[vm a\nkernel = k\n[vm b]\nkernel = k\n");
 	CHECK(only_error("cloister.conf:1: ", "closing bracket") && cfg.vm_count == 1);
 	parse("[vm ]\n[vm b]\nkernel = k\n");
@@ -269,7 +279,8 @@ TEST(config_zero_bytes)
 	static const char text[] = "[vm a]\nkernel = k\nmem\0ory = 2M\n[vm b]\nkernel = k\n";
 
 	parse_bytes(text, sizeof(text) - 1);
-	CHECK(only_error("cloister.conf:3: [vm a] ", "zero byte") && cfg.vms[0].bad && !cfg.vms[1].bad);
+	CHECK(only_error("cloister.conf:3: [vm a] ", "zero byte") && cfg.vms[0].bad &&
+	      !cfg.vms[1].bad);
 }
 
 TEST(config_messages_are_printable)
@@ -286,7 +297,8 @@ TEST(config_too_many)
 	for (unsigned i = 0; i < CONFIG_MAX_VMS + 1; i++)
 		n += (size_t)snprintf(text + n, sizeof(text) - n, "[vm v%u]\nkernel = k\n", i);
 	parse(text);
-	CHECK(only_error("cloister.conf:33: ", "one too many|16") && cfg.vm_count == CONFIG_MAX_VMS);
+	CHECK(only_error("cloister.conf:33: ", "one too many|16") &&
+	      cfg.vm_count == CONFIG_MAX_VMS);
 
 	n = (size_t)snprintf(text, sizeof(text), "[hypervisor]\n");
 	for (unsigned i = 0; i < 100; i++)
@@ -309,10 +321,13 @@ static bool is_sound(void)
 	for (unsigned i = 0; i < cfg.vm_count; i++) {
 		const struct config_vm *vm = &cfg.vms[i];
 
-		ok &= memchr(vm->name, 0, sizeof(vm->name)) && memchr(vm->kernel, 0, sizeof(vm->kernel)) &&
-		      memchr(vm->initrd, 0, sizeof(vm->initrd)) && memchr(vm->cmdline, 0, sizeof(vm->cmdline));
+		ok &= memchr(vm->name, 0, sizeof(vm->name)) &&
+		      memchr(vm->kernel, 0, sizeof(vm->kernel)) &&
+		      memchr(vm->initrd, 0, sizeof(vm->initrd)) &&
+		      memchr(vm->cmdline, 0, sizeof(vm->cmdline));
 		ok &= vm->bad || vm->kernel[0];
-		ok &= vm->vcpus == 1 && vm->memory >= MIB(2) && vm->memory <= GIB(256) && vm->memory % MIB(2) == 0;
+		ok &= vm->vcpus == 1 && vm->memory >= MIB(2) && vm->memory <= GIB(256) &&
+		      vm->memory % MIB(2) == 0;
 	}
 	return ok;
 }
@@ -326,7 +341,10 @@ TEST(config_random_bytes)
 		size_t size = (size_t)rand() % sizeof(text);
 
 		for (size_t j = 0; j < size; j++)
-			text[j] = (char)(rand() % 3 ? " \n\r\t[]=#,-vm0123456789KMGaekrnl\xff"[rand() % 33] : rand());
+			text[j] = (char)(rand() % 3
+						 ? " \n\r\t[]=#,-vm0123456789KMGaekrnl\xff"[rand() %
+											    33]
+						 : rand());
 		parse_bytes(text, size);
 		CHECK(is_sound());
 	}
@@ -336,9 +354,29 @@ TEST(config_random_bytes)
 TEST(config_random_pieces)
 {
 	static const char *const pieces[] = {
-		"[vm a]\n", "[vm b]\n", "[hypervisor]\n", "kernel = k\n", "memory = ", "256M\n", "0-63", "cpus = ",
-		",", "\n", "console = com1, com2", "mitigation = asi\n", "cmdline = a b # c\n", "#", "=", "[", "]",
-		"99999999999", "vcpus = 1\n", "disk = d\n", "memroy = 2M\n", "\r\n", "timer = auto\n",
+		"[vm a]\n",
+		"[vm b]\n",
+		"[hypervisor]\n",
+		"kernel = k\n",
+		"memory = ",
+		"256M\n",
+		"0-63",
+		"cpus = ",
+		",",
+		"\n",
+		"console = com1, com2",
+		"mitigation = asi\n",
+		"cmdline = a b # c\n",
+		"#",
+		"=",
+		"[",
+		"]",
+		"99999999999",
+		"vcpus = 1\n",
+		"disk = d\n",
+		"memroy = 2M\n",
+		"\r\n",
+		"timer = auto\n",
 	};
 	char text[1000];
 

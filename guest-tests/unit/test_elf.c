@@ -15,7 +15,8 @@ static void put(uint8_t *file, unsigned at, uint64_t value, unsigned bytes)
 		file[at + i] = (uint8_t)(value >> (8 * i));
 }
 
-static void put_program(uint8_t *file, unsigned i, uint64_t offset, uint64_t vaddr, uint64_t size, uint64_t memory)
+static void put_program(uint8_t *file, unsigned i, uint64_t offset, uint64_t vaddr, uint64_t size,
+			uint64_t memory)
 {
 	unsigned at = 64 + i * 56;
 
@@ -28,7 +29,10 @@ static void put_program(uint8_t *file, unsigned i, uint64_t offset, uint64_t vad
 
 #define SIZE 0x400
 
-/* Two segments: 0x100 bytes of 0xaa at BASE, 0x80 bytes of 0xbb and 0x1000 of .bss at BASE + 0x2000. */
+/*
+ * Two segments: 0x100 bytes of 0xaa at BASE, 0x80 bytes of 0xbb and 0x1000 of .bss at BASE +
+ * 0x2000.
+ */
 static uint8_t *make(void)
 {
 	uint8_t *file = calloc(1, SIZE);
@@ -104,7 +108,10 @@ TEST(elf_refuses_what_is_damaged)
 	CHECK(refused_with(120 + 40, UINT64_MAX, 8));	   /* past the end of everything */
 }
 
-/* Whatever the bytes: checking reads inside the file only, and what it accepts unpacks inside the image. */
+/*
+ * Whatever the bytes: checking reads inside the file only, and what it accepts unpacks inside the
+ * image.
+ */
 TEST(elf_survives_any_damage)
 {
 	srand(4);

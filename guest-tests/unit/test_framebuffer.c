@@ -10,7 +10,8 @@ static struct framebuffer screen;
 
 struct picture {
 	struct boot_framebuffer mode;
-	uint32_t *pixels; /* exactly as many as the mode says, so that the sanitizer sees each one too many */
+	uint32_t *pixels; /* exactly as many as the mode says, so that the sanitizer sees each one
+			     too many */
 };
 
 static struct picture make(uint32_t width, uint32_t height, uint32_t spare)

@@ -8,19 +8,20 @@
 #include <stdlib.h>
 
 /* The C library is the reference for everything that both understand. */
-#define CHECK_SAME(...)                                                       \
-	do {                                                                  \
-		char ours[200], theirs[200];                                  \
-		int n = fmt_snprintf(ours, sizeof(ours), __VA_ARGS__);        \
-		int m = snprintf(theirs, sizeof(theirs), __VA_ARGS__);        \
-                                                                              \
-		CHECK(n == m);                                                \
-		CHECK(!strcmp(ours, theirs));                                 \
+#define CHECK_SAME(...)                                                \
+	do {                                                           \
+		char ours[200], theirs[200];                           \
+		int n = fmt_snprintf(ours, sizeof(ours), __VA_ARGS__); \
+		int m = snprintf(theirs, sizeof(theirs), __VA_ARGS__); \
+                                                                       \
+		CHECK(n == m);                                         \
+		CHECK(!strcmp(ours, theirs));                          \
 	} while (0)
 
 TEST(print_integers)
 {
-	static const long long values[] = { 0, 1, -1, 9, 10, 255, -256, INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN };
+	static const long long values[] = { 0,	  1,	     -1,	9,	   10,	     255,
+					    -256, INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(values); i++) {
 		long long v = values[i];
@@ -30,7 +31,8 @@ TEST(print_integers)
 		CHECK_SAME("%lld %llu %llx %llX", v, (unsigned long long)v, (unsigned long long)v,
 			   (unsigned long long)v);
 		CHECK_SAME("%zu", (size_t)v);
-		CHECK_SAME("[%12d][%-12d][%012d][%3d][%03x]", (int)v, (int)v, (int)v, (int)v, (unsigned)v);
+		CHECK_SAME("[%12d][%-12d][%012d][%3d][%03x]", (int)v, (int)v, (int)v, (int)v,
+			   (unsigned)v);
 		CHECK_SAME("[%24lld][%-24lld][%024lld][%016llx]", v, v, v, (unsigned long long)v);
 	}
 }

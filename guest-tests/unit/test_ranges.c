@@ -20,7 +20,8 @@ static bool well_formed(void)
 	for (uint32_t i = 0; i < bi.range_count; i++) {
 		const struct boot_range *r = &bi.ranges[i];
 
-		if (r->size == 0 || r->base % PAGE_SIZE || r->size % PAGE_SIZE || r->base + r->size < r->base)
+		if (r->size == 0 || r->base % PAGE_SIZE || r->size % PAGE_SIZE ||
+		    r->base + r->size < r->base)
 			return false;
 		if (i && bi.ranges[i - 1].base + bi.ranges[i - 1].size > r->base)
 			return false;
@@ -87,11 +88,13 @@ TEST(ranges_full_table_loses_memory_only)
 		ranges_claim(&bi, i * 0x100000 + 0x4000, 0x1000, BOOT_RANGE_RESERVED);
 	CHECK(well_formed() && bi.range_count <= BOOT_MAX_RANGES);
 	for (uint32_t i = 0; i < bi.range_count; i++)
-		for (uint64_t page = bi.ranges[i].base; page < bi.ranges[i].base + bi.ranges[i].size; page += PAGE_SIZE)
+		for (uint64_t page = bi.ranges[i].base;
+		     page < bi.ranges[i].base + bi.ranges[i].size; page += PAGE_SIZE)
 			CHECK(bi.ranges[i].type != BOOT_RANGE_RAM || page % 0x100000 != 0x4000);
 }
 
-/* Against a map with one byte a page: as long as the table has room both must agree page by page. */
+/* Against a map with one byte a page: as long as the table has room both must agree page by page.
+ */
 TEST(ranges_agree_with_a_page_array)
 {
 	enum { PAGES = 256 };
@@ -126,13 +129,17 @@ TEST(ranges_agree_with_a_page_array)
 	}
 }
 
-/* Arbitrary claims, the table kept nearly full: the map stays well-formed, nothing reserved becomes RAM. */
+/*
+ * Arbitrary claims, the table kept nearly full: the map stays well-formed, nothing reserved becomes
+ * RAM.
+ */
 TEST(ranges_random_claims)
 {
 	srand(2);
 	memset(&bi, 0, sizeof(bi));
 	for (unsigned step = 0; step < 20000; step++) {
-		uint64_t base = (uint64_t)rand() << (rand() % 34), size = (uint64_t)rand() << (rand() % 34);
+		uint64_t base = (uint64_t)rand() << (rand() % 34), size = (uint64_t)rand()
+									  << (rand() % 34);
 
 		if (rand() % 2)
 			size %= 0x8000;

@@ -22,7 +22,8 @@ static void put(struct sink *sink, char c)
 	sink->length++;
 }
 
-static void put_padded(struct sink *sink, const struct spec *spec, const char *text, unsigned length)
+static void put_padded(struct sink *sink, const struct spec *spec, const char *text,
+		       unsigned length)
 {
 	unsigned pad = spec->width > length ? spec->width - length : 0;
 
@@ -38,8 +39,8 @@ static void put_padded(struct sink *sink, const struct spec *spec, const char *t
 		put(sink, ' ');
 }
 
-static void put_number(struct sink *sink, const struct spec *spec, uint64_t value, unsigned base, bool negative,
-		       bool upper)
+static void put_number(struct sink *sink, const struct spec *spec, uint64_t value, unsigned base,
+		       bool negative, bool upper)
 {
 	const char *digits = upper ? "0123456789ABCDEF" : "0123456789abcdef";
 	char text[24];
@@ -96,7 +97,8 @@ static void put_conversion(struct sink *sink, const struct spec *spec, char type
 	case 'u':
 	case 'x':
 	case 'X': {
-		uint64_t v = spec->longs ? va_arg(*args, unsigned long long) : va_arg(*args, unsigned);
+		uint64_t v =
+			spec->longs ? va_arg(*args, unsigned long long) : va_arg(*args, unsigned);
 
 		put_number(sink, spec, v, type == 'u' ? 10 : 16, false, type == 'X');
 		break;
