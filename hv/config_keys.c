@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: MIT
+#include "hv/config_keys.h"
+
+#include "hv/lib/print.h"
+#include "hv/lib/string.h"
+
+#define MAX_KEY 24
+#define MIN_MEMORY MIB(2)
+#define MAX_MEMORY GIB(240)
+
+/* A word and what it stands for. */
+struct choice {
+	const char *word;
+	unsigned value;
+};
+
+static bool choose(const char *value, const struct choice *choices, unsigned count,
+		   unsigned *result)
+{
+	for (unsigned i = 0; i < count; i++) {
+		if (!strcmp(value, choices[i].word)) {
+			*result = choices[i].value;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool parse_switch(const char *value, bool *result)
+{
+	static const struct choice switches[] = { { "on", 1 }, { "off", 0 } };
+	unsigned v = 0;
+
+	if (!choose(value, switches, ARRAY_SIZE(switches), &v))
+		return false;
+	*result = v;
+	return true;
+}
+
+/* Decimal digits; stops at the first other character. False without digits or past 32 bits. */
+static bool parse_number(const char **s, uint64_t *value)
+{
+	const char *start = *s;
+
+	*value = 0;
+	for (; **s >= '0' && **s <= '9'; (*s)++) {
+		*value = *value * 10 + (uint64_t)(**s - '0');
+		if (*value > UINT32_MAX)
+			return false;
+	}
+	return *s != start;
+}
+
+static bool parse_name(const char *value, char *out, size_t size)
+{
+	return *value && str_copy(out, value, size) < size;
+}
+
+static bool set_console(const struct config_target *target, const char *value)
+{
+	static const struct choice outputs[] = { { "com1", CONFIG_CONSOLE_COM1 },
+						 { "com2", CONFIG_CONSOLE_COM2 },
+						 { "framebuffer", CONFIG_CONSOLE_FRAMEBUFFER } };
+	unsigned all = 0;
+
+	if (!strcmp(value, "none")) {
+		target->cfg->console = 0;
+		return true;
+	}
+	while (*value) {
+		char word[16];
+		unsigned n = 0, bit;
+
+		for (; *value && *value != ',' && *value != ' '; value++)
+			if (n < sizeof(word) - 1)
+				word[n++] = *value;
+		word[n] = '\0';
+		if (!choose(word, outputs, ARRAY_SIZE(outputs), &bit))
+			return false;
+		all |= bit;
+		while (*value == ',' || *value == ' ')
+			value++;
+	}
+	if (!all)
+		return false;
+	target->cfg->console = all;
+	return true;
+}
+
+static bool set_mitigation(const struct config_target *target, const char *value)
+{
+	static const struct choice policies[] = { { "auto", CONFIG_MITIGATION_AUTO },
+						  { "off", CONFIG_MITIGATION_OFF },
+						  { "always-flush",
+						    CONFIG_MITIGATION_ALWAYS_FLUSH },
+						  { "asi", CONFIG_MITIGATION_ASI } };
+	unsigned v;
+
+	if (!choose(value, policies, ARRAY_SIZE(policies), &v))
+		return false;
+	target->cfg->mitigation = (enum config_mitigation)v;
+	return true;
+}
+
+static bool set_paranoid(const struct config_target *target, const char *value)
+{
+	return parse_switch(value, &target->cfg->paranoid);
+}
+
+static bool set_smt(const struct config_target *target, const char *value)
+{
+	(void)target;
+	return !strcmp(value, "off");
+}
+
+static bool set_timer(const struct config_target *target, const char *value)
+{
+	static const struct choice timers[] = { { "auto", CONFIG_TIMER_AUTO },
+						{ "deadline", CONFIG_TIMER_DEADLINE },
+						{ "preemption", CONFIG_TIMER_PREEMPTION } };
+	unsigned v;
+
+	if (!choose(value, timers, ARRAY_SIZE(timers), &v))
+		return false;
+	target->cfg->timer = (enum config_timer)v;
+	return true;
+}
+
+static bool set_debug_hypercalls(const struct config_target *target, const char *value)
+{
+	return parse_switch(value, &target->cfg->debug_hypercalls);
+}
+
+static bool set_kernel(const struct config_target *target, const char *value)
+{
+	target->vm->kernel_line = target->line;
+	return parse_name(value, target->vm->kernel, sizeof(target->vm->kernel));
+}
+
+static bool set_initrd(const struct config_target *target, const char *value)
+{
+	target->vm->initrd_line = target->line;
+	return parse_name(value, target->vm->initrd, sizeof(target->vm->initrd));
+}
+
+static bool set_cmdline(const struct config_target *target, const char *value)
+{
+	char *cmdline = target->vm->cmdline;
+
+	return str_copy(cmdline, value, CONFIG_CMDLINE_LEN) < CONFIG_CMDLINE_LEN;
+}
+
+static bool set_memory(const struct config_target *target, const char *value)
+{
+	uint64_t v;
+	unsigned shift;
+
+	target->vm->memory_line = target->line;
+	if (!parse_number(&value, &v))
+		return false;
+	switch (*value) {
+	case 'K':
+		shift = 10;
+		break;
+	case 'M':
+		shift = 20;
+		break;
+	case 'G':
+		shift = 30;
+		break;
+	default:
+		return false;
+	}
+	v <<= shift;
+	if (value[1] || v < MIN_MEMORY || v > MAX_MEMORY || v % PAGE_SIZE_2M)
+		return false;
+	target->vm->memory = v;
+	return true;
+}
+
+static bool set_memory_mode(const struct config_target *target, const char *value)
+{
+	static const struct choice modes[] = { { "eager", CONFIG_POPULATE_EAGER },
+					       { "lazy", CONFIG_POPULATE_LAZY } };
+	unsigned v;
+
+	if (!choose(value, modes, ARRAY_SIZE(modes), &v))
+		return false;
+	target->vm->populate = (enum config_populate)v;
+	return true;
+}
+
+static bool set_vcpus(const struct config_target *target, const char *value)
+{
+	uint64_t v;
+
+	if (!parse_number(&value, &v) || *value || v != 1)
+		return false;
+	target->vm->vcpus = 1;
+	return true;
+}
+
+static bool set_cpus(const struct config_target *target, const char *value)
+{
+	uint64_t mask = 0;
+
+	for (;;) {
+		uint64_t first, last;
+
+		if (!parse_number(&value, &first))
+			return false;
+		last = first;
+		if (*value == '-') {
+			value++;
+			if (!parse_number(&value, &last))
+				return false;
+		}
+		if (first > last || last > 63)
+			return false;
+		for (; first <= last; first++)
+			mask |= BIT(first);
+		while (*value == ' ')
+			value++;
+		if (!*value)
+			break;
+		if (*value++ != ',')
+			return false;
+		while (*value == ' ')
+			value++;
+	}
+	target->vm->cpu_mask = mask;
+	return true;
+}
+
+static bool set_format(const struct config_target *target, const char *value)
+{
+	static const struct choice formats[] = { { "linux", CONFIG_FORMAT_LINUX },
+						 { "flat", CONFIG_FORMAT_FLAT } };
+	unsigned v;
+
+	if (!choose(value, formats, ARRAY_SIZE(formats), &v))
+		return false;
+	target->vm->format = (enum config_format)v;
+	return true;
+}
+
+/* Known from the design, refused with its reason rather than as unknown. */
+static bool set_not_yet(const struct config_target *target, const char *value)
+{
+	(void)target;
+	(void)value;
+	return false;
+}
+
+static bool set_vm_console(const struct config_target *target, const char *value)
+{
+	(void)target;
+	return !strcmp(value, "uart");
+}
+
+static const struct config_key hypervisor_keys[] = {
+	{ "console", set_console, "com1, com2, framebuffer (several with commas) or none" },
+	{ "mitigation", set_mitigation, "auto, off, always-flush or asi" },
+	{ "paranoid", set_paranoid, "on or off" },
+	{ "smt", set_smt, "off: this version runs guests on one thread of a core" },
+	{ "timer", set_timer, "auto, deadline or preemption" },
+	{ "debug-hypercalls", set_debug_hypercalls, "on or off" },
+};
+
+static const struct config_key vm_keys[] = {
+	{ "kernel", set_kernel, "a file name of 1 to 63 characters" },
+	{ "initrd", set_initrd, "a file name of 1 to 63 characters" },
+	{ "cmdline", set_cmdline, "up to 1023 characters" },
+	{ "memory", set_memory, "a multiple of 2M from 2M to 240G, with K, M or G" },
+	{ "memory-mode", set_memory_mode, "eager or lazy" },
+	{ "vcpus", set_vcpus, "1: this version runs one vCPU a VM" },
+	{ "cpus", set_cpus, "numbers and ranges from 0 to 63, like 0-1,3" },
+	{ "format", set_format, "linux or flat" },
+	{ "console", set_vm_console, "uart" },
+	{ "disk", set_not_yet, "no disk at all: this version has no virtual disks" },
+	{ "net", set_not_yet, "no network at all: this version has no virtual network" },
+};
+
+const struct config_keys config_keys_hypervisor = { hypervisor_keys, ARRAY_SIZE(hypervisor_keys) };
+const struct config_keys config_keys_vm = { vm_keys, ARRAY_SIZE(vm_keys) };
+
+void config_keys_list(const struct config_keys *keys, char *out, size_t size)
+{
+	size_t n = 0;
+
+	out[0] = '\0';
+	for (unsigned i = 0; i < keys->count && n < size; i++)
+		if (keys->keys[i].set != set_not_yet)
+			n += (size_t)fmt_snprintf(out + n, size - n, "%s%s", n ? ", " : "",
+						  keys->keys[i].name);
+}
+
+/*
+ * Number of characters to insert, remove or replace to make @b of @a; at least MAX_KEY if one is
+ * longer than that.
+ */
+static unsigned edit_distance(const char *a, const char *b)
+{
+	unsigned row[MAX_KEY + 1];
+	size_t m = strlen(a), n = strlen(b);
+
+	if (m > MAX_KEY || n > MAX_KEY)
+		return MAX_KEY;
+	for (unsigned j = 0; j <= n; j++)
+		row[j] = j;
+	for (unsigned i = 0; i < m; i++) {
+		unsigned diagonal = row[0];
+
+		row[0] = i + 1;
+		for (unsigned j = 0; j < n; j++) {
+			unsigned best = diagonal + (a[i] != b[j]);
+
+			diagonal = row[j + 1];
+			if (row[j] + 1 < best)
+				best = row[j] + 1;
+			if (diagonal + 1 < best)
+				best = diagonal + 1;
+			row[j + 1] = best;
+		}
+	}
+	return row[n];
+}
+
+const struct config_key *config_keys_nearest(const struct config_keys *keys, const char *name)
+{
+	const struct config_key *nearest = NULL;
+	unsigned nearest_distance = 3; /* further away is no typing mistake */
+
+	for (unsigned i = 0; i < keys->count; i++) {
+		unsigned distance = edit_distance(name, keys->keys[i].name);
+
+		if (distance < nearest_distance && distance < strlen(keys->keys[i].name)) {
+			nearest = &keys->keys[i];
+			nearest_distance = distance;
+		}
+	}
+	return nearest;
+}

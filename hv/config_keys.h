@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* The keys of cloister.conf and what their values may be. Pure; only for hv/config.c. */
+#ifndef HV_CONFIG_KEYS_H
+#define HV_CONFIG_KEYS_H
+
+#include "hv/config.h"
+
+/** Where a value goes. */
+struct config_target {
+	struct config *cfg;
+	struct config_vm *vm; /* NULL in [hypervisor] */
+	unsigned line;
+};
+
+struct config_key {
+	const char *name;
+	/* Takes the value over. False if it is not allowed; then [hypervisor] is as before. */
+	bool (*set)(const struct config_target *target, const char *value);
+	const char *allowed; /* in words */
+};
+
+/** The keys that one kind of section may hold. */
+struct config_keys {
+	const struct config_key *keys;
+	unsigned count;
+};
+
+extern const struct config_keys config_keys_hypervisor, config_keys_vm;
+
+/** Writes the names of the keys that this version takes, with commas. */
+void config_keys_list(const struct config_keys *keys, char *out, size_t size);
+
+/** The key that was probably meant by the unknown @name, NULL if none is near. */
+const struct config_key *config_keys_nearest(const struct config_keys *keys, const char *name);
+
+#endif
