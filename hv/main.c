@@ -14,6 +14,7 @@
 #include "hv/vm.h"
 #include "drivers/host/ioapic.h"
 #include "drivers/host/lapic.h"
+#include "drivers/host/pic.h"
 #include "drivers/host/tsc.h"
 #include "mm/frames.h"
 #include "vmx/caps.h"
@@ -180,6 +181,7 @@ static void start_hardware(void)
 	const char *why;
 	hpa_t ioapic;
 
+	pic_disable();
 	cpu_facts.tsc_hz = tsc_calibrate();
 	if (!cpu_facts.tsc_hz)
 		refuse("neither the 8254 timer nor CPUID tells the TSC's frequency: no clock could be right");

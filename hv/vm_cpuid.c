@@ -15,7 +15,7 @@
 	(BIT(0) | BIT(1) | BIT(9) | BIT(12) | BIT(13) | BIT(17) | BIT(19) | BIT(20) | BIT(22) | BIT(23) | \
 	 BIT(25) | BIT(26) | BIT(28) | BIT(29) | BIT(30))
 #define LEAF1_ECX_FORCED (BIT(21) | BIT(24) | BIT(31)) /* x2APIC, TSC-deadline, hypervisor */
-#define LEAF1_EDX 0x0febfbffU			       /* without DS, ACPI, HTT, TM, PBE */
+#define LEAF1_EDX 0x0f8bfbffU			       /* without DS, ACPI, HTT, TM, PBE */
 #define LEAF7_EBX                                                                                        \
 	(BIT(0) | BIT(3) | BIT(5) | BIT(7) | BIT(8) | BIT(9) | BIT(10) | BIT(16) | BIT(17) | BIT(18) |   \
 	 BIT(19) | BIT(20) | BIT(21) | BIT(23) | BIT(24) | BIT(26) | BIT(27) | BIT(28) | BIT(29) | BIT(30) | BIT(31))

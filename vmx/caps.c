@@ -100,7 +100,7 @@ static const char *probe_secondary(struct vmx_caps *c)
 static const char *probe_controls(struct vmx_caps *c)
 {
 	static const char missing[] = "this CPU's VMX lacks a control that Cloister needs: a newer CPU is needed";
-	uint64_t exit = EXIT_HOST_64 | EXIT_ACK_INTERRUPT | EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_SAVE_EFER |
+	uint64_t exit = EXIT_SAVE_DEBUG | EXIT_HOST_64 | EXIT_ACK_INTERRUPT | EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_SAVE_EFER |
 			EXIT_LOAD_EFER;
 	const char *why;
 
@@ -116,7 +116,7 @@ static const char *probe_controls(struct vmx_caps *c)
 		return why;
 	if (!choose(control_range(MSR_PIN), PIN_EXTERNAL_INTERRUPT | PIN_NMI | PIN_VIRTUAL_NMI, 0, &c->pin) ||
 	    !choose(control_range(MSR_EXIT), exit, 0, &c->exit) ||
-	    !choose(control_range(MSR_ENTRY), ENTRY_LOAD_PAT | ENTRY_LOAD_EFER, 0, &c->entry))
+	    !choose(control_range(MSR_ENTRY), ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER, 0, &c->entry))
 		return missing;
 	c->preemption_timer = control_range(MSR_PIN) >> 32 & PIN_PREEMPTION_TIMER &&
 			      control_range(MSR_EXIT) >> 32 & EXIT_SAVE_PREEMPTION_TIMER;

@@ -136,6 +136,7 @@ enum vmcs_field {
 #define PROC2_INVPCID BIT(12)
 #define PROC2_XSAVES BIT(20)
 
+#define EXIT_SAVE_DEBUG BIT(2)
 #define EXIT_HOST_64 BIT(9)
 #define EXIT_ACK_INTERRUPT BIT(15)
 #define EXIT_SAVE_PAT BIT(18)
@@ -144,6 +145,7 @@ enum vmcs_field {
 #define EXIT_LOAD_EFER BIT(21)
 #define EXIT_SAVE_PREEMPTION_TIMER BIT(22)
 
+#define ENTRY_LOAD_DEBUG BIT(2)
 #define ENTRY_IA32E BIT(9)
 #define ENTRY_LOAD_PAT BIT(14)
 #define ENTRY_LOAD_EFER BIT(15)

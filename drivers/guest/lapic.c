@@ -123,6 +123,20 @@ static uint32_t ppr(const struct vlapic *a)
 	return (a->tpr & 0xf0) >= (in_service & 0xf0) ? a->tpr : in_service & 0xf0;
 }
 
+/* Errors gather until ESR is written; each raises the error interrupt, whose own vector may be illegal only once. */
+static void raise_error(struct vcpu *vcpu, struct vlapic *a, uint32_t error)
+{
+	uint8_t vector = (uint8_t)a->lvt_error;
+
+	a->esr_pending |= error;
+	if (a->lvt_error & LVT_MASKED)
+		return;
+	if (vector < 16)
+		a->esr_pending |= ESR_RECEIVE_ILLEGAL;
+	else
+		vlapic_accept(vcpu, vector, false);
+}
+
 void vlapic_accept(struct vcpu *vcpu, uint8_t vector, bool level)
 {
 	struct vlapic *a = vcpu_vlapic(vcpu);
@@ -130,7 +144,7 @@ void vlapic_accept(struct vcpu *vcpu, uint8_t vector, bool level)
 	if (!(a->svr & SVR_ENABLE))
 		return;
 	if (vector < 16) {
-		a->esr_pending |= ESR_RECEIVE_ILLEGAL;
+		raise_error(vcpu, a, ESR_RECEIVE_ILLEGAL);
 		return;
 	}
 	if (level)
@@ -242,7 +256,7 @@ static void send_ipi(struct vcpu *vcpu, struct vlapic *a)
 	struct vm *vm = vcpu_vm(vcpu);
 
 	if ((mode == MODE_FIXED || mode == MODE_LOWEST) && vector < 16) {
-		a->esr_pending |= ESR_SEND_ILLEGAL;
+		raise_error(vcpu, a, ESR_SEND_ILLEGAL);
 		return;
 	}
 	if (mode == MODE_INIT && !(a->icr & BIT(14))) /* de-assert: does nothing since the Pentium 4 */
@@ -543,7 +557,10 @@ bool vlapic_msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 	case APIC_SELF_IPI:
 		if (value > 0xff)
 			return false;
-		vlapic_accept(vcpu, (uint8_t)value, false);
+		if (value < 16)
+			raise_error(vcpu, a, ESR_SEND_ILLEGAL);
+		else
+			vlapic_accept(vcpu, (uint8_t)value, false);
 		return true;
 	case APIC_DFR:
 		return false;
