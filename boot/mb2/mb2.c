@@ -165,7 +165,7 @@ _Noreturn void mb2_main(uint32_t magic, uint32_t address)
 	info.source = BOOT_SOURCE_MULTIBOOT2;
 	info.tsc_start = rdtsc();
 	info.image_base = HPA(image_physical(image_start));
-	info.image_size = (uint64_t)(image_end - image_start);
+	info.image_size = (uint64_t)image_end - (uint64_t)image_start;
 	if (magic != MB2_MAGIC)
 		fail("cloister: not started by multiboot2: use GRUB's multiboot2 and module2\r\n"
 		     "@cloister {\"type\":\"end\",\"status\":1,"
