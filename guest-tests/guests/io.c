@@ -194,11 +194,13 @@ static void test_string_faults(void)
 static void test_user(void)
 {
 	struct fault fault;
+	uint64_t exits;
 
 	stats_begin();
 	fault = try_user(in_byte, SCRATCH, 0);
+	exits = stats_end()->exits;
 	check_eq("IN at CPL 3 faults", fault.vector, VECTOR_GP);
-	check_eq("without an exit", stats_end()->exits, 0);
+	check_eq("without an exit", exits, 0);
 	check_eq("with IOPL 3 it does not", try_user(in_byte, SCRATCH, 3 << 12).vector, NO_FAULT);
 }
 

@@ -217,11 +217,13 @@ static void test_halves(void)
 static void test_user(void)
 {
 	struct fault fault;
+	uint64_t exits;
 
 	stats_begin();
 	fault = try_user(read_msr, MSR_MISC_ENABLE, 0);
+	exits = stats_end()->exits;
 	check_eq("RDMSR at CPL 3 faults", fault.vector, VECTOR_GP);
-	check_eq("without an exit", stats_end()->exits, 0);
+	check_eq("without an exit", exits, 0);
 }
 
 static void read_tsc(uint64_t unused)

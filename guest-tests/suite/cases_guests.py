@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: MIT
+"""Bare-metal test guests: one a family of VM exits; the guest checks, the records are judged here."""
+
+from .harness import config, flat, guest_file, need
+
+SKYLAKE, ICELAKE, HASWELL = "corei7_skylake_x", "corei7_icelake_u", "corei7_haswell_4770"
+# No TSC-deadline, no APIC virtualisation, no leaf 7, no INVPCID: the fallbacks.
+ARRANDALE = "corei5_arrandale_m520"
+
+
+def guest(name, words="", hypervisor=None, vm=None, **options):
+    """A test that boots one guest and expects its checks to pass."""
+    def test(context):
+        run = context.boot(config({"t": flat(name, words, **(vm or {}))}, **(hypervisor or {})), guest_file(name),
+                           **options)
+        run.expect_guest(name)
+        run.expect_errors()
+        run.expect_end(0)
+        return run
+    return test
+
+
+def sensitive(flush, words="", hypervisor=None, **options):
+    """The escalation's record names the place; @flush is the counter that must have grown by the three touches."""
+    def test(context):
+        run = guest("sensitive", words, hypervisor, **options)(context)
+        touch = [r for r in run.of_type("escalation") if r["cause"] == "sensitive-access"]
+        need(len(touch) == 1, "%d escalation sites by access, want one: %s" % (len(touch), touch))
+        need(touch[0]["count"] == 3, "the site's count is %d, want 3" % touch[0]["count"])
+        need(touch[0]["exit"] == "vmcall", "the site's exit is %s, want vmcall" % touch[0]["exit"])
+        need(touch[0]["site"].split("+")[0] in ("hypercall", "debug"),
+             "the site is %s, want the hypercall that reads the word" % touch[0]["site"])
+        stats = run.one("stats")
+        # Three touches and one walk over the maps.
+        need(stats["escalations"] == 4, "%d escalations, want 4" % stats["escalations"])
+        need(stats["total"] - stats["restricted"] == 4, "%d exits were not restricted, want 4" %
+             (stats["total"] - stats["restricted"]))
+        for name in ("l1d_flush_msr", "l1d_flush_software", "verw"):
+            want = 4 if name == flush else 0
+            need(stats[name] == want, "%s is %d, want %d" % (name, stats[name], want))
+    return test
+
+
+def policy(mode, flushes):
+    """The same guest without a restricted map: nothing is called restricted, and always-flush flushes each time."""
+    def test(context):
+        run = context.boot(config({"t": flat("calm")}, mitigation=mode), guest_file("calm"))
+        run.expect_guest("calm")
+        run.expect_end(0)
+        stats = run.one("stats")
+        need(run.one("policy")["mode"] == mode, "the policy record says %s" % run.one("policy")["mode"])
+        need(stats["restricted"] == 0, "%d exits are called restricted" % stats["restricted"])
+        need(stats["escalations"] == 0, "%d escalations" % stats["escalations"])
+        # The first entry is flushed too, and the exit that prints the record has not entered again.
+        count = stats["l1d_flush_software"]
+        need(abs(count - (stats["total"] if flushes else 0)) <= 1, "%d flushes for %d exits" % (count, stats["total"]))
+    return test
+
+
+def stop(word, reason, **options):
+    """The VM is stopped for this reason, said once; its neighbour goes on to the end."""
+    def test(context):
+        vms = {"bad": flat("stop", word), "good": flat("calm", "poweroff")}
+        run = context.boot(config(vms), dict(guest_file("stop"), **guest_file("calm")), smp="1:2:1", **options)
+        run.expect_vm("bad", "stopped", reason)
+        run.expect_errors(r"\[vm bad\] is stopped: .*" + reason)
+        run.expect_guest("calm", "good")
+        run.expect_vm("good", "poweroff")
+        need(not run.failures_of("bad"), "the guest lived on: %s" % run.failures_of("bad"))
+        run.expect_end(1)
+    return test
+
+
+def reset(word):
+    """The VM starts again and again, until its neighbour ends the run."""
+    def test(context):
+        vms = {"again": flat("stop", word), "good": flat("calm")}
+        run = context.boot(config(vms), dict(guest_file("stop"), **guest_file("calm")), smp="1:2:1")
+        run.expect_guest("calm", "good")
+        reboots = len(run.of_type("vm", vm="again", state="reboot"))
+        starts = len(run.of_type("vm", vm="again", state="running"))
+        need(reboots >= 2 and starts >= 2, "%d reboots, %d starts, want 2 at least" % (reboots, starts))
+        need(not run.failures_of("again"), "the guest lived on: %s" % run.failures_of("again"))
+        run.expect_errors()
+        run.expect_end(0)
+    return test
+
+
+def poweroff(context):
+    run = context.boot(config({"t": flat("stop", "off")}), guest_file("stop"))
+    run.expect_vm("t", "poweroff")
+    run.expect_errors()
+    run.expect_end(0)
+
+
+def end_status(word, status):
+    def test(context):
+        run = context.boot(config({"t": flat("stop", word)}), guest_file("stop"))
+        run.expect_end(status)
+    return test
+
+
+def hostile(mode, lazy=False):
+    """40,000 random operations; the neighbour must not notice."""
+    def test(context):
+        more = {"memory_mode": "lazy"} if lazy else {}
+        vms = {"bad": flat("hostile", "poweroff", **more), "good": flat("calm", "poweroff")}
+        run = context.boot(config(vms, mitigation=mode), dict(guest_file("hostile"), **guest_file("calm")),
+                           smp="1:2:1", timeout=180)
+        run.expect_guest("hostile", "bad")
+        run.expect_guest("calm", "good")
+        total = run.one("stats", vm="bad")["total"]
+        need(total > 30000, "only %d exits" % total)
+        run.expect_end(0)
+    return test
+
+
+def register(suite):
+    for name in ("cpuid", "msr", "cr", "io", "mmio", "interrupts", "exceptions", "instructions", "vmcall"):
+        suite.add("guest-" + name, guest(name))
+    suite.add("guest-vmcall-no-debug", guest("vmcall", "no-debug", {"debug_hypercalls": "off"}))
+    suite.add("guest-ept-eager", guest("ept"))
+    suite.add("guest-ept-lazy", guest("ept", "lazy", vm={"memory_mode": "lazy"}))
+    suite.add("guest-ept-lazy-64m", guest("ept", "lazy memory-64", vm={"memory_mode": "lazy", "memory": "64M"}))
+    suite.add("guest-exceptions-lazy", guest("exceptions", "lazy", vm={"memory_mode": "lazy"}))
+    suite.add("guest-timer-deadline", guest("timer", "", {"timer": "deadline"}))
+    suite.add("guest-timer-preemption", guest("timer", "preemption", {"timer": "preemption"}))
+    for model, label in ((ICELAKE, "icelake"), (HASWELL, "haswell"), (ARRANDALE, "arrandale")):
+        for name in ("cpuid", "msr", "cr", "instructions", "interrupts", "mmio"):
+            suite.add("guest-%s-%s" % (name, label), guest(name, model=model))
+        words = "preemption" if model == ARRANDALE else ""
+        suite.add("guest-timer-%s" % label, guest("timer", words, model=model))
+    suite.add("guest-no-vpid", guest("cr", exclude_features="pcid"))
+
+    suite.add("sensitive-software-flush", sensitive("l1d_flush_software"))
+    suite.add("sensitive-msr-flush", sensitive("l1d_flush_msr", "msr", {"paranoid": "on"}, model=ICELAKE))
+    suite.add("sensitive-no-flush-needed", sensitive(None, "no-flush", model=ICELAKE))
+    suite.add("policy-off", policy("off", False))
+    suite.add("policy-always-flush", policy("always-flush", True))
+
+    suite.add("stop-hlt", stop("hlt", "halted with interrupts off"))
+    suite.add("stop-triple-fault", stop("triple", "triple fault"))
+    suite.add("stop-execute-nowhere", stop("execute", "executes code where there is no memory"))
+    suite.add("stop-page-tables-nowhere", stop("tables", "page tables lie where there is no memory"))
+    suite.add("stop-task-switch", stop("task", "task switch"))
+    suite.add("stop-undecodable", stop("undecodable", "cannot decode"))
+    suite.add("stop-stack-nowhere", stop("stack", "triple fault"))
+    suite.add("power-off", poweroff)
+    for way in ("acpi", "keyboard", "pci"):
+        suite.add("power-reset-" + way, reset("reset-" + way), cost=5)
+    suite.add("end-status-0", end_status("end-0", 0))
+    suite.add("end-status-7", end_status("end-7", 7))
+    suite.add("hostile-asi", hostile("asi"), cost=8)
+    suite.add("hostile-asi-lazy", hostile("asi", lazy=True), cost=8)
+    suite.add("hostile-off", hostile("off"), cost=8)
+    suite.add("hostile-always-flush", hostile("always-flush"), cost=20)
