@@ -63,6 +63,7 @@ struct vcpu {
 	uint64_t cr2;
 	uint32_t work; /* bits of enum vcpu_work */
 	uint32_t exit_reason;
+	uint32_t exit_tsc; /* low half of the time stamp at the exit */
 	bool escalated; /* during the current exit */
 	bool nmi_pending;
 	bool launched;

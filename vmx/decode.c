@@ -41,12 +41,21 @@ static uint64_t next_signed(struct cursor *c, unsigned size)
 	return value;
 }
 
+static void skip_bytes(struct cursor *c, unsigned n)
+{
+	c->at += n;
+	if (c->at > c->count)
+		c->overrun = true;
+}
+
 /* Returns the first byte of the opcode. */
 static uint8_t parse_prefixes(struct cursor *c, enum decode_mode mode, struct prefixes *p)
 {
 	for (;;) {
 		uint8_t b = next_byte(c);
 
+		if (likely(b >= 0x80 && b < 0xf0)) /* no prefix is here */
+			return b;
 		switch (b) {
 		case 0x66:
 			p->operand16 = true;
@@ -103,7 +112,7 @@ static bool skip_memory_operand(struct cursor *c, uint8_t modrm, bool address16)
 		if (mod == 2 || (mod == 0 && rm == 5))
 			displacement = 4;
 	}
-	next_signed(c, displacement);
+	skip_bytes(c, displacement);
 	return true;
 }
 
@@ -186,20 +195,16 @@ static int decode_modrm(struct cursor *c, const struct prefixes *p, bool address
 		return -E_NOTSUP;
 	insn->size = (uint8_t)size;
 	set_register(insn, p, modrm, size);
+	if (likely((opcode & 0xfc) == 0x88)) { /* MOV */
+		insn->op = opcode & 2 ? DECODE_READ : DECODE_WRITE;
+		return 0;
+	}
 	if (opcode < 0x40 && (opcode & 7) < 4) {
 		insn->op = opcode & 2 ? DECODE_ALU_READ : DECODE_ALU_WRITE;
 		insn->alu = alu_ops[opcode >> 3];
 		return 0;
 	}
 	switch (opcode) {
-	case 0x88:
-	case 0x89:
-		insn->op = DECODE_WRITE;
-		return 0;
-	case 0x8a:
-	case 0x8b:
-		insn->op = DECODE_READ;
-		return 0;
 	case 0xc6:
 	case 0xc7:
 		insn->op = DECODE_WRITE;
@@ -243,7 +248,7 @@ static void decode_moffs(struct cursor *c, const struct prefixes *p, enum decode
 {
 	unsigned address = mode == DECODE_64 ? (p->address ? 4 : 8) : (mode == DECODE_16) != p->address ? 2 : 4;
 
-	next_signed(c, address);
+	skip_bytes(c, address);
 	insn->op = opcode & 2 ? DECODE_WRITE : DECODE_READ;
 	insn->size = (uint8_t)size;
 	insn->reg_size = (uint8_t)size;
@@ -252,6 +257,8 @@ static void decode_moffs(struct cursor *c, const struct prefixes *p, enum decode
 
 static bool has_modrm(uint8_t opcode)
 {
+	if (likely((opcode & 0xfc) == 0x88))
+		return true;
 	if (opcode < 0x40)
 		return (opcode & 7) < 4;
 	switch (opcode) {
@@ -263,10 +270,6 @@ static bool has_modrm(uint8_t opcode)
 	case 0x85:
 	case 0x86:
 	case 0x87:
-	case 0x88:
-	case 0x89:
-	case 0x8a:
-	case 0x8b:
 	case 0xc6:
 	case 0xc7:
 	case 0xf6:
@@ -314,7 +317,46 @@ static int decode_opcode(struct cursor *c, const struct prefixes *p, enum decode
 	}
 }
 
+/*
+ * What drivers use for nearly every access: MOV between memory and a 32-bit or 64-bit register in 64-bit code without any prefix
+ * but REX. Says the same as the general way below (a unit test compares them) in a third of the instructions.
+ */
+static bool decode_plain_mov(const uint8_t *bytes, struct decode_insn *insn)
+{
+	unsigned rex = 0, at = 0, mod, rm, modrm;
+
+	if ((bytes[0] & 0xf0) == 0x40)
+		rex = bytes[at++];
+	if ((bytes[at] & 0xfd) != 0x89)
+		return false;
+	insn->op = bytes[at] == 0x8b ? DECODE_READ : DECODE_WRITE;
+	modrm = bytes[at + 1];
+	mod = modrm >> 6;
+	rm = modrm & 7;
+	at += 2;
+	if (mod == 3)
+		return false;
+	if (rm == 4 && (bytes[at++] & 7) == 5 && mod == 0)
+		at += 4;
+	if (mod == 1)
+		at += 1;
+	else if (mod == 2 || rm == 5)
+		at += 4;
+	insn->length = (uint8_t)at;
+	insn->size = insn->reg_size = rex & REX_W ? 8 : 4;
+	insn->reg = (uint8_t)((modrm >> 3 & 7) | (rex & REX_R) << 1);
+	return true;
+}
+
 int decode_insn(const uint8_t *bytes, unsigned count, enum decode_mode mode, struct decode_insn *insn)
+{
+	*insn = (struct decode_insn){ 0 };
+	if (likely(mode == DECODE_64 && count >= MAX_LENGTH) && decode_plain_mov(bytes, insn))
+		return 0;
+	return decode_general(bytes, count, mode, insn);
+}
+
+int decode_general(const uint8_t *bytes, unsigned count, enum decode_mode mode, struct decode_insn *insn)
 {
 	struct cursor c = { bytes, count < MAX_LENGTH ? count : MAX_LENGTH, 0, false };
 	struct prefixes p = { 0 };

@@ -47,6 +47,9 @@ enum decode_mode { DECODE_16, DECODE_32, DECODE_64 };
  */
 int decode_insn(const uint8_t *bytes, unsigned count, enum decode_mode mode, struct decode_insn *insn);
 
+/** The same without the short cut for plain MOV: what the unit test compares it with. */
+int decode_general(const uint8_t *bytes, unsigned count, enum decode_mode mode, struct decode_insn *insn);
+
 /**
  * Computes dst OP src at @size bytes and the six status flags; *rflags is updated. Returns the result (for
  * CMP and TEST the unchanged dst).

@@ -65,7 +65,7 @@ void exit_hlt(struct vcpu *vcpu)
 	} while (!(vcpu->work & (WORK_IRQ | WORK_STOP | WORK_REQUEST)));
 	halted = rdtsc() - start;
 	vcpu->stats.halted_ticks += halted;
-	vcpu->stats.ticks[EXIT_HLT] -= halted;
+	vcpu->exit_tsc += (uint32_t)halted; /* sleeping is not work */
 	if (vcpu->vm->timer == VM_TIMER_PREEMPTION)
 		vcpu_arm_preemption(vcpu);
 }

@@ -189,6 +189,12 @@ static bool execute(struct vcpu *vcpu, gpa_t gpa, const struct decode_insn *insn
 {
 	uint64_t value;
 
+	if (likely(insn->size == 4 && insn->reg_size == 4 && insn->op == DECODE_READ && !insn->sign_extend)) {
+		machine_mmio_read(vcpu, gpa, 4, &value);
+		vcpu_set_reg(vcpu, insn->reg, (uint32_t)value);
+		vcpu_skip_bytes(insn->length);
+		return true;
+	}
 	switch (insn->op) {
 	case DECODE_READ:
 		set_operand(vcpu, insn, device_read(vcpu, gpa, insn->size));

@@ -1,29 +1,11 @@
 // SPDX-License-Identifier: MIT
-/* The guest's registers as it sees them: general and control registers, and its own address translation. */
+/* The guest's control registers as it sees them, and its own address translation. */
 #include "vmx/vcpu.h"
 
 #include "hv/asm.h"
 #include "vmx/caps.h"
 
 #define CR0_RESERVED_HIGH 0xffffffff00000000ULL
-
-uint64_t vcpu_get_reg(const struct vcpu *vcpu, unsigned index)
-{
-	return index == REG_RSP ? vmcs_read(VMCS_GUEST_RSP) : vcpu->regs[index];
-}
-
-void vcpu_set_reg(struct vcpu *vcpu, unsigned index, uint64_t value)
-{
-	if (index == REG_RSP)
-		vmcs_write(VMCS_GUEST_RSP, value);
-	else
-		vcpu->regs[index] = value;
-}
-
-unsigned vcpu_cpl(void)
-{
-	return vmcs_read(VMCS_GUEST_SS_ACCESS) >> 5 & 3;
-}
 
 uint64_t vcpu_read_cr0(void)
 {
@@ -110,28 +92,36 @@ bool vcpu_write_cr4(struct vcpu *vcpu, uint64_t value)
 #define PTE_LARGE BIT(7)
 #define PTE_ADDRESS 0x000ffffffffff000ULL
 
+/* A page-table entry of the guest; NULL outside RAM. Tables nearly always lie in low memory that is there. */
+static inline const void *table_entry(struct vm *vm, uint64_t gpa, unsigned size)
+{
+	if (likely(gpa < vm->ram_low - 8 && !vm->lazy))
+		return (const void *)(GUEST_BASE + gpa);
+	return vm_ram(vm, GPA(gpa), size);
+}
+
 /* Walks @levels levels of 8-byte entries from @table; the guest's memory is only read. */
 static bool walk_wide(struct vm *vm, uint64_t table, unsigned levels, uint64_t address, gpa_t *gpa)
 {
-	for (unsigned level = levels; level > 0; level--) {
-		unsigned shift = PAGE_SHIFT + 9 * (level - 1);
-		const uint64_t *entry = vm_ram(vm, GPA(table + ((address >> shift) & 511) * 8), 8);
+	unsigned shift = PAGE_SHIFT + 9 * (levels - 1);
+
+	for (;; shift -= 9) {
+		const uint64_t *entry = table_entry(vm, table + ((address >> shift) & 511) * 8, 8);
 		uint64_t value;
 
-		if (!entry)
+		if (unlikely(!entry))
 			return false;
 		value = *(const volatile uint64_t *)entry;
-		if (!(value & PTE_PRESENT))
+		if (unlikely(!(value & PTE_PRESENT)))
 			return false;
 		table = value & PTE_ADDRESS;
-		if (level == 1 || ((value & PTE_LARGE) && level <= 3)) {
+		if (shift == PAGE_SHIFT || ((value & PTE_LARGE) && shift <= PAGE_SHIFT + 18)) {
 			uint64_t mask = (1ULL << shift) - 1;
 
 			*gpa = GPA((table & ~mask) | (address & mask));
 			return true;
 		}
 	}
-	return false;
 }
 
 /* The same for the two levels of 4-byte entries of 32-bit paging. */
@@ -139,7 +129,7 @@ static bool walk_narrow(struct vm *vm, uint64_t table, uint64_t cr4, uint64_t ad
 {
 	for (unsigned level = 2; level > 0; level--) {
 		unsigned shift = PAGE_SHIFT + 10 * (level - 1);
-		const uint32_t *entry = vm_ram(vm, GPA(table + ((address >> shift) & 1023) * 4), 4);
+		const uint32_t *entry = table_entry(vm, table + ((address >> shift) & 1023) * 4, 4);
 		uint32_t value;
 
 		if (!entry)

@@ -64,11 +64,24 @@ bool vcpu_write_cr4(struct vcpu *vcpu, uint64_t value);
 uint64_t vcpu_read_cr0(void);
 
 /** General register @index; RSP comes from the VMCS. */
-uint64_t vcpu_get_reg(const struct vcpu *vcpu, unsigned index);
-void vcpu_set_reg(struct vcpu *vcpu, unsigned index, uint64_t value);
+static inline uint64_t vcpu_get_reg(const struct vcpu *vcpu, unsigned index)
+{
+	return unlikely(index == REG_RSP) ? vmcs_read(VMCS_GUEST_RSP) : vcpu->regs[index];
+}
+
+static inline void vcpu_set_reg(struct vcpu *vcpu, unsigned index, uint64_t value)
+{
+	if (unlikely(index == REG_RSP))
+		vmcs_write(VMCS_GUEST_RSP, value);
+	else
+		vcpu->regs[index] = value;
+}
 
 /** CPL of the guest. */
-unsigned vcpu_cpl(void);
+static inline unsigned vcpu_cpl(void)
+{
+	return vmcs_read(VMCS_GUEST_SS_ACCESS) >> 5 & 3;
+}
 
 /**
  * Guest-physical address of linear @address by the guest's own tables; false if they do not map it (permissions are not
