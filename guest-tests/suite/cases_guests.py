@@ -6,6 +6,8 @@ from .harness import config, flat, guest_file, need
 SKYLAKE, ICELAKE, HASWELL = "corei7_skylake_x", "corei7_icelake_u", "corei7_haswell_4770"
 # No TSC-deadline, no APIC virtualisation, no leaf 7, no INVPCID: the fallbacks.
 ARRANDALE = "corei5_arrandale_m520"
+# Two cores of two threads: a VM gets the first thread of a core.
+TWO_CORES = "1:2:2"
 
 
 def guest(name, words="", hypervisor=None, vm=None, **options):
@@ -61,7 +63,7 @@ def stop(word, reason, **options):
     """The VM is stopped for this reason, said once; its neighbour goes on to the end."""
     def test(context):
         vms = {"bad": flat("stop", word), "good": flat("calm", "poweroff")}
-        run = context.boot(config(vms), dict(guest_file("stop"), **guest_file("calm")), smp="1:2:1", **options)
+        run = context.boot(config(vms), dict(guest_file("stop"), **guest_file("calm")), smp=TWO_CORES, **options)
         run.expect_vm("bad", "stopped", reason)
         run.expect_errors(r"\[vm bad\] is stopped: .*" + reason)
         run.expect_guest("calm", "good")
@@ -75,7 +77,7 @@ def reset(word):
     """The VM starts again and again, until its neighbour ends the run."""
     def test(context):
         vms = {"again": flat("stop", word), "good": flat("calm")}
-        run = context.boot(config(vms), dict(guest_file("stop"), **guest_file("calm")), smp="1:2:1")
+        run = context.boot(config(vms), dict(guest_file("stop"), **guest_file("calm")), smp=TWO_CORES)
         run.expect_guest("calm", "good")
         reboots = len(run.of_type("vm", vm="again", state="reboot"))
         starts = len(run.of_type("vm", vm="again", state="running"))
@@ -106,7 +108,7 @@ def hostile(mode, lazy=False):
         more = {"memory_mode": "lazy"} if lazy else {}
         vms = {"bad": flat("hostile", "poweroff", **more), "good": flat("calm", "poweroff")}
         run = context.boot(config(vms, mitigation=mode), dict(guest_file("hostile"), **guest_file("calm")),
-                           smp="1:2:1", timeout=180)
+                           smp=TWO_CORES, timeout=180)
         run.expect_guest("hostile", "bad")
         run.expect_guest("calm", "good")
         total = run.one("stats", vm="bad")["total"]

@@ -72,10 +72,18 @@ static void put_number(uint64_t value, unsigned base)
 		put(digits[--n]);
 }
 
+/* A test may have left the UART with its divisor shown or looped back upon itself. */
+static void clear_the_way(void)
+{
+	outb(COM1 + 3, 3);
+	outb(COM1 + 4, inb(COM1 + 4) & ~0x10);
+}
+
 void print(const char *fmt, ...)
 {
 	va_list args;
 
+	clear_the_way();
 	va_start(args, fmt);
 	for (; *fmt; fmt++) {
 		const char *s;
