@@ -372,6 +372,9 @@ def run(esp, echo=None, **given):
     build = options["build"] or build_dir()
     work = options["keep"] or tempfile.mkdtemp(prefix="cloister-emu-")
     os.makedirs(work, exist_ok=True)
+    for stale in ("serial.txt", "bochs.log", "console.txt"):
+        if os.path.exists(os.path.join(work, stale)):
+            os.unlink(os.path.join(work, stale))
     started = time.time()
     try:
         disk = options["disk"] and os.path.abspath(options["disk"])
