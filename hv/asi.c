@@ -45,6 +45,7 @@ static void account(struct vcpu *vcpu, enum asi_cause cause, uint64_t rip, uint6
 		site->rip = rip;
 		site->cause = cause;
 		site->exit_reason = vcpu->exit_reason;
+		site->count = 0;
 	}
 	site->address = address;
 	site->count++;

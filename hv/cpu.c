@@ -29,7 +29,8 @@ static unsigned detect_smt_shift(uint32_t max_leaf)
 	if (max_leaf >= 0xb) {
 		struct cpuid_regs r = cpuid(0xb, 0);
 
-		if ((r.ecx >> 8 & 0xff) == 1)
+		/* EBX: threads of a core. With one there is no sibling, whatever the shift says. */
+		if ((r.ecx >> 8 & 0xff) == 1 && (r.ebx & 0xffff) > 1)
 			return r.eax & 31;
 	}
 	return 0;

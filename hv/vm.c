@@ -112,8 +112,6 @@ void vcpu_timer_arm(struct vcpu *vcpu, uint64_t guest_tsc)
 	vcpu->timer_deadline = deadline;
 	if (likely(vcpu->vm->timer == VM_TIMER_DEADLINE))
 		lapic_arm(deadline);
-	else
-		vcpu_arm_preemption(vcpu);
 }
 
 void vcpu_send_nmi(struct vcpu *vcpu)

@@ -32,6 +32,7 @@ enum vcpu_work {
 	WORK_FLUSH = 1 << 3,   /* always-flush: stays set */
 	WORK_STOP = 1 << 4,    /* the VM cannot go on */
 	WORK_CR2 = 1 << 5,     /* a host page fault overwrote CR2 */
+	WORK_TIMER = 1 << 6,   /* preemption timer in use: stays set, since it counts in guest mode only */
 };
 
 /* General registers in the processor's encoding order; vmx/entry.asm pushes exactly this. */

@@ -118,8 +118,7 @@ static const char *probe_controls(struct vmx_caps *c)
 	    !choose(control_range(MSR_EXIT), exit, 0, &c->exit) ||
 	    !choose(control_range(MSR_ENTRY), ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER, 0, &c->entry))
 		return missing;
-	c->preemption_timer = control_range(MSR_PIN) >> 32 & PIN_PREEMPTION_TIMER &&
-			      control_range(MSR_EXIT) >> 32 & EXIT_SAVE_PREEMPTION_TIMER;
+	c->preemption_timer = control_range(MSR_PIN) >> 32 & PIN_PREEMPTION_TIMER;
 	c->preemption_shift = rdmsr(MSR_VMX_MISC) & 31;
 	return probe_ept(c);
 }

@@ -135,6 +135,8 @@ static __attribute__((noinline)) void do_work(struct vcpu *vcpu)
 {
 	if (vcpu->work & (WORK_STOP | WORK_REQUEST))
 		vm_leave(vcpu);
+	if (unlikely(vcpu->work & WORK_TIMER))
+		vcpu_poll_timer(vcpu);
 	if (vcpu->work & WORK_IRQ)
 		vcpu_inject_pending(vcpu);
 	if (vcpu->work & WORK_CR2) {
@@ -160,12 +162,12 @@ void vmx_exit(struct vcpu *vcpu)
 	reason = (uint32_t)vmcs_read(VMCS_EXIT_REASON);
 	vcpu->exit_reason = reason;
 	dispatch(vcpu, reason);
-	if (unlikely(vcpu->work))
-		do_work(vcpu);
 	reason = vcpu->exit_reason;
 	if (unlikely(reason >= EXIT_REASON_COUNT))
 		reason = EXIT_REASON_COUNT - 1;
 	vcpu->stats.exits[reason]++;
+	if (unlikely(vcpu->work))
+		do_work(vcpu);
 	vcpu->stats.ticks[reason] += (uint32_t)rdtsc() - vcpu->exit_tsc;
 }
 

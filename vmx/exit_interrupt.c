@@ -66,15 +66,10 @@ void exit_hlt(struct vcpu *vcpu)
 	halted = rdtsc() - start;
 	vcpu->stats.halted_ticks += halted;
 	vcpu->exit_tsc += (uint32_t)halted; /* sleeping is not work */
-	if (vcpu->vm->timer == VM_TIMER_PREEMPTION)
-		vcpu_arm_preemption(vcpu);
 }
 
+/* WORK_TIMER looks at the deadline before the next entry, after this exit as after any. */
 void exit_preemption_timer(struct vcpu *vcpu)
 {
-	if (vcpu->timer_deadline && rdtsc() >= vcpu->timer_deadline) {
-		vcpu->timer_deadline = 0;
-		vlapic_timer_expired(vcpu);
-	}
-	vcpu_arm_preemption(vcpu);
+	vcpu->work |= WORK_TIMER;
 }

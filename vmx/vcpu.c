@@ -169,15 +169,15 @@ bool vcpu_translate(struct vcpu *vcpu, uint64_t address, gpa_t *gpa)
 	return walk_narrow(vcpu->vm, cr3 & 0xfffff000U, vmcs_read(VMCS_GUEST_CR4), address, gpa);
 }
 
-void vcpu_arm_preemption(struct vcpu *vcpu)
+void vcpu_poll_timer(struct vcpu *vcpu)
 {
 	uint64_t now = rdtsc(), wait = UINT32_MAX;
 
-	if (vcpu->timer_deadline) {
-		wait = vcpu->timer_deadline > now ? vcpu->timer_deadline - now : 0;
-		wait >>= vcpu->vm->preemption_shift;
-		if (wait > UINT32_MAX)
-			wait = UINT32_MAX;
+	if (vcpu->timer_deadline && now >= vcpu->timer_deadline) {
+		vcpu->timer_deadline = 0;
+		vlapic_timer_expired(vcpu);
 	}
-	vmcs_write(VMCS_PREEMPTION_TIMER, wait);
+	if (vcpu->timer_deadline)
+		wait = (vcpu->timer_deadline > now ? vcpu->timer_deadline - now : 0) >> vcpu->vm->preemption_shift;
+	vmcs_write(VMCS_PREEMPTION_TIMER, wait < UINT32_MAX ? wait : UINT32_MAX);
 }

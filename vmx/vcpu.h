@@ -89,7 +89,10 @@ static inline unsigned vcpu_cpl(void)
  */
 bool vcpu_translate(struct vcpu *vcpu, uint64_t address, gpa_t *gpa);
 
-/** (Re)arms the preemption timer from vcpu->timer_deadline. */
-void vcpu_arm_preemption(struct vcpu *vcpu);
+/**
+ * Where the guest's timer is the preemption timer: expires a deadline that has come, and sets the timer to what is left of
+ * the next one, as the time spent in the hypervisor does not count for it.
+ */
+void vcpu_poll_timer(struct vcpu *vcpu);
 
 #endif

@@ -69,16 +69,14 @@ int vcpu_create(struct vm_record *record)
 
 static void write_controls(const struct vm_record *record, const struct vm *vm)
 {
-	uint64_t pin = vmx_caps.pin, exit = vmx_caps.exit;
+	uint64_t pin = vmx_caps.pin;
 
-	if (vm->timer == VM_TIMER_PREEMPTION) {
+	if (vm->timer == VM_TIMER_PREEMPTION)
 		pin |= PIN_PREEMPTION_TIMER;
-		exit |= EXIT_SAVE_PREEMPTION_TIMER;
-	}
 	vmcs_write(VMCS_PIN_CONTROLS, pin);
 	vmcs_write(VMCS_PROC_CONTROLS, vmx_caps.proc);
 	vmcs_write(VMCS_PROC2_CONTROLS, vmx_caps.proc2);
-	vmcs_write(VMCS_EXIT_CONTROLS, exit);
+	vmcs_write(VMCS_EXIT_CONTROLS, vmx_caps.exit);
 	vmcs_write(VMCS_ENTRY_CONTROLS, vmx_caps.entry | ENTRY_IA32E);
 	/* #DB and #AC: a guest could otherwise loop in their delivery for ever; #MC is the host's business. */
 	vmcs_write(VMCS_EXCEPTION_BITMAP, BIT(EXCEPTION_DB) | BIT(EXCEPTION_AC) | BIT(EXCEPTION_MC));
@@ -208,8 +206,10 @@ void vcpu_reset(struct vm_record *record, struct vcpu *vcpu, const struct loader
 	vcpu->work = flush_actions()->mode == POLICY_ALWAYS_FLUSH ? WORK_FLUSH : 0;
 	vcpu->nmi_pending = false;
 	vcpu->timer_deadline = 0;
-	if (vcpu->vm->timer == VM_TIMER_PREEMPTION)
-		vcpu_arm_preemption(vcpu);
+	if (vcpu->vm->timer == VM_TIMER_PREEMPTION) {
+		vcpu->work |= WORK_TIMER;
+		vcpu_poll_timer(vcpu);
+	}
 }
 
 void vcpu_unload(struct vm_record *record)
