@@ -1,32 +1,38 @@
 # SPDX-License-Identifier: MIT
-"""A GRUB disk whose configuration has commands of a test's own before Cloister is started."""
+"""A UEFI disk on which GRUB does something to the machine before it starts Cloister's loader."""
 
 import os
 import shutil
-import subprocess
 
-from .harness import BUILD, Failure
+from .harness import BUILD, Failure, emulib
+
+CONFIG = """%s
+search --set=root --file /cloister.efi
+chainloader /cloister.efi
+boot
+"""
+MODULES = "normal part_msdos part_gpt fat search search_fs_file chain boot"
 
 
-def grub_disk(context, files, commands):
-    """@files {name: path or bytes}; @commands: GRUB commands, a module of each one's name is loaded. The disk's path."""
-    tree, image = os.path.join(context.dir, "tree"), os.path.join(context.dir, "disk.img")
-    os.makedirs(os.path.join(tree, "boot/grub"))
-    shutil.copy(os.path.join(BUILD, "cloister.elf"), os.path.join(tree, "boot/cloister"))
-    lines = ["set timeout=0", commands, "multiboot2 /boot/cloister"]
-    for name, source in files.items():
+def uefi_disk(context, files, command):
+    """@files {name: path or bytes}; @command: a GRUB command, the module of its name is loaded. The disk's path."""
+    esp, work = os.path.join(context.dir, "esp"), os.path.join(context.dir, "grub")
+    os.makedirs(esp)
+    os.makedirs(work)
+    for name, source in dict(files, **{"cloister.efi": os.path.join(BUILD, "BOOTX64.EFI")}).items():
         if isinstance(source, bytes):
-            with open(os.path.join(tree, name), "wb") as out:
+            with open(os.path.join(esp, name), "wb") as out:
                 out.write(source)
         else:
-            shutil.copy(source, os.path.join(tree, name))
-        lines.append("module2 /%s %s" % (name, name))
-    with open(os.path.join(tree, "boot/grub/grub.cfg"), "w") as cfg:
-        cfg.write("\n".join(lines + ["boot"]) + "\n")
-    modules = "multiboot2 normal iso9660 biosdisk part_msdos " + commands.split()[0]
-    done = subprocess.run(["grub-mkrescue", "-d", "/usr/lib/grub/i386-pc", "-o", image, tree,
-                           "--install-modules=" + modules], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    context.note(done.stdout.decode(errors="replace"))
-    if done.returncode:
-        raise Failure("grub-mkrescue failed")
+            shutil.copy(source, os.path.join(esp, name))
+    with open(os.path.join(work, "grub.cfg"), "w") as out:
+        out.write(CONFIG % command)
+    loader, image = os.path.join(work, "BOOTX64.EFI"), os.path.join(context.dir, "disk.img")
+    modules = MODULES + " " + command.split()[0]
+    status, _ = context.command(["grub-mkstandalone", "-O", "x86_64-efi", "-o", loader, "--install-modules=" + modules,
+                                 "--modules=" + modules, "--fonts=", "--themes=", "--locales=",
+                                 "boot/grub/grub.cfg=" + os.path.join(work, "grub.cfg")])
+    if status:
+        raise Failure("grub-mkstandalone failed")
+    emulib.make_uefi_disk(esp, image, loader)
     return image
