@@ -1,5 +1,106 @@
 # SPDX-License-Identifier: MIT
+"""Ways to boot: both firmwares on each CPU model, more processors, the disk image and the ISO, QEMU without VMX."""
+
+import os
+
+from .cases_guests import HASWELL, ICELAKE, SKYLAKE
+from .harness import BUILD, Failure, build, config, flat, guest_file, need
+
+LOGIN = "expect login: 120s\nsend root\nexpect # 30s\nsend uname -r\nexpect \\d-cloud-amd64 20s\nexpect # \nsend poweroff -f\n"
+SOURCE = {"uefi": "efi", "bios": "multiboot2"}
+
+
+def boot(firmware, model):
+    def test(context):
+        run = context.boot(config({"t": flat("calm")}), guest_file("calm"), firmware=firmware, model=model)
+        run.expect_guest("calm")
+        run.expect_errors()
+        run.expect_end(0)
+        record = run.one("boot")
+        need(record["source"] == SOURCE[firmware], "the boot record's source is %s" % record["source"])
+        need(record["cpus"] == 1, "%s CPUs, want 1" % record["cpus"])
+        need(0 < record["ticks_to_guest"] - record["file_ticks"] <= 50000000,
+             "%d ticks to the first guest instruction" % (record["ticks_to_guest"] - record["file_ticks"]))
+    return test
+
+
+def processors(firmware, smp, cpus, cores):
+    """All processors come up, the siblings are told apart, a VM runs on the last core."""
+    def test(context):
+        last = cpus - cpus // cores
+        conf = config({"first": flat("calm", "poweroff"), "last": flat("calm", "poweroff", cpus=str(last))})
+        run = context.boot(conf, guest_file("calm"), firmware=firmware, smp=smp, timeout=150)
+        found = run.of_type("cpu")
+        need(len(found) == cpus, "%d cpu records, want %d" % (len(found), cpus))
+        need(all(c["online"] for c in found), "a CPU is not online: %s" % found)
+        need(len({c["apic_id"] for c in found}) == cpus, "APIC ids repeat: %s" % found)
+        need(len({c["core"] for c in found}) == cores, "cores are not told apart: %s" % found)
+        need(sum(c["primary"] for c in found) == cores, "not one first thread a core: %s" % found)
+        for vm in ("first", "last"):
+            run.expect_guest("calm", vm)
+            run.expect_vm(vm, "poweroff")
+        run.expect_errors()
+        run.expect_end(0)
+    return test
+
+
+def framebuffer(context):
+    """With the screen as a second console: the same records arrive, each visit of the screen leaves restricted."""
+    conf = config({"t": flat("calm")}, console="com1, framebuffer")
+    run = context.boot(conf, guest_file("calm"), firmware="uefi")
+    run.expect_guest("calm")
+    run.expect_errors()
+    run.expect_end(0)
+
+
+def tcg(firmware):
+    """QEMU's TCG has no VMX: Cloister must boot there, say so, and end."""
+    def test(context):
+        run = context.boot(config({"t": flat("calm")}), guest_file("calm"), machine="qemu-tcg", firmware=firmware,
+                           timeout=120)
+        run.expect_errors(r"cannot run: this (CPU has no VMX|is not an Intel CPU)")
+        run.expect_end(1)
+    return test
+
+
+def built(name):
+    """The image or ISO that make builds, with the demonstration guest."""
+    if not build([name]):
+        raise Failure("make %s failed" % name)
+    path = os.path.join(BUILD, "cloister." + ("img" if name == "image" else "iso"))
+    need(os.path.exists(path), "%s is not there" % path)
+    return path
+
+
+def disk(name, firmware):
+    """Boots to Linux's login, runs a command, powers off."""
+    def test(context):
+        run = context.boot(disk=built(name), firmware=firmware, script=LOGIN, timeout=300)
+        run.expect_vm("linux", "poweroff")
+        run.expect_errors()
+        run.expect_end(0)
+    return test
+
+
+def disk_tcg(name):
+    def test(context):
+        run = context.boot(disk=built(name), firmware="uefi", machine="qemu-tcg", timeout=150)
+        run.expect_errors(r"cannot run: this (CPU has no VMX|is not an Intel CPU)")
+        run.expect_end(1)
+    return test
 
 
 def register(suite):
-    pass
+    for firmware, cost in (("uefi", 8), ("bios", 3)):
+        for model, label in ((SKYLAKE, "skylake"), (ICELAKE, "icelake"), (HASWELL, "haswell")):
+            suite.add("boot-%s-%s" % (firmware, label), boot(firmware, model), cost)
+    suite.add("boot-siblings-uefi", processors("uefi", "1:2:2", 4, 2), 15)
+    suite.add("boot-8-cpus-bios", processors("bios", "1:4:2", 8, 4), 15)
+    suite.add("boot-2-cores-bios", processors("bios", "1:2:1", 2, 2), 5)
+    suite.add("boot-framebuffer", framebuffer, 10)
+    suite.add("boot-tcg-uefi", tcg("uefi"), 10)
+    suite.add("boot-tcg-bios", tcg("bios"), 5)
+    suite.add("image-bochs-uefi", disk("image", "uefi"), 30)
+    suite.add("image-bochs-bios", disk("image", "bios"), 31)
+    suite.add("image-tcg", disk_tcg("image"), 15)
+    suite.add("iso-bochs-bios", disk("iso", "bios"), 32)

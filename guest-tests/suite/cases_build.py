@@ -1,5 +1,78 @@
 # SPDX-License-Identifier: MIT
+"""What needs no emulator, or another build: unit tests, layers, reproducibility, and builds that must be caught."""
+
+import filecmp
+import glob
+import os
+import shutil
+import subprocess
+
+from .harness import BUILD, ROOT, Failure, build, config, flat, guest_file, need
+
+
+def unit(path):
+    def test(context):
+        status, text = context.command([path])
+        need(status == 0, "status %d" % status)
+        need("FAIL" not in text and "\nok " in "\n" + text, "no test of it passed")
+    return test
+
+
+def names():
+    return sorted(os.path.basename(p)[len("test_"):-len(".c")]
+                  for p in glob.glob(os.path.join(ROOT, "guest-tests/unit/test_*.c")))
+
+
+def layers(context):
+    status, _ = context.command([os.path.join(ROOT, "tools/check-layers")], cwd=ROOT)
+    need(status == 0, "the include directions are violated")
+
+
+def variant(context, name, *flags):
+    """Another build of the hypervisor beside the real one."""
+    folder = os.path.join(BUILD, "test", context.name, "build")
+    if not build(["hypervisor"], folder, flags):
+        raise Failure("the build %s fails" % name)
+    return folder
+
+
+def reproducible(context):
+    """The same sources in another folder give the same bytes."""
+    copy = os.path.join(context.dir, "copy")
+    names = subprocess.run(["git", "-C", ROOT, "ls-files", "-co", "--exclude-standard"], stdout=subprocess.PIPE,
+                           text=True, check=True).stdout.splitlines()
+    for name in filter(lambda n: os.path.isfile(os.path.join(ROOT, n)), names):
+        os.makedirs(os.path.dirname(os.path.join(copy, name)), exist_ok=True)
+        shutil.copy(os.path.join(ROOT, name), os.path.join(copy, name))
+    # The machine is set up already.
+    os.makedirs(os.path.join(copy, "build"))
+    with open(os.path.join(copy, "build/setup.stamp"), "w"):
+        pass
+    status, _ = context.command(["make", "-C", copy, "hypervisor"])
+    need(status == 0, "the copy does not build")
+    if not build(["hypervisor"]):
+        raise Failure("the build fails")
+    for name in ("cloister.elf", "BOOTX64.EFI"):
+        need(filecmp.cmp(os.path.join(BUILD, name), os.path.join(copy, "build", name), False), "%s differs" % name)
+    shutil.rmtree(copy)
+
+
+def caught(defect, expected):
+    """The hypervisor with a deliberate defect: the guest `sensitive` must fail, by the check that is meant for it."""
+    def test(context):
+        folder = variant(context, defect, "BREAK=" + defect)
+        run = context.boot(config({"t": flat("sensitive")}), guest_file("sensitive"), build=folder)
+        failed = run.failures_of()
+        need(failed, "the suite does not notice the defect")
+        need(any(expected in line for line in failed), "it fails by something else: %s" % failed)
+        need(run.status == 1, "the run is called a success")
+    return test
 
 
 def register(suite):
-    pass
+    for name in names():
+        suite.add("unit-" + name, unit(os.path.join(BUILD, "unit", name)), 1)
+    suite.add("build-layers", layers, 1)
+    suite.add("build-reproducible", reproducible, 20)
+    suite.add("caught-sensitive-mapped", caught("map_sensitive", "touching it is one escalation"), 15)
+    suite.add("caught-flush-skipped", caught("skip_flush", "the L1D is flushed once"), 15)

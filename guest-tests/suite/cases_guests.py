@@ -132,7 +132,9 @@ def register(suite):
             suite.add("guest-%s-%s" % (name, label), guest(name, model=model))
         words = "preemption" if model == ARRANDALE else ""
         suite.add("guest-timer-%s" % label, guest("timer", words, model=model))
-    suite.add("guest-no-vpid", guest("cr", exclude_features="pcid"))
+    for feature in ("pcid", "x2apic", "smep", "invpcid"):
+        for name in ("cr", "timer"):
+            suite.add("guest-%s-without-%s" % (name, feature), guest(name, exclude_features=feature))
 
     suite.add("sensitive-software-flush", sensitive("l1d_flush_software"))
     suite.add("sensitive-msr-flush", sensitive("l1d_flush_msr", "msr", {"paranoid": "on"}, model=ICELAKE))

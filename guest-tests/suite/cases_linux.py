@@ -1,5 +1,155 @@
 # SPDX-License-Identifier: MIT
+"""Debian's own kernel, driven through its console as a person would."""
+
+import os
+import re
+
+from .cases_guests import HASWELL, ICELAKE
+from .harness import BUILD, ROOT, Skip, config, guest_file, need, flat
+
+FILES = {name: os.path.join(BUILD, "linux", name) for name in ("vmlinuz", "initrd.img")}
+# The markers are spelt in two parts, so that the echo of the command is not taken for its output.
+PRINT = "send echo A''-%s; %s; echo Z''-%s\nexpect Z-%s 30s\n"
+LOGIN = "expect login: %ds\nsend root\nexpect # 30s\n"
+SECTIONS = {
+    "uname": "uname -a",
+    "cpuinfo": "cat /proc/cpuinfo",
+    "warnings": "dmesg -r | grep '^<[0-4]>'",
+    "interrupts": "cat /proc/interrupts",
+    "clock": "cat /sys/devices/system/clocksource/clocksource0/current_clocksource",
+    "hypervisor": "dmesg | grep -i hypervisor",
+    "work": "i=0; while [ $i -lt 200 ]; do i=$((i + 1)); ls /proc > /dev/null; done; sleep 1; date",
+}
+# What the kernel says of this processor on bare metal too: its faults, not ours.
+EXPECTED_WARNINGS = (
+    r"RETBleed: WARNING: Spectre v2 mitigation leaves CPU vulnerable",
+    r"MDS CPU bug present and SMT on",
+    r"(MDS|TAA|MMIO Stale Data|L1TF|RETBleed|Spectre V2|SRBDS|GDS|RFDS|ITS|TSA|VMSCAPE)\s*:",
+    r"See https://www.kernel.org/doc/html/latest/admin-guide/hw-vuln",
+)
+
+
+def session(sections, boot_seconds=150):
+    lines = LOGIN % boot_seconds
+    for name in sections:
+        lines += PRINT % (name, SECTIONS[name], name, name)
+    return lines
+
+
+def section(run, name):
+    match = re.search(r"^A-%s\n(.*?)^Z-%s$" % (name, name), run.text, re.S | re.M)
+    need(match, "the output of %r is not on the console" % SECTIONS[name])
+    return match.group(1)
+
+
+def boot(context, script, hypervisor=None, vm=None, **options):
+    for path in FILES.values():
+        if not os.path.exists(path):
+            raise Skip("%s is not there: run make setup" % os.path.relpath(path, ROOT))
+    keys = dict({"kernel": "vmlinuz", "initrd": "initrd.img", "cmdline": "console=ttyS0 quiet", "memory": "256M"},
+                **(vm or {}))
+    options.setdefault("timeout", 240)
+    return context.boot(config({"linux": keys}, **(hypervisor or {})), FILES, script=script, **options)
+
+
+def check_restricted(run):
+    stats = run.one("stats", vm="linux")
+    share = 100.0 * stats["restricted"] / stats["total"]
+    need(share >= 99.5, "only %.2f %% of %d exits stayed restricted" % (share, stats["total"]))
+    need(stats["total"] > 5000, "only %d exits in a whole Linux boot" % stats["total"])
+    # Leaving the VM is the only thing that may need the full map after its start.
+    for record in run.of_type("escalation"):
+        need(record["cause"] in ("vm-state", "populate"), "Linux caused the escalation %s" % record)
+
+
+def full_session(**options):
+    def test(context):
+        run = boot(context, session(SECTIONS) + "send poweroff -f\n", **options)
+        run.expect_vm("linux", "poweroff")
+        run.expect_errors()
+        run.expect_end(0)
+        need("x86_64 GNU/Linux" in section(run, "uname"), "uname says %r" % section(run, "uname"))
+        cpuinfo = section(run, "cpuinfo")
+        need(cpuinfo.count("processor\t") == 1, "/proc/cpuinfo has not one processor")
+        flags = re.search(r"flags\s*: (.*)", cpuinfo).group(1).split()
+        for flag in ("hypervisor", "x2apic", "tsc_deadline_timer", "nx", "lm", "constant_tsc", "nonstop_tsc"):
+            need(flag in flags, "/proc/cpuinfo lacks %s" % flag)
+        for flag in ("vmx", "monitor", "smx"):
+            need(flag not in flags, "/proc/cpuinfo shows %s" % flag)
+        warnings = [line for line in section(run, "warnings").splitlines()
+                    if line.strip() and not any(re.search(e, line) for e in EXPECTED_WARNINGS)]
+        need(not warnings, "dmesg has %d warnings: %s" % (len(warnings), warnings[:4]))
+        interrupts = section(run, "interrupts")
+        for line in (r"^\s*4:\s+\d+\s+IO-APIC\s.*ttyS0", r"^\s*LOC:\s+\d{2,}"):
+            need(re.search(line, interrupts, re.M), "/proc/interrupts has no line like %s" % line)
+        for name in ("ERR", "MIS", "SPU", "MCE"):
+            count = re.search(r"^\s*%s:\s+(\d+)" % name, interrupts, re.M)
+            need(not count or count.group(1) == "0", "/proc/interrupts counts %s" % (count and count.group(0)))
+        need(section(run, "clock").strip() == "tsc", "the clock source is %r" % section(run, "clock").strip())
+        check_restricted(run)
+    return test
+
+
+def short_session(**options):
+    """To the shell and off again."""
+    def test(context):
+        run = boot(context, session(["uname", "work"]) + "send poweroff -f\n", **options)
+        run.expect_vm("linux", "poweroff")
+        run.expect_errors()
+        run.expect_end(0)
+        return run
+    return test
+
+
+def restricted(**options):
+    def test(context):
+        check_restricted(short_session(**options)(context))
+    return test
+
+
+def reboot(context):
+    """Reboots from the shell, comes up again, powers off."""
+    script = session(["uname"]) + "send reboot -f\n" + session(["uname"]) + "send poweroff -f\n"
+    run = boot(context, script, timeout=360)
+    need(len(run.of_type("vm", vm="linux", state="reboot")) == 1, "not one reboot")
+    need(len(run.of_type("vm", vm="linux", state="running")) == 2, "not two starts")
+    run.expect_vm("linux", "poweroff")
+    run.expect_errors()
+    run.expect_end(0)
+
+
+def beside_hostile(context):
+    """Linux and a guest that misbehaves, each on a core."""
+    for path in FILES.values():
+        if not os.path.exists(path):
+            raise Skip("%s is not there: run make setup" % os.path.relpath(path, ROOT))
+    linux = {"kernel": "vmlinuz", "initrd": "initrd.img", "cmdline": "console=ttyS0 quiet cloister.auto",
+             "memory": "256M"}
+    conf = config({"linux": linux, "bad": flat("hostile", "poweroff")})
+    run = context.boot(conf, dict(FILES, **guest_file("hostile")), smp="1:2:2", timeout=400)
+    run.expect_guest("hostile", "bad")
+    run.expect_vm("linux", "poweroff")
+    run.expect_vm("bad", "poweroff")
+    run.expect_end(0)
+
+
+def make_run(context):
+    """What a newcomer types, without a terminal: it boots, shows a session and the statistics, and ends with 0."""
+    status, text = context.command(["make", "-C", ROOT, "run"], timeout=400)
+    need(status == 0, "make run ended with status %d" % status)
+    for part in ("end of session", '"type":"stats"', '"type":"end","status":0'):
+        need(part in text, "make run does not show %r" % part)
 
 
 def register(suite):
-    pass
+    suite.add("linux-uefi", full_session(firmware="uefi"), 50)
+    suite.add("linux-make-run", make_run, 45)
+    suite.add("linux-reboot", reboot, 40)
+    suite.add("linux-bios-icelake", full_session(model=ICELAKE), 30)
+    suite.add("linux-bios-haswell", full_session(model=HASWELL), 30)
+    suite.add("linux-preemption-timer", restricted(hypervisor={"timer": "preemption"}), 25)
+    suite.add("linux-lazy-memory", restricted(vm={"memory_mode": "lazy"}), 25)
+    suite.add("linux-1-GiB", restricted(vm={"memory": "1G"}, mem=2048), 25)
+    suite.add("linux-policy-off", short_session(hypervisor={"mitigation": "off"}), 25)
+    suite.add("linux-always-flush", short_session(hypervisor={"mitigation": "always-flush"}), 35)
+    suite.add("linux-beside-hostile", beside_hostile, 60)
