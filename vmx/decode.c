@@ -124,7 +124,8 @@ static unsigned operand_size(enum decode_mode mode, const struct prefixes *p)
 }
 
 /* The register field of ModRM; without REX, byte registers 4 to 7 are AH, CH, DH, BH. */
-static void set_register(struct decode_insn *insn, const struct prefixes *p, uint8_t modrm, unsigned size)
+static void set_register(struct decode_insn *insn, const struct prefixes *p, uint8_t modrm,
+			 unsigned size)
 {
 	insn->reg = (uint8_t)((modrm >> 3 & 7) | (p->rex & REX_R ? 8 : 0));
 	insn->reg_size = (uint8_t)size;
@@ -141,8 +142,8 @@ static void set_immediate(struct decode_insn *insn, struct cursor *c, unsigned s
 }
 
 /* 0F xx. */
-static int decode_two_byte(struct cursor *c, const struct prefixes *p, enum decode_mode mode, unsigned size,
-			   struct decode_insn *insn)
+static int decode_two_byte(struct cursor *c, const struct prefixes *p, enum decode_mode mode,
+			   unsigned size, struct decode_insn *insn)
 {
 	static const uint8_t bt[] = { BT_TEST, BT_SET, BT_RESET, BT_COMPLEMENT };
 	bool address16 = (mode == DECODE_16) != p->address && mode != DECODE_64;
@@ -183,11 +184,12 @@ static int decode_two_byte(struct cursor *c, const struct prefixes *p, enum deco
 }
 
 /* ADD, OR, ADC, SBB, AND, SUB, XOR, CMP in the order of the opcode's bits 5:3. */
-static const uint8_t alu_ops[] = { ALU_ADD, ALU_OR, ALU_ADC, ALU_SBB, ALU_AND, ALU_SUB, ALU_XOR, ALU_CMP };
+static const uint8_t alu_ops[] = { ALU_ADD, ALU_OR,  ALU_ADC, ALU_SBB,
+				   ALU_AND, ALU_SUB, ALU_XOR, ALU_CMP };
 
 /* Opcodes with a ModRM byte whose memory operand is a device register. */
-static int decode_modrm(struct cursor *c, const struct prefixes *p, bool address16, uint8_t opcode, unsigned size,
-			struct decode_insn *insn)
+static int decode_modrm(struct cursor *c, const struct prefixes *p, bool address16, uint8_t opcode,
+			unsigned size, struct decode_insn *insn)
 {
 	uint8_t modrm = next_byte(c);
 
@@ -243,10 +245,12 @@ static int decode_modrm(struct cursor *c, const struct prefixes *p, bool address
 }
 
 /* MOV between rAX and an absolute address. */
-static void decode_moffs(struct cursor *c, const struct prefixes *p, enum decode_mode mode, uint8_t opcode,
-			 unsigned size, struct decode_insn *insn)
+static void decode_moffs(struct cursor *c, const struct prefixes *p, enum decode_mode mode,
+			 uint8_t opcode, unsigned size, struct decode_insn *insn)
 {
-	unsigned address = mode == DECODE_64 ? (p->address ? 4 : 8) : (mode == DECODE_16) != p->address ? 2 : 4;
+	unsigned address = mode == DECODE_64		       ? (p->address ? 4 : 8)
+			   : (mode == DECODE_16) != p->address ? 2
+							       : 4;
 
 	skip_bytes(c, address);
 	insn->op = opcode & 2 ? DECODE_WRITE : DECODE_READ;
@@ -280,8 +284,8 @@ static bool has_modrm(uint8_t opcode)
 	}
 }
 
-static int decode_opcode(struct cursor *c, const struct prefixes *p, enum decode_mode mode, uint8_t opcode,
-			 struct decode_insn *insn)
+static int decode_opcode(struct cursor *c, const struct prefixes *p, enum decode_mode mode,
+			 uint8_t opcode, struct decode_insn *insn)
 {
 	bool address16 = (mode == DECODE_16) != p->address && mode != DECODE_64;
 	unsigned wide = operand_size(mode, p);
@@ -291,7 +295,8 @@ static int decode_opcode(struct cursor *c, const struct prefixes *p, enum decode
 	if (opcode == 0x0f)
 		return decode_two_byte(c, p, mode, wide, insn);
 	if (opcode == 0x63)
-		return mode == DECODE_64 ? decode_modrm(c, p, address16, opcode, wide, insn) : -E_NOTSUP;
+		return mode == DECODE_64 ? decode_modrm(c, p, address16, opcode, wide, insn)
+					 : -E_NOTSUP;
 	if (has_modrm(opcode))
 		return decode_modrm(c, p, address16, opcode, size, insn);
 	switch (opcode) {
@@ -318,8 +323,9 @@ static int decode_opcode(struct cursor *c, const struct prefixes *p, enum decode
 }
 
 /*
- * What drivers use for nearly every access: MOV between memory and a 32-bit or 64-bit register in 64-bit code without any prefix
- * but REX. Says the same as the general way below (a unit test compares them) in a third of the instructions.
+ * What drivers use for nearly every access: MOV between memory and a 32-bit or 64-bit register in
+ * 64-bit code without any prefix but REX. Says the same as the general way below (a unit test
+ * compares them) in a third of the instructions.
  */
 static bool decode_plain_mov(const uint8_t *bytes, struct decode_insn *insn)
 {
@@ -348,7 +354,8 @@ static bool decode_plain_mov(const uint8_t *bytes, struct decode_insn *insn)
 	return true;
 }
 
-int decode_insn(const uint8_t *bytes, unsigned count, enum decode_mode mode, struct decode_insn *insn)
+int decode_insn(const uint8_t *bytes, unsigned count, enum decode_mode mode,
+		struct decode_insn *insn)
 {
 	*insn = (struct decode_insn){ 0 };
 	if (likely(mode == DECODE_64 && count >= MAX_LENGTH) && decode_plain_mov(bytes, insn))
@@ -356,7 +363,8 @@ int decode_insn(const uint8_t *bytes, unsigned count, enum decode_mode mode, str
 	return decode_general(bytes, count, mode, insn);
 }
 
-int decode_general(const uint8_t *bytes, unsigned count, enum decode_mode mode, struct decode_insn *insn)
+int decode_general(const uint8_t *bytes, unsigned count, enum decode_mode mode,
+		   struct decode_insn *insn)
 {
 	struct cursor c = { bytes, count < MAX_LENGTH ? count : MAX_LENGTH, 0, false };
 	struct prefixes p = { 0 };

@@ -141,8 +141,8 @@ static uint64_t place_fadt(const struct loader_ram *ram, uint64_t *next, uint64_
 	f.x_dsdt = dsdt;
 	f.century = CMOS_CENTURY;
 	f.boot_arch = FADT_NO_VGA;
-	f.flags = FADT_WBINVD | FADT_C1 | FADT_NO_POWER_BUTTON | FADT_NO_SLEEP_BUTTON | FADT_RESET | FADT_HEADLESS |
-		  FADT_HW_REDUCED;
+	f.flags = FADT_WBINVD | FADT_C1 | FADT_NO_POWER_BUTTON | FADT_NO_SLEEP_BUTTON | FADT_RESET |
+		  FADT_HEADLESS | FADT_HW_REDUCED;
 	f.reset = GAS_PORT(VPOWER_RESET);
 	f.reset_value = VPOWER_RESET_VALUE;
 	f.minor = 4;
@@ -154,7 +154,8 @@ static uint64_t place_fadt(const struct loader_ram *ram, uint64_t *next, uint64_
 
 static uint64_t place_madt(const struct loader_ram *ram, uint64_t *next, unsigned vcpus)
 {
-	uint8_t buf[sizeof(struct madt) + 64 * sizeof(struct madt_lapic) + sizeof(struct madt_ioapic)];
+	uint8_t buf[sizeof(struct madt) + 64 * sizeof(struct madt_lapic) +
+		    sizeof(struct madt_ioapic)];
 	struct madt *m = (struct madt *)buf;
 	uint32_t length = sizeof(*m);
 	struct madt_ioapic io = { 1, sizeof(io), 0, 0, MACHINE_IOAPIC_BASE, 0 };
@@ -183,7 +184,9 @@ static uint64_t place_mcfg(const struct loader_ram *ram, uint64_t *next)
 
 gpa_t acpi_build(const struct loader_ram *ram, unsigned vcpus)
 {
-	struct rsdp rsdp = { .signature = "RSD PTR ", .oem = "CLOIST", .revision = 2, .length = sizeof(rsdp) };
+	struct rsdp rsdp = {
+		.signature = "RSD PTR ", .oem = "CLOIST", .revision = 2, .length = sizeof(rsdp)
+	};
 	uint64_t next = TABLES + TABLE_ALIGN, dsdt, tables[3];
 	uint8_t xsdt[sizeof(struct header) + sizeof(tables)];
 

@@ -4,7 +4,12 @@
 #include "drivers/guest/lapic.h"
 
 enum { IOAPIC_INDEX = 0x00, IOAPIC_WINDOW = 0x10, IOAPIC_EOI = 0x40 };
-enum { REGISTER_ID = 0, REGISTER_VERSION = 1, REGISTER_ARBITRATION = 2, REGISTER_REDIRECTION = 0x10 };
+enum {
+	REGISTER_ID = 0,
+	REGISTER_VERSION = 1,
+	REGISTER_ARBITRATION = 2,
+	REGISTER_REDIRECTION = 0x10
+};
 
 #define ENTRY_MODE(e) ((unsigned)((e) >> 8) & 7)
 #define ENTRY_LOGICAL BIT(11)
@@ -33,8 +38,8 @@ static void deliver(struct vm *vm, struct vioapic *io, unsigned line)
 		return;
 	if (level)
 		*entry |= ENTRY_REMOTE_IRR;
-	vlapic_deliver(vm, (uint32_t)(*entry >> 56), *entry & ENTRY_LOGICAL, ENTRY_MODE(*entry), (uint8_t)*entry,
-		       level);
+	vlapic_deliver(vm, (uint32_t)(*entry >> 56), *entry & ENTRY_LOGICAL, ENTRY_MODE(*entry),
+		       (uint8_t)*entry, level);
 }
 
 void vioapic_set_line(struct vm *vm, unsigned line, bool level)

@@ -52,7 +52,14 @@ enum apic_register {
 #define ICR_LOGICAL BIT(11)
 #define ICR_WRITABLE 0xffffffff000ccfffULL
 
-enum { MODE_FIXED = 0, MODE_LOWEST = 1, MODE_NMI = 4, MODE_INIT = 5, MODE_SIPI = 6, MODE_EXTINT = 7 };
+enum {
+	MODE_FIXED = 0,
+	MODE_LOWEST = 1,
+	MODE_NMI = 4,
+	MODE_INIT = 5,
+	MODE_SIPI = 6,
+	MODE_EXTINT = 7
+};
 enum { TIMER_ONE_SHOT = 0, TIMER_PERIODIC = 1, TIMER_DEADLINE = 2 };
 
 /* A period shorter than this would keep the vCPU in its timer handler for ever. */
@@ -79,7 +86,9 @@ static void reset_registers(struct vlapic *a, unsigned id)
 {
 	uint64_t base = a->base_msr;
 
-	*a = (struct vlapic){ .base_msr = base, .id = id, .dfr = UINT32_MAX, .svr = 0xff, .isrv = -1 };
+	*a = (struct vlapic){
+		.base_msr = base, .id = id, .dfr = UINT32_MAX, .svr = 0xff, .isrv = -1
+	};
 	a->lvt_timer = a->lvt_thermal = a->lvt_perf = LVT_MASKED;
 	a->lvt_lint0 = a->lvt_lint1 = a->lvt_error = LVT_MASKED;
 }
@@ -88,7 +97,8 @@ void vlapic_reset(struct vcpu *vcpu, unsigned id, bool x2apic)
 {
 	struct vlapic *a = vcpu_vlapic(vcpu);
 
-	a->base_msr = BASE_ADDRESS | BASE_ENABLE | (id == 0 ? BASE_BSP : 0) | (x2apic ? BASE_X2APIC : 0);
+	a->base_msr =
+		BASE_ADDRESS | BASE_ENABLE | (id == 0 ? BASE_BSP : 0) | (x2apic ? BASE_X2APIC : 0);
 	reset_registers(a, id);
 }
 
@@ -123,7 +133,10 @@ static uint32_t ppr(const struct vlapic *a)
 	return (a->tpr & 0xf0) >= (in_service & 0xf0) ? a->tpr : in_service & 0xf0;
 }
 
-/* Errors gather until ESR is written; each raises the error interrupt, whose own vector may be illegal only once. */
+/*
+ * Errors gather until ESR is written; each raises the error interrupt, whose own vector may be
+ * illegal only once.
+ */
 static void raise_error(struct vcpu *vcpu, struct vlapic *a, uint32_t error)
 {
 	uint8_t vector = (uint8_t)a->lvt_error;
@@ -236,7 +249,8 @@ static void deliver_one(struct vcpu *vcpu, unsigned mode, uint8_t vector, bool l
 	}
 }
 
-void vlapic_deliver(struct vm *vm, uint32_t dest, bool logical, unsigned mode, uint8_t vector, bool level)
+void vlapic_deliver(struct vm *vm, uint32_t dest, bool logical, unsigned mode, uint8_t vector,
+		    bool level)
 {
 	for (unsigned i = 0; i < vm_vcpu_count(vm); i++) {
 		struct vcpu *vcpu = vm_vcpu(vm, i);
@@ -259,11 +273,13 @@ static void send_ipi(struct vcpu *vcpu, struct vlapic *a)
 		raise_error(vcpu, a, ESR_SEND_ILLEGAL);
 		return;
 	}
-	if (mode == MODE_INIT && !(a->icr & BIT(14))) /* de-assert: does nothing since the Pentium 4 */
+	if (mode == MODE_INIT &&
+	    !(a->icr & BIT(14))) /* de-assert: does nothing since the Pentium 4 */
 		return;
 	switch (shorthand) {
 	case 0:
-		vlapic_deliver(vm, x2apic_mode(a) ? (uint32_t)(a->icr >> 32) : (uint32_t)(a->icr >> 56),
+		vlapic_deliver(vm,
+			       x2apic_mode(a) ? (uint32_t)(a->icr >> 32) : (uint32_t)(a->icr >> 56),
 			       a->icr & ICR_LOGICAL, mode, vector, false);
 		break;
 	case 1:
@@ -277,7 +293,10 @@ static void send_ipi(struct vcpu *vcpu, struct vlapic *a)
 	}
 }
 
-/* Ticks of the TSC for one of the timer: the bus clock is the TSC (CPUID leaf 15H says so), divided. */
+/*
+ * Ticks of the TSC for one of the timer: the bus clock is the TSC (CPUID leaf 15H says so),
+ * divided.
+ */
 static unsigned divide_shift(const struct vlapic *a)
 {
 	unsigned code = (a->timer_divide & 3) | (a->timer_divide >> 1 & 4);
@@ -289,7 +308,8 @@ static uint64_t period(const struct vlapic *a)
 {
 	uint64_t ticks = (uint64_t)a->timer_initial << divide_shift(a);
 
-	return ticks < MIN_PERIOD_TICKS && timer_mode(a) == TIMER_PERIODIC ? MIN_PERIOD_TICKS : ticks;
+	return ticks < MIN_PERIOD_TICKS && timer_mode(a) == TIMER_PERIODIC ? MIN_PERIOD_TICKS
+									   : ticks;
 }
 
 static void start_timer(struct vcpu *vcpu, struct vlapic *a)
@@ -484,7 +504,8 @@ static bool write_base(struct vlapic *a, uint64_t value)
 {
 	bool enable = value & BASE_ENABLE, x2apic = value & BASE_X2APIC;
 
-	if ((value & ~(BASE_ENABLE | BASE_X2APIC | BASE_BSP)) != BASE_ADDRESS || (x2apic && !enable))
+	if ((value & ~(BASE_ENABLE | BASE_X2APIC | BASE_BSP)) != BASE_ADDRESS ||
+	    (x2apic && !enable))
 		return false;
 	if (x2apic_mode(a) && enable && !x2apic)
 		return false;

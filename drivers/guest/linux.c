@@ -6,7 +6,10 @@
 #include "hv/lib/print.h"
 #include "hv/lib/string.h"
 
-/* Setup header, Documentation/arch/x86/boot.rst; offsets into the file and into the zero page alike. */
+/*
+ * Setup header, Documentation/arch/x86/boot.rst; offsets into the file and into the zero page
+ * alike.
+ */
 enum header_field {
 	HDR_SETUP_SECTS = 0x1f1,
 	HDR_SYSSIZE = 0x1f4,
@@ -114,21 +117,27 @@ static int check_header(const struct loader_input *in, char *why, size_t why_siz
 	uint64_t setup, wanted;
 
 	if (in->kernel_size >= 4 && !memcmp(k, "\177ELF", 4))
-		return fail(why, why_size, -E_INVAL, "is an ELF file: give the bzImage (/boot/vmlinuz-*)", 0, 0);
-	if (in->kernel_size < HDR_END || get(k + HDR_BOOT_FLAG, 2) != 0xaa55 || get(k + HDR_MAGIC, 4) != MAGIC_HDRS)
 		return fail(why, why_size, -E_INVAL,
-			    "is not a Linux kernel (no bzImage header): give the bzImage (/boot/vmlinuz-*)", 0, 0);
+			    "is an ELF file: give the bzImage (/boot/vmlinuz-*)", 0, 0);
+	if (in->kernel_size < HDR_END || get(k + HDR_BOOT_FLAG, 2) != 0xaa55 ||
+	    get(k + HDR_MAGIC, 4) != MAGIC_HDRS)
+		return fail(why, why_size, -E_INVAL,
+			    "is not a Linux kernel (no bzImage header): give the bzImage "
+			    "(/boot/vmlinuz-*)",
+			    0, 0);
 	if (get(k + HDR_VERSION, 2) < MIN_VERSION || !(get(k + HDR_XLOADFLAGS, 2) & XLF_KERNEL_64))
 		return fail(why, why_size, -E_NOTSUP,
-			    "has no 64-bit entry point (boot protocol 0x%llx): a 64-bit kernel since 3.8 is needed",
+			    "has no 64-bit entry point (boot protocol 0x%llx): a 64-bit kernel "
+			    "since 3.8 is needed",
 			    get(k + HDR_VERSION, 2), 0);
 	setup = (get(k + HDR_SETUP_SECTS, 1) ? get(k + HDR_SETUP_SECTS, 1) : 4) + 1;
 	wanted = setup * SECTOR + get(k + HDR_SYSSIZE, 4) * 16;
 	/* The size is in paragraphs: up to 15 bytes of the last one may be missing. */
 	if (in->kernel_size <= setup * SECTOR || in->kernel_size + 15 < wanted)
 		return fail(why, why_size, -E_INVAL,
-			    "is truncated: its header promises %llu bytes, the file has %llu; copy it again", wanted,
-			    in->kernel_size);
+			    "is truncated: its header promises %llu bytes, the file has %llu; copy "
+			    "it again",
+			    wanted, in->kernel_size);
 	return 0;
 }
 
@@ -143,7 +152,8 @@ static void add_e820(uint8_t *zero_page, uint64_t base, uint64_t size, uint32_t 
 	(*count)++;
 }
 
-static void build_zero_page(const struct loader_ram *ram, const struct loader_input *in, uint64_t initrd)
+static void build_zero_page(const struct loader_ram *ram, const struct loader_input *in,
+			    uint64_t initrd)
 {
 	uint8_t *zp = ram->base + LOW_ZERO_PAGE;
 	unsigned header_end = HDR_MAGIC + in->kernel[HDR_JUMP + 1];
@@ -168,8 +178,8 @@ static void build_zero_page(const struct loader_ram *ram, const struct loader_in
 }
 
 /* As high as the kernel can reach, clear of the kernel's own run-time size. */
-static int place_initrd(const struct loader_ram *ram, const struct loader_input *in, uint64_t kernel_end,
-			uint64_t *address, char *why, size_t why_size)
+static int place_initrd(const struct loader_ram *ram, const struct loader_input *in,
+			uint64_t kernel_end, uint64_t *address, char *why, size_t why_size)
 {
 	uint64_t top = get(in->kernel + HDR_INITRD_ADDR_MAX, 4) + 1;
 
@@ -180,27 +190,31 @@ static int place_initrd(const struct loader_ram *ram, const struct loader_input 
 		top = ram->low;
 	if (in->initrd_size > top || ALIGN_DOWN(top - in->initrd_size, PAGE_SIZE) < kernel_end)
 		return fail(why, why_size, -E_NOMEM,
-			    "and its initrd need %llu MiB of memory, the VM has %llu MiB: raise memory =",
-			    (kernel_end + in->initrd_size + MIB(1) - 1) >> 20, (ram->low + ram->high) >> 20);
+			    "and its initrd need %llu MiB of memory, the VM has %llu MiB: raise "
+			    "memory =",
+			    (kernel_end + in->initrd_size + MIB(1) - 1) >> 20,
+			    (ram->low + ram->high) >> 20);
 	*address = ALIGN_DOWN(top - in->initrd_size, PAGE_SIZE);
 	return 0;
 }
 
-static int put_cmdline(const struct loader_ram *ram, const char *cmdline, uint64_t limit, char *why, size_t why_size)
+static int put_cmdline(const struct loader_ram *ram, const char *cmdline, uint64_t limit, char *why,
+		       size_t why_size)
 {
 	uint64_t length = strlen(cmdline);
 
 	if (limit > CMDLINE_MAX - 1)
 		limit = CMDLINE_MAX - 1;
 	if (length > limit)
-		return fail(why, why_size, -E_RANGE, "takes a command line of %llu characters, cmdline = has %llu", limit,
+		return fail(why, why_size, -E_RANGE,
+			    "takes a command line of %llu characters, cmdline = has %llu", limit,
 			    length);
 	memcpy(ram->base + LOW_CMDLINE, cmdline, length + 1);
 	return 0;
 }
 
-int linux_load(const struct loader_ram *ram, const struct loader_input *in, struct loader_entry *entry, char *why_buf,
-	       size_t why_size)
+int linux_load(const struct loader_ram *ram, const struct loader_input *in,
+	       struct loader_entry *entry, char *why_buf, size_t why_size)
 {
 	uint64_t load, end, initrd, payload;
 	int err = check_header(in, why_buf, why_size);
@@ -209,18 +223,24 @@ int linux_load(const struct loader_ram *ram, const struct loader_input *in, stru
 		return err;
 	load = get(in->kernel + HDR_PREF_ADDRESS, 8);
 	end = load + get(in->kernel + HDR_INIT_SIZE, 4);
-	payload = (get(in->kernel + HDR_SETUP_SECTS, 1) ? get(in->kernel + HDR_SETUP_SECTS, 1) : 4) + 1;
+	payload =
+		(get(in->kernel + HDR_SETUP_SECTS, 1) ? get(in->kernel + HDR_SETUP_SECTS, 1) : 4) +
+		1;
 	payload *= SECTOR;
-	if (load < MIB(1) || end < load || end > ram->low || in->kernel_size - payload > ram->low - load)
-		return fail(why_buf, why_size, -E_NOMEM, "needs %llu MiB of memory, the VM has %llu MiB: raise memory =",
+	if (load < MIB(1) || end < load || end > ram->low ||
+	    in->kernel_size - payload > ram->low - load)
+		return fail(why_buf, why_size, -E_NOMEM,
+			    "needs %llu MiB of memory, the VM has %llu MiB: raise memory =",
 			    (end + MIB(1) - 1) >> 20, (ram->low + ram->high) >> 20);
 	err = place_initrd(ram, in, end, &initrd, why_buf, why_size);
 	if (!err)
-		err = put_cmdline(ram, in->cmdline, get(in->kernel + HDR_CMDLINE_SIZE, 4), why_buf, why_size);
+		err = put_cmdline(ram, in->cmdline, get(in->kernel + HDR_CMDLINE_SIZE, 4), why_buf,
+				  why_size);
 	if (err)
 		return err;
 	if (!backed(ram, load, end - load) || (initrd && !backed(ram, initrd, in->initrd_size)))
-		return fail(why_buf, why_size, -E_NOMEM, "does not fit: the machine's memory ran out", 0, 0);
+		return fail(why_buf, why_size, -E_NOMEM,
+			    "does not fit: the machine's memory ran out", 0, 0);
 	copy_bulk(ram->base + load, in->kernel + payload, in->kernel_size - payload);
 	if (initrd)
 		copy_bulk(ram->base + initrd, in->initrd, in->initrd_size);
@@ -231,20 +251,22 @@ int linux_load(const struct loader_ram *ram, const struct loader_input *in, stru
 	return 0;
 }
 
-int flat_load(const struct loader_ram *ram, const struct loader_input *in, struct loader_entry *entry, char *why_buf,
-	      size_t why_size)
+int flat_load(const struct loader_ram *ram, const struct loader_input *in,
+	      struct loader_entry *entry, char *why_buf, size_t why_size)
 {
 	int err;
 
 	if (in->kernel_size == 0 || in->kernel_size > ram->low - FLAT_BASE)
 		return fail(why_buf, why_size, -E_NOMEM,
-			    "is a flat image of %llu bytes, which does not fit into %llu MiB: raise memory =",
+			    "is a flat image of %llu bytes, which does not fit into %llu MiB: "
+			    "raise memory =",
 			    in->kernel_size, ram->low >> 20);
 	err = put_cmdline(ram, in->cmdline, CMDLINE_MAX - 1, why_buf, why_size);
 	if (err)
 		return err;
 	if (!backed(ram, FLAT_BASE, in->kernel_size))
-		return fail(why_buf, why_size, -E_NOMEM, "does not fit: the machine's memory ran out", 0, 0);
+		return fail(why_buf, why_size, -E_NOMEM,
+			    "does not fit: the machine's memory ran out", 0, 0);
 	copy_bulk(ram->base + FLAT_BASE, in->kernel, in->kernel_size);
 	build_environment(ram, entry);
 	entry->rip = FLAT_BASE;

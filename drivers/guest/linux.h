@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Puts a Linux bzImage into guest memory by the 64-bit boot protocol (Documentation/arch/x86/boot.rst):
- * kernel, initrd, command line, zero page with e820, ACPI RSDP address, identity page tables, GDT.
+ * Puts a Linux bzImage into guest memory by the 64-bit boot protocol
+ * (Documentation/arch/x86/boot.rst): kernel, initrd, command line, zero page with e820, ACPI RSDP
+ * address, identity page tables, GDT.
  */
 #ifndef DRIVERS_GUEST_LINUX_H
 #define DRIVERS_GUEST_LINUX_H
@@ -13,7 +14,10 @@ struct loader_ram {
 	uint8_t *base;
 	uint64_t low;  /* bytes of RAM from 0 */
 	uint64_t high; /* bytes of RAM from 4 GiB */
-	/* Makes sure that a range is backed before it is written; NULL: all of it is. 0 or a negative error. */
+	/*
+	 * Makes sure that a range is backed before it is written; NULL: all of it is. 0 or a
+	 * negative error.
+	 */
 	int (*populate)(void *context, gpa_t gpa, uint64_t size);
 	void *context;
 };
@@ -30,7 +34,9 @@ struct loader_input {
 	gpa_t rsdp; /* where acpi_build() put it */
 };
 
-/** What the first vCPU starts with: 64-bit mode, flat segments from @gdt, CR3, RIP, RSI; RSP valid. */
+/**
+ * What the first vCPU starts with: 64-bit mode, flat segments from @gdt, CR3, RIP, RSI; RSP valid.
+ */
 struct loader_entry {
 	uint64_t rip, rsp, rsi;
 	uint64_t cr3;
@@ -40,15 +46,18 @@ struct loader_entry {
 };
 
 /**
- * Loads the kernel. On failure returns a negative error and points *why at a sentence without the file's
- * name ("is truncated: the header asks for 8123456 bytes, the file has 4096", "is not a bzImage ..."), which is
- * put into @why_buf.
+ * Loads the kernel. On failure returns a negative error and points *why at a sentence without the
+ * file's name ("is truncated: the header asks for 8123456 bytes, the file has 4096", "is not a
+ * bzImage ..."), which is put into @why_buf.
  */
-int linux_load(const struct loader_ram *ram, const struct loader_input *in, struct loader_entry *entry,
-	       char *why_buf, size_t why_size);
+int linux_load(const struct loader_ram *ram, const struct loader_input *in,
+	       struct loader_entry *entry, char *why_buf, size_t why_size);
 
-/** Raw 64-bit code: copied to 1 MiB and entered there in the same state, RSI = address of the command line. */
-int flat_load(const struct loader_ram *ram, const struct loader_input *in, struct loader_entry *entry,
-	      char *why_buf, size_t why_size);
+/**
+ * Raw 64-bit code: copied to 1 MiB and entered there in the same state, RSI = address of the
+ * command line.
+ */
+int flat_load(const struct loader_ram *ram, const struct loader_input *in,
+	      struct loader_entry *entry, char *why_buf, size_t why_size);
 
 #endif

@@ -118,7 +118,7 @@ bool machine_mmio_read(struct vcpu *vcpu, gpa_t gpa, unsigned size, uint64_t *va
 
 bool machine_mmio_write(struct vcpu *vcpu, gpa_t gpa, unsigned size, uint64_t value)
 {
-	/* Both devices take aligned 32-bit writes only; others have no effect, as in the hardware. */
+	/* Both devices take aligned 32-bit writes only; others have no effect, as in hardware. */
 	bool whole = size >= 4 && !(gpa.v & 3);
 
 	if (is_ioapic(gpa.v)) {

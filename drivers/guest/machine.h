@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The machine around the vCPUs: which device sits where, as one struct with all of its state (it is embedded in
- * struct vm, hence in the VM window) and one dispatch function for each kind of access.
+ * The machine around the vCPUs: which device sits where, as one struct with all of its state (it is
+ * embedded in struct vm, hence in the VM window) and one dispatch function for each kind of access.
  */
 #ifndef DRIVERS_GUEST_MACHINE_H
 #define DRIVERS_GUEST_MACHINE_H
@@ -30,13 +30,16 @@ struct machine {
 void machine_reset(struct vm *vm);
 
 /**
- * Port access of @size 1, 2 or 4 bytes. Ports that nobody owns read as all ones and swallow writes, as on a PC;
- * returns false for them, so that the caller can count it.
+ * Port access of @size 1, 2 or 4 bytes. Ports that nobody owns read as all ones and swallow writes,
+ * as on a PC; returns false for them, so that the caller can count it.
  */
 bool machine_pio_read(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_t *value);
 bool machine_pio_write(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_t value);
 
-/** Memory-mapped access of @size 1, 2, 4 or 8 bytes outside RAM; unowned addresses behave like ports. */
+/**
+ * Memory-mapped access of @size 1, 2, 4 or 8 bytes outside RAM; unowned addresses behave like
+ * ports.
+ */
 bool machine_mmio_read(struct vcpu *vcpu, gpa_t gpa, unsigned size, uint64_t *value);
 bool machine_mmio_write(struct vcpu *vcpu, gpa_t gpa, unsigned size, uint64_t value);
 

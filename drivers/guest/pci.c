@@ -6,8 +6,9 @@
 #define ADDRESS_FUNCTION(a) ((a) >> 8 & 0xffff) /* bus, device, function */
 
 /*
- * The bridge at 00:00.0: vendor 0x1b36 (Red Hat's, which gives out ids for virtual hardware), device 0x0008 (a
- * generic PCI Express host bridge), class 0x0600; every other register reads as zero and cannot be written.
+ * The bridge at 00:00.0: vendor 0x1b36 (Red Hat's, which gives out ids for virtual hardware),
+ * device 0x0008 (a generic PCI Express host bridge), class 0x0600; every other register reads as
+ * zero and cannot be written.
  */
 static uint32_t bridge_register(unsigned offset)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* PCI configuration by ports 0xCF8 and 0xCFC and by ECAM: a host bridge, and no device behind it yet. */
+/*
+ * PCI configuration by ports 0xCF8 and 0xCFC and by ECAM: a host bridge, and no device behind it
+ * yet.
+ */
 #ifndef DRIVERS_GUEST_PCI_H
 #define DRIVERS_GUEST_PCI_H
 
@@ -18,7 +21,9 @@ struct vpci {
 
 void vpci_reset(struct vm *vm);
 uint32_t vpci_read(struct vm *vm, uint16_t port, unsigned size);
-/** Configuration read at @offset of the ECAM area; writes have no effect, as no register takes any. */
+/**
+ * Configuration read at @offset of the ECAM area; writes have no effect, as no register takes any.
+ */
 uint32_t vpci_ecam_read(uint64_t offset);
 void vpci_write(struct vm *vm, uint16_t port, unsigned size, uint32_t value);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a device model may ask of the hypervisor: the only view that drivers/guest/ has of a VM. Implemented by
- * hv/vm.c (and by fakes in unit tests). All of it runs in the restricted map.
+ * What a device model may ask of the hypervisor: the only view that drivers/guest/ has of a VM.
+ * Implemented by hv/vm.c (and by fakes in unit tests). All of it runs in the restricted map.
  */
 #ifndef DRIVERS_GUEST_PLATFORM_H
 #define DRIVERS_GUEST_PLATFORM_H
@@ -21,7 +21,10 @@ unsigned vm_vcpu_count(const struct vm *vm);
 struct vcpu *vm_vcpu(struct vm *vm, unsigned index);
 struct vm *vcpu_vm(struct vcpu *vcpu);
 
-/** Pointer to @len bytes of guest RAM at @gpa, or NULL if any of them is not RAM. The current VM only. */
+/**
+ * Pointer to @len bytes of guest RAM at @gpa, or NULL if any of them is not RAM. The current VM
+ * only.
+ */
 void *vm_ram(struct vm *vm, gpa_t gpa, uint64_t len);
 /** Bytes of RAM below the 3 GiB hole, and above 4 GiB. */
 uint64_t vm_ram_low(const struct vm *vm);
@@ -33,7 +36,9 @@ uint64_t vm_tsc_hz(const struct vm *vm);
 /** Seconds since 1970 when the VM's clock was 0 (from the host's RTC). */
 uint64_t vm_epoch(const struct vm *vm);
 
-/** Something for the vCPU to take may have appeared in its local APIC: look before the next entry. */
+/**
+ * Something for the vCPU to take may have appeared in its local APIC: look before the next entry.
+ */
 void vcpu_notify(struct vcpu *vcpu);
 /** Call vlapic_timer_expired() on this vCPU once its TSC reaches @guest_tsc; 0 cancels. */
 void vcpu_timer_arm(struct vcpu *vcpu, uint64_t guest_tsc);

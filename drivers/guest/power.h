@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Power-off and reset: ACPI's hardware-reduced sleep and reset registers, and the PC's older ways to reset. */
+/*
+ * Power-off and reset: ACPI's hardware-reduced sleep and reset registers, and the PC's older ways
+ * to reset.
+ */
 #ifndef DRIVERS_GUEST_POWER_H
 #define DRIVERS_GUEST_POWER_H
 

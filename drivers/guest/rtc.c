@@ -21,14 +21,20 @@ enum {
 #define RTC_B_24_HOURS BIT(1)
 #define RTC_B_BINARY BIT(2)
 #define RTC_D_VALID 0x80
-/* The update-in-progress bit is up for the last 1/512 of each second, as long as a real clock's 2 ms. */
+/*
+ * The update-in-progress bit is up for the last 1/512 of each second, as long as a real clock's 2
+ * ms.
+ */
 #define UPDATE_FRACTION 512
 
 struct date {
 	unsigned second, minute, hour, weekday, day, month, year;
 };
 
-/* Civil date of a day number since 1970-01-01 (proleptic Gregorian, years from March, eras of 400 years). */
+/*
+ * Civil date of a day number since 1970-01-01 (proleptic Gregorian, years from March, eras of 400
+ * years).
+ */
 static void date_from_epoch(uint64_t epoch, struct date *d)
 {
 	uint64_t days = epoch / 86400, rest = epoch % 86400;
@@ -109,7 +115,8 @@ uint8_t vrtc_read(struct vm *vm)
 		return read_time(vm, rtc, index);
 	case RTC_A:
 		hz = vm_tsc_hz(vm);
-		return rtc->cmos[RTC_A] | (vm_tsc(vm) % hz >= hz - hz / UPDATE_FRACTION ? RTC_A_UPDATING : 0);
+		return rtc->cmos[RTC_A] |
+		       (vm_tsc(vm) % hz >= hz - hz / UPDATE_FRACTION ? RTC_A_UPDATING : 0);
 	case RTC_C: /* no interrupt is ever pending */
 		return 0;
 	case RTC_D:

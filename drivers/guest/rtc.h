@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The CMOS clock at ports 0x70 and 0x71 (MC146818): time of day, and registers that hold what is written. */
+/*
+ * The CMOS clock at ports 0x70 and 0x71 (MC146818): time of day, and registers that hold what is
+ * written.
+ */
 #ifndef DRIVERS_GUEST_RTC_H
 #define DRIVERS_GUEST_RTC_H
 

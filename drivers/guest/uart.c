@@ -1,7 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include "drivers/guest/machine.h"
 
-enum { UART_DATA = 0, UART_IER, UART_IIR_FCR, UART_LCR, UART_MCR, UART_LSR, UART_MSR, UART_SCRATCH };
+enum {
+	UART_DATA = 0,
+	UART_IER,
+	UART_IIR_FCR,
+	UART_LCR,
+	UART_MCR,
+	UART_LSR,
+	UART_MSR,
+	UART_SCRATCH
+};
 
 #define IER_RECEIVE BIT(0)
 #define IER_TRANSMIT BIT(1)
@@ -87,7 +96,8 @@ static uint8_t modem_status(const struct vuart *u)
 {
 	if (!(u->mcr & MCR_LOOPBACK))
 		return MSR_READY;
-	return (uint8_t)((u->mcr & 1) << 5 | (u->mcr & 2) << 3 | (u->mcr & 4) << 4 | (u->mcr & 8) << 4);
+	return (uint8_t)((u->mcr & 1) << 5 | (u->mcr & 2) << 3 | (u->mcr & 4) << 4 |
+			 (u->mcr & 8) << 4);
 }
 
 static uint8_t read_iir(struct vuart *u)
@@ -101,7 +111,8 @@ static uint8_t read_iir(struct vuart *u)
 
 static uint8_t read_lsr(struct vuart *u)
 {
-	uint8_t lsr = LSR_TRANSMIT_EMPTY | (u->count ? LSR_DATA : 0) | (u->overrun ? LSR_OVERRUN : 0);
+	uint8_t lsr =
+		LSR_TRANSMIT_EMPTY | (u->count ? LSR_DATA : 0) | (u->overrun ? LSR_OVERRUN : 0);
 
 	u->overrun = false;
 	return lsr;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A 16550A at COM1: what the guest sends goes to its console at once, so the transmitter is always empty. */
+/*
+ * A 16550A at COM1: what the guest sends goes to its console at once, so the transmitter is always
+ * empty.
+ */
 #ifndef DRIVERS_GUEST_UART_H
 #define DRIVERS_GUEST_UART_H
 
