@@ -1,0 +1,284 @@
+/* unit-sources: mm/space.c mm/space_check.c mm/pgtable.c mm/frames.c hv/lib/string.c */
+/* SPDX-License-Identifier: MIT */
+#include "guest-tests/unit/fake_memory.h"
+#include "mm/space.h"
+
+#define CPUS 3
+#define VMS 4
+
+static struct space_pair pairs[CPUS];
+static struct space_window windows[VMS];
+static bool window_exists[VMS];
+static int current_vm[CPUS];
+static hpa_t chunks[VMS];
+
+static const struct space_image image = {
+	.link_base = IMAGE_BASE + MIB(16), .load_base = { MIB(16) }, .text_start = 0, .text_end = 0x10000,
+	.rodata_start = 0x10000, .rodata_end = 0x18000, .global_start = 0x18000, .global_end = 0x19000,
+	.data_start = 0x19000, .data_end = 0x40000,
+};
+
+static void count_report(uint64_t va, const struct pg_leaf *leaf, const char *what, void *context)
+{
+	(void)va;
+	(void)leaf;
+	*(const char **)context = what;
+}
+
+static unsigned check(unsigned cpu, const char **what)
+{
+	return space_check(&pairs[cpu], (uint16_t)cpu, current_vm[cpu] < 0 ? UINT16_MAX : (uint16_t)current_vm[cpu],
+			   count_report, what);
+}
+
+static void start(void)
+{
+	void *first;
+
+	fake_memory_reset();
+	CHECK(frames_init(&fake_boot) == 0);
+	CHECK(space_init(&fake_boot, &image, false) == 0);
+	for (unsigned i = 0; i < CPUS; i++) {
+		CHECK(space_pair_create(&pairs[i], (uint16_t)i) == 0);
+		CHECK(space_cpu_alloc(&pairs[i], (uint16_t)i, CPU_BASE, 3, &first) == 0);
+		current_vm[i] = -1;
+	}
+	memset(window_exists, 0, sizeof(window_exists));
+}
+
+static void create_window(unsigned vm)
+{
+	void *first;
+
+	CHECK(space_window_create(&windows[vm], (uint16_t)vm) == 0);
+	chunks[vm] = frames_alloc(FRAMES_MAX_ORDER, MEM_VM, (uint16_t)vm);
+	CHECK(!hpa_is_none(chunks[vm]));
+	CHECK(space_window_map_ram(&windows[vm], GPA(0), chunks[vm], PAGE_SIZE_2M) == 0);
+	CHECK(space_window_alloc(&windows[vm], VM_PRIV_BASE, 5, &first) == 0);
+	CHECK(space_window_alloc(&windows[vm], VM_VCPU_BASE + KIB(40), 6, &first) == 0);
+	window_exists[vm] = true;
+}
+
+static void destroy_window(unsigned vm)
+{
+	for (unsigned cpu = 0; cpu < CPUS; cpu++) {
+		if (current_vm[cpu] == (int)vm) {
+			space_window_set(&pairs[cpu], NULL);
+			current_vm[cpu] = -1;
+		}
+	}
+	space_window_destroy(&windows[vm]);
+	frames_free(chunks[vm], FRAMES_MAX_ORDER);
+	window_exists[vm] = false;
+}
+
+TEST(a_fresh_pair_has_no_violation)
+{
+	const char *what = NULL;
+
+	start();
+	for (unsigned i = 0; i < CPUS; i++)
+		CHECK(check(i, &what) == 0);
+}
+
+TEST(restricted_lacks_what_full_has)
+{
+	struct pg_leaf leaf;
+
+	start();
+	CHECK(!pgtable_walk(&pairs[0].restricted, PHYSMAP_BASE + MIB(2), &leaf));
+	CHECK(pgtable_walk(&pairs[0].full, PHYSMAP_BASE + MIB(2), &leaf));
+	CHECK(!pgtable_walk(&pairs[0].restricted, image.link_base + image.data_start, &leaf));
+	CHECK(pgtable_walk(&pairs[0].full, image.link_base + image.data_start, &leaf));
+	CHECK(pgtable_walk(&pairs[0].restricted, image.link_base, &leaf) && leaf.prot == PG_EXEC);
+	CHECK(pgtable_walk(&pairs[0].restricted, image.link_base + image.global_start, &leaf) && leaf.prot == PG_WRITE);
+	/* No writable alias of code or constants, no reserved memory. */
+	CHECK(!pgtable_walk(&pairs[0].full, PHYSMAP_BASE + MIB(16), &leaf));
+	CHECK(!pgtable_walk(&pairs[0].full, PHYSMAP_BASE + KIB(700), &leaf));
+}
+
+TEST(guard_pages_are_absent)
+{
+	struct pg_leaf leaf;
+
+	start();
+	CHECK(pgtable_walk(&pairs[1].restricted, CPU_BASE + 2 * PAGE_SIZE, &leaf));
+	CHECK(!pgtable_walk(&pairs[1].full, CPU_BASE + 3 * PAGE_SIZE, &leaf));
+}
+
+/* Thousands of random steps, and after each the invariants hold on every CPU. */
+TEST(restricted_stays_within_full_whatever_happens)
+{
+	uint64_t seed = 7;
+	unsigned globals = 0;
+
+	start();
+	for (unsigned step = 0; step < 3000; step++) {
+		uint64_t r = unit_random(&seed);
+		unsigned vm = (unsigned)(r >> 8) % VMS, cpu = (unsigned)(r >> 16) % CPUS;
+		const char *what = NULL;
+
+		switch (r % 6) {
+		case 0:
+			if (!window_exists[vm])
+				create_window(vm);
+			break;
+		case 1:
+			if (window_exists[vm] && (r & BIT(40)))
+				destroy_window(vm);
+			break;
+		case 2:
+		case 3:
+			if (window_exists[vm]) {
+				space_window_set(&pairs[cpu], &windows[vm]);
+				current_vm[cpu] = (int)vm;
+			}
+			break;
+		case 4:
+			space_window_set(&pairs[cpu], NULL);
+			current_vm[cpu] = -1;
+			break;
+		default:
+			if (globals < 100) {
+				CHECK(space_global_alloc(1 + (r >> 20) % 9000, (enum mem_reason)(r >> 50) % REASON_COUNT));
+				globals++;
+			}
+			break;
+		}
+		for (unsigned i = 0; i < CPUS; i++) {
+			if (check(i, &what))
+				printf("step %u: CPU %u: %s\n", step, i, what);
+			CHECK(!what);
+		}
+	}
+}
+
+/* Each planted violation must be found, and named. */
+static void plant(uint64_t va, hpa_t restricted, unsigned prot_restricted, hpa_t full, unsigned prot_full,
+		  const char *expected)
+{
+	const char *what = NULL;
+
+	CHECK(pgtable_map(&pairs[0].restricted, va, restricted, PAGE_SIZE, prot_restricted) == 0);
+	if (!hpa_is_none(full))
+		pgtable_map(&pairs[0].full, va, full, PAGE_SIZE, prot_full);
+	CHECK(check(0, &what) > 0);
+	CHECK(what && strstr(what, expected));
+	if (what && !strstr(what, expected))
+		printf("expected %s, got %s\n", expected, what);
+}
+
+TEST(a_sensitive_frame_in_restricted_is_found)
+{
+	start();
+	plant(CPU_BASE + MIB(1), frames_alloc(0, MEM_SENSITIVE, 0), PG_WRITE, HPA_NONE, 0, "not a frame of this CPU");
+}
+
+TEST(a_free_frame_in_restricted_is_found)
+{
+	hpa_t hpa;
+
+	start();
+	hpa = frames_alloc(0, MEM_CPU, 0);
+	frames_free(hpa, 0);
+	plant(CPU_BASE + MIB(1), hpa, PG_WRITE, HPA_NONE, 0, "not a frame of this CPU");
+}
+
+TEST(another_cpus_frame_is_found)
+{
+	start();
+	plant(CPU_BASE + MIB(1), frames_alloc(0, MEM_CPU, 1), PG_WRITE, HPA_NONE, 0, "not a frame of this CPU");
+}
+
+TEST(another_vms_frame_is_found)
+{
+	start();
+	create_window(1);
+	space_window_set(&pairs[0], &windows[1]);
+	current_vm[0] = 1;
+	plant(VM_PRIV_BASE + MIB(8), frames_alloc(0, MEM_VM, 2), PG_WRITE, HPA_NONE, 0, "not a frame of the current VM");
+}
+
+TEST(a_stale_window_is_found)
+{
+	const char *what = NULL;
+
+	start();
+	create_window(1);
+	space_window_set(&pairs[0], &windows[1]); /* and current_vm[0] says: none */
+	CHECK(check(0, &what) > 0);
+}
+
+TEST(sensitive_data_of_the_image_is_found)
+{
+	start();
+	plant(image.link_base + image.data_start, HPA(MIB(16) + image.data_start), PG_WRITE, HPA_NONE, 0,
+	      "sensitive data of the image");
+}
+
+TEST(writable_code_is_found)
+{
+	start();
+	plant(CPU_BASE + MIB(1), frames_alloc(0, MEM_CPU, 0), PG_WRITE | PG_EXEC, HPA_NONE, 0, "writable and executable");
+}
+
+TEST(a_page_that_full_lacks_is_found)
+{
+	const char *what = NULL;
+	hpa_t own;
+
+	start();
+	/* A window of its own for restricted only. */
+	own = frames_alloc(0, MEM_SENSITIVE, 0);
+	pgtable_slot_set(&pairs[0].restricted, PML4_SLOT(WINDOW_BASE), own);
+	current_vm[0] = 3;
+	plant(VM_PRIV_BASE, frames_alloc(0, MEM_VM, 3), PG_WRITE, HPA_NONE, 0, "absent from full");
+	(void)what;
+}
+
+TEST(a_page_that_full_translates_differently_is_found)
+{
+	start();
+	pgtable_slot_set(&pairs[0].restricted, PML4_SLOT(WINDOW_BASE), frames_alloc(0, MEM_SENSITIVE, 0));
+	pgtable_slot_set(&pairs[0].full, PML4_SLOT(WINDOW_BASE), frames_alloc(0, MEM_SENSITIVE, 0));
+	current_vm[0] = 3;
+	plant(VM_PRIV_BASE, frames_alloc(0, MEM_VM, 3), PG_WRITE, frames_alloc(0, MEM_VM, 3), PG_WRITE, "differently");
+}
+
+TEST(other_attributes_in_full_are_found)
+{
+	hpa_t hpa;
+
+	start();
+	pgtable_slot_set(&pairs[0].restricted, PML4_SLOT(WINDOW_BASE), frames_alloc(0, MEM_SENSITIVE, 0));
+	pgtable_slot_set(&pairs[0].full, PML4_SLOT(WINDOW_BASE), frames_alloc(0, MEM_SENSITIVE, 0));
+	current_vm[0] = 3;
+	hpa = frames_alloc(0, MEM_VM, 3);
+	plant(VM_PRIV_BASE, hpa, PG_WRITE, hpa, 0, "other attributes");
+}
+
+TEST(bytes_are_accounted_by_reason)
+{
+	uint64_t bytes[REASON_COUNT];
+
+	start();
+	create_window(0);
+	space_window_set(&pairs[0], &windows[0]);
+	CHECK(space_global_alloc(KIB(64), REASON_FLUSH_BUFFER));
+	space_account(&pairs[0], bytes);
+	CHECK(bytes[REASON_TEXT] == 0x10000);
+	CHECK(bytes[REASON_RODATA] == 0x8000);
+	CHECK(bytes[REASON_DATA_GLOBAL] == 0x1000);
+	CHECK(bytes[REASON_FLUSH_BUFFER] == KIB(64));
+	CHECK(bytes[REASON_GUEST_RAM] == PAGE_SIZE_2M);
+	CHECK(bytes[REASON_VM_PRIVATE] == 11 * PAGE_SIZE);
+	CHECK(bytes[REASON_CPU_LOCAL] == 3 * PAGE_SIZE);
+}
+
+TEST(every_reason_is_written_down)
+{
+	for (unsigned i = 0; i < REASON_COUNT; i++)
+		CHECK(space_reasons[i] && strlen(space_reasons[i]) > 10);
+}
+
+UNIT_MAIN
