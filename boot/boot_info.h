@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The one hand-off record. Both loaders (UEFI, multiboot2) fill it; nothing else crosses into the hypervisor.
+ * The one hand-off record. Both loaders (UEFI, multiboot2) fill it; nothing else crosses into the
+ * hypervisor.
  *
  * State at hv_entry(struct boot_info *) [the ELF's entry point]:
- *   - 64-bit mode, interrupts off, RDI = physical (= identity-mapped) address of the record, a usable stack is
- *     not required (hv_entry takes its own);
- *   - page tables below 4 GiB that map (a) the first 4 GiB at address 0 and again at PHYSMAP_BASE, writable,
- *     (b) the image at its link address;
+ *   - 64-bit mode, interrupts off, RDI = physical (= identity-mapped) address of the record, a
+ * usable stack is not required (hv_entry takes its own);
+ *   - page tables below 4 GiB that map (a) the first 4 GiB at address 0 and again at PHYSMAP_BASE,
+ * writable, (b) the image at its link address;
  *   - the image is physically contiguous, starts on a 2 MiB boundary below 4 GiB, .bss is zeroed;
  *   - the record and the page tables lie below 4 GiB; files may lie anywhere;
  *   - firmware services are over (ExitBootServices done); only this processor runs.
@@ -25,12 +26,12 @@
 #define BOOT_NAME_LEN 64
 
 enum boot_range_type {
-	BOOT_RANGE_RAM = 1,	    /* free for the hypervisor */
-	BOOT_RANGE_RESERVED = 2,    /* firmware's, or unknown: never touched */
-	BOOT_RANGE_ACPI = 3,	    /* ACPI tables: mapped, never reused */
-	BOOT_RANGE_HYPERVISOR = 4,  /* the image, this record, the boot page tables */
-	BOOT_RANGE_FILE = 5,	    /* contents of the files[]; freed once the VMs are built */
-	BOOT_RANGE_MMIO = 6,	    /* not RAM */
+	BOOT_RANGE_RAM = 1,	   /* free for the hypervisor */
+	BOOT_RANGE_RESERVED = 2,   /* firmware's, or unknown: never touched */
+	BOOT_RANGE_ACPI = 3,	   /* ACPI tables: mapped, never reused */
+	BOOT_RANGE_HYPERVISOR = 4, /* the image, this record, the boot page tables */
+	BOOT_RANGE_FILE = 5,	   /* contents of the files[]; freed once the VMs are built */
+	BOOT_RANGE_MMIO = 6,	   /* not RAM */
 };
 
 /** One piece of the physical memory map; sorted by base, not overlapping, page-granular. */

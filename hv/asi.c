@@ -7,8 +7,10 @@
 #include "hv/vm.h"
 
 static const char *const cause_names[ASI_CAUSE_COUNT] = {
-	[ASI_CAUSE_FAULT] = "sensitive-access", [ASI_CAUSE_CONSOLE] = "framebuffer",
-	[ASI_CAUSE_POPULATE] = "populate",	[ASI_CAUSE_VM_STATE] = "vm-state",
+	[ASI_CAUSE_FAULT] = "sensitive-access",
+	[ASI_CAUSE_CONSOLE] = "framebuffer",
+	[ASI_CAUSE_POPULATE] = "populate",
+	[ASI_CAUSE_VM_STATE] = "vm-state",
 	[ASI_CAUSE_CHECK] = "check",
 };
 
@@ -74,7 +76,8 @@ void asi_enter(void)
 	struct percpu *cpu = this_cpu();
 	struct vcpu *vcpu = cpu->vcpu;
 
-	/* The root goes first: what the flush leaves in the caches must come from restricted memory only. */
+	/* The root goes first: what the flush leaves in the caches must come from restricted memory
+	 * only. */
 	write_cr3(cpu->cr3_restricted);
 #ifndef BREAK_skip_flush
 	flush_core();

@@ -3,7 +3,8 @@
  * Address Space Isolation: the way out of the restricted map and back (docs/ASI.md).
  *
  *   asi_exit()   restricted -> full: some sensitive datum is needed
- *   asi_enter()  full -> restricted, before the guest runs: flush, so that nothing of it stays in the core
+ *   asi_enter()  full -> restricted, before the guest runs: flush, so that nothing of it stays in
+ * the core
  */
 #ifndef HV_ASI_H
 #define HV_ASI_H
@@ -27,20 +28,20 @@ enum asi_cause {
 const char *asi_cause_name(enum asi_cause cause);
 
 /**
- * Leaves to the full map; does nothing if this CPU is there already. The caller's address is the site that the
- * statistics name. Interrupts off.
+ * Leaves to the full map; does nothing if this CPU is there already. The caller's address is the
+ * site that the statistics name. Interrupts off.
  */
 void asi_exit(enum asi_cause cause);
 
 /**
- * Back to the restricted map with the flushes that the policy asks for. After it nothing sensitive may be
- * touched before the guest runs. Interrupts off; in FULL.
+ * Back to the restricted map with the flushes that the policy asks for. After it nothing sensitive
+ * may be touched before the guest runs. Interrupts off; in FULL.
  */
 void asi_enter(void);
 
 /**
- * A page fault in the hypervisor: leaves to full if restricted lacks what full maps, and returns true for a
- * retry of the instruction; false if the fault is a bug.
+ * A page fault in the hypervisor: leaves to full if restricted lacks what full maps, and returns
+ * true for a retry of the instruction; false if the fault is a bug.
  */
 bool asi_handle_fault(const struct exception_frame *frame);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Single instructions as functions, and the register bits that they deal in (SDM volumes 2 and 3, 2.5 and 4.1). */
+/* Single instructions as functions, and the register bits that they deal in (SDM volumes 2 and
+ * 3, 2.5 and 4.1). */
 #ifndef HV_ASM_H
 #define HV_ASM_H
 
@@ -85,7 +86,10 @@ static inline uint64_t rdmsr(uint32_t msr)
 
 static inline void wrmsr(uint32_t msr, uint64_t value)
 {
-	__asm__ volatile("wrmsr" : : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
+	__asm__ volatile("wrmsr"
+			 :
+			 : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
+			 : "memory");
 }
 
 static inline uint64_t rdtsc(void)
@@ -123,17 +127,17 @@ static inline void outb(uint16_t port, uint8_t value)
 	__asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));
 }
 
-#define DEFINE_CR(n)                                                        \
-	static inline uint64_t read_cr##n(void)                             \
-	{                                                                   \
-		uint64_t value;                                             \
-                                                                            \
-		__asm__ volatile("mov %%cr" #n ", %0" : "=r"(value));       \
-		return value;                                               \
-	}                                                                   \
-	static inline void write_cr##n(uint64_t value)                      \
-	{                                                                   \
-		__asm__ volatile("mov %0, %%cr" #n : : "r"(value) : "memory"); \
+#define DEFINE_CR(n)                                                                               \
+	static inline uint64_t read_cr##n(void)                                                    \
+	{                                                                                          \
+		uint64_t value;                                                                    \
+                                                                                                   \
+		__asm__ volatile("mov %%cr" #n ", %0" : "=r"(value));                              \
+		return value;                                                                      \
+	}                                                                                          \
+	static inline void write_cr##n(uint64_t value)                                             \
+	{                                                                                          \
+		__asm__ volatile("mov %0, %%cr" #n : : "r"(value) : "memory");                     \
 	}
 DEFINE_CR(0)
 DEFINE_CR(2)
@@ -155,7 +159,9 @@ static inline void write_dr6(uint64_t value)
 
 static inline void xsetbv(uint32_t index, uint64_t value)
 {
-	__asm__ volatile("xsetbv" : : "c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)));
+	__asm__ volatile("xsetbv"
+			 :
+			 : "c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)));
 }
 
 static inline void cpu_relax(void)
@@ -168,7 +174,8 @@ static inline void interrupts_off(void)
 	__asm__ volatile("cli" : : : "memory");
 }
 
-/** Waits for an interrupt, takes it, and returns with interrupts off. STI's shadow covers the HLT: none is missed. */
+/** Waits for an interrupt, takes it, and returns with interrupts off. STI's shadow covers the HLT:
+ * none is missed. */
 static inline void interrupts_wait(void)
 {
 	__asm__ volatile("sti; hlt; cli" : : : "memory");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cloister.conf: parsing and checking. Pure: text in, struct config out; used by the loader (to learn which
- * files to read), by the core and by the unit tests.
+ * cloister.conf: parsing and checking. Pure: text in, struct config out; used by the loader (to
+ * learn which files to read), by the core and by the unit tests.
  */
 #ifndef HV_CONFIG_H
 #define HV_CONFIG_H
@@ -52,12 +52,12 @@ enum config_populate {
 struct config_vm {
 	char name[CONFIG_NAME_LEN];
 	unsigned line; /* of the section header */
-	bool bad;      /* a line of this section was refused: the VM is not started, the others are */
+	bool bad; /* a line of this section was refused: the VM is not started, the others are */
 	char kernel[CONFIG_FILE_LEN];
 	char initrd[CONFIG_FILE_LEN]; /* empty: none */
 	char cmdline[CONFIG_CMDLINE_LEN];
 	unsigned kernel_line, initrd_line; /* where they are named, for messages */
-	uint64_t memory;		   /* bytes, multiple of 2 MiB, 2 MiB at least; default 256 MiB */
+	uint64_t memory; /* bytes, multiple of 2 MiB, 2 MiB at least; default 256 MiB */
 	unsigned memory_line;
 	unsigned vcpus;	   /* 1 is all that this version runs */
 	uint64_t cpu_mask; /* physical CPUs it may use; 0: any */
@@ -66,7 +66,8 @@ struct config_vm {
 };
 
 struct config {
-	unsigned console; /* bits of enum config_console; default com1 | framebuffer; 0 after `console = none` */
+	unsigned console; /* bits of enum config_console; default com1 | framebuffer; 0 after
+			     `console = none` */
 	enum config_mitigation mitigation;
 	bool paranoid;	       /* treat every CPU as vulnerable */
 	bool debug_hypercalls; /* the hypercalls that only tests need */
@@ -78,10 +79,12 @@ struct config {
 };
 
 /**
- * Parses @size bytes of configuration text. Never fails as a whole: each bad line becomes one entry of errors[]
- * ("cloister.conf:12: [vm alpha] memory = 3X: not a size; allowed: a number with K, M or G"), a VM with a
- * bad or incomplete section is marked bad, an error in [hypervisor] leaves the default. A text without any [vm] section is an error
- * too. struct config is large: @cfg is static memory of the caller's. Any byte sequence is a legal input.
+ * Parses @size bytes of configuration text. Never fails as a whole: each bad line becomes one entry
+ * of errors[]
+ * ("cloister.conf:12: [vm alpha] memory = 3X: not a size; allowed: a number with K, M or G"), a VM
+ * with a bad or incomplete section is marked bad, an error in [hypervisor] leaves the default. A
+ * text without any [vm] section is an error too. struct config is large: @cfg is static memory of
+ * the caller's. Any byte sequence is a legal input.
  */
 void config_parse(struct config *cfg, const char *text, size_t size);
 

@@ -35,7 +35,8 @@ void console_init(unsigned outputs, const struct boot_framebuffer *fb)
 	if (outputs & CONFIG_CONSOLE_COM2)
 		uart_init(&console.com2, UART_COM2);
 	if ((outputs & CONFIG_CONSOLE_FRAMEBUFFER) && fb->base.v) {
-		volatile void *pixels = space_full_mmio(fb->base, (uint64_t)fb->pitch * fb->height, true);
+		volatile void *pixels =
+			space_full_mmio(fb->base, (uint64_t)fb->pitch * fb->height, true);
 
 		if (pixels) {
 			framebuffer_init(&screen, pixels, fb);
@@ -75,7 +76,8 @@ static void put_raw(char c)
 		put_screen(c);
 }
 
-/* A guest's bytes go to the screen only where there is no serial port: each visit costs an escalation. */
+/* A guest's bytes go to the screen only where there is no serial port: each visit costs an
+ * escalation. */
 static void put_guest(char c)
 {
 	uart_putc(&console.com1, c);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The console: every line of text and every `@cloister` record goes out here, whole. Serial output needs no memory that
- * is not visible everywhere, so it works in either map; the framebuffer is full map only and costs an
- * escalation.
+ * The console: every line of text and every `@cloister` record goes out here, whole. Serial output
+ * needs no memory that is not visible everywhere, so it works in either map; the framebuffer is
+ * full map only and costs an escalation.
  */
 #ifndef HV_CONSOLE_H
 #define HV_CONSOLE_H
@@ -29,7 +29,8 @@ void console_begin_line(void);
 void console_putc(char c);
 void console_puts(const char *s);
 
-/** A guest's output: bytes as they come when it has the console to itself, else whole lines behind "[name] ". */
+/** A guest's output: bytes as they come when it has the console to itself, else whole lines behind
+ * "[name] ". */
 void console_guest_putc(char c);
 void console_guest_line(const char *name, const char *text, unsigned length);
 

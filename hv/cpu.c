@@ -112,7 +112,8 @@ uint32_t cpu_core_of(uint32_t apic_id)
 
 void cpu_scrub_fpu(void)
 {
-	/* The 64-byte-aligned legacy area and header: XSTATE_BV = 0 asks for every component's initial state. */
+	/* The 64-byte-aligned legacy area and header: XSTATE_BV = 0 asks for every component's
+	 * initial state. */
 	static uint8_t area[576] __attribute__((aligned(64)));
 	static const uint32_t mxcsr = 0x1f80;
 

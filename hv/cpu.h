@@ -21,7 +21,7 @@ struct cpu_facts {
 	bool md_clear;	/* VERW overwrites the buffers */
 	bool l1d_flush; /* MSR 0x10B */
 	bool arch_capabilities;
-	uint64_t arch_cap; /* IA32_ARCH_CAPABILITIES, 0 if absent */
+	uint64_t arch_cap;  /* IA32_ARCH_CAPABILITIES, 0 if absent */
 	uint64_t xcr0_mask; /* XSAVE components */
 	unsigned smt_shift; /* APIC id >> smt_shift: the core */
 	unsigned phys_bits;
@@ -35,13 +35,15 @@ extern struct cpu_facts cpu_facts;
 /** Reads CPUID and MSRs. Full map, once. */
 void cpu_detect(void);
 
-/** Sets this CPU's control registers and PAT for the hypervisor; PCIDE included, so CR3's PCID must be 0. */
+/** Sets this CPU's control registers and PAT for the hypervisor; PCIDE included, so CR3's PCID must
+ * be 0. */
 void cpu_enable_features(void);
 
 /** Number of the core that APIC id belongs to. */
 uint32_t cpu_core_of(uint32_t apic_id);
 
-/** Puts x87, SSE and all extended state into the initial configuration: nothing of the former owner stays. */
+/** Puts x87, SSE and all extended state into the initial configuration: nothing of the former owner
+ * stays. */
 void cpu_scrub_fpu(void);
 
 /** PAT with entry 1 write-combining; the rest as after reset. */

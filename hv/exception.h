@@ -4,7 +4,8 @@
 
 #include "hv/panic.h"
 
-/** Called by hv/exception.asm with the saved registers, in whichever map is current; may return for a retry. */
+/** Called by hv/exception.asm with the saved registers, in whichever map is current; may return for
+ * a retry. */
 void exception_handle(struct exception_frame *frame);
 
 #endif

@@ -7,7 +7,8 @@
 #include "hv/percpu.h"
 #include "mm/space.h"
 
-/* Twice the largest L1D of the CPUs that need it, so that pseudo-LRU replacement cannot keep an old line. */
+/* Twice the largest L1D of the CPUs that need it, so that pseudo-LRU replacement cannot keep an old
+ * line. */
 #define FLUSH_BUFFER_SIZE KIB(64)
 #define CACHE_LINE 64
 
@@ -28,8 +29,9 @@ const struct policy_actions *flush_actions(void)
 }
 
 /*
- * First a touch of every page, so that no page walk's own cache lines come in between the fill; then each line.
- * The fences keep the two passes apart and finish the loads before anything that follows.
+ * First a touch of every page, so that no page walk's own cache lines come in between the fill;
+ * then each line. The fences keep the two passes apart and finish the loads before anything that
+ * follows.
  */
 static void fill_l1d(void)
 {

@@ -6,15 +6,16 @@
 #include "hv/policy.h"
 #include "hv/types.h"
 
-/** Allocates the buffer that the software L1D flush reads; publishes the actions. Full map, once. Returns 0 or -E_NOMEM. */
+/** Allocates the buffer that the software L1D flush reads; publishes the actions. Full map, once.
+ * Returns 0 or -E_NOMEM. */
 int flush_init(const struct policy_actions *actions);
 
 /** What the policy resolved to; visible everywhere. */
 const struct policy_actions *flush_actions(void);
 
 /**
- * Flushes what the actions name, L1D first and the buffers last. Either map (in restricted, what it reads is
- * harmless and is what remains cached).
+ * Flushes what the actions name, L1D first and the buffers last. Either map (in restricted, what it
+ * reads is harmless and is what remains cached).
  */
 void flush_core(void);
 

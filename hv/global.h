@@ -3,8 +3,8 @@
 #define HV_GLOBAL_H
 
 /**
- * Puts a variable into .data.global, which both maps show on every CPU. @reason says, for the reviewer, why any
- * guest may learn its content. Everything without this annotation is sensitive.
+ * Puts a variable into .data.global, which both maps show on every CPU. @reason says, for the
+ * reviewer, why any guest may learn its content. Everything without this annotation is sensitive.
  */
 #define GLOBAL_DATA(reason) __attribute__((section(".data.global")))
 

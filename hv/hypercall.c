@@ -7,7 +7,8 @@
 #include "hv/percpu.h"
 #include "hv/record.h"
 
-/* Keeps the dispatch itself free of what only one case needs: VERSION is measured in instructions. */
+/* Keeps the dispatch itself free of what only one case needs: VERSION is measured in instructions.
+ */
 #define OWN_FRAME __attribute__((noinline))
 
 #define MAX_WRITE 4096
@@ -73,7 +74,8 @@ static OWN_FRAME int64_t mark(struct vm *vm, uint64_t gpa, uint64_t length, uint
 	return 0;
 }
 
-static void report_violation(uint64_t va, const struct pg_leaf *leaf, const char *what, void *context)
+static void report_violation(uint64_t va, const struct pg_leaf *leaf, const char *what,
+			     void *context)
 {
 	(void)context;
 	record_begin("audit");

@@ -4,7 +4,8 @@
 
 #include "hv/vm.h"
 
-/** Hypercall @number of a guest at CPL 0 with three arguments (hv/hypercall_abi.h); its result. Restricted but for the debug ones. */
+/** Hypercall @number of a guest at CPL 0 with three arguments (hv/hypercall_abi.h); its result.
+ * Restricted but for the debug ones. */
 int64_t hypercall(struct vcpu *vcpu, uint64_t number, uint64_t a, uint64_t b, uint64_t c);
 
 #endif

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The hypercall ABI: VMCALL with the number in RAX, arguments in RDI, RSI, RDX; the result comes back in RAX
- * (negative: -errno of hv/errno.h), all other registers keep their value. Only from CPL 0 (elsewhere -E_PERM).
- * CPUID leaf 0x40000000 says "CloisterHV" in EBX, ECX, EDX; EAX of leaf 0x40000001 is HYPERCALL_ABI_VERSION.
- * This header is self-contained, so that guests can include it.
+ * The hypercall ABI: VMCALL with the number in RAX, arguments in RDI, RSI, RDX; the result comes
+ * back in RAX (negative: -errno of hv/errno.h), all other registers keep their value. Only from CPL
+ * 0 (elsewhere -E_PERM). CPUID leaf 0x40000000 says "CloisterHV" in EBX, ECX, EDX; EAX of leaf
+ * 0x40000001 is HYPERCALL_ABI_VERSION. This header is self-contained, so that guests can include
+ * it.
  */
 #ifndef HV_HYPERCALL_ABI_H
 #define HV_HYPERCALL_ABI_H
@@ -16,19 +17,22 @@ enum hypercall {
 	HYPERCALL_VERSION = 0,	     /* -> HYPERCALL_ABI_VERSION */
 	HYPERCALL_CONSOLE_WRITE = 1, /* RDI gpa, RSI bytes (4096 at most) -> bytes written */
 	HYPERCALL_STATS_PRINT = 2,   /* this VM's statistics as records on the console -> 0 */
-	HYPERCALL_STATS_READ = 3,    /* RDI gpa, RSI bytes -> bytes of struct hypercall_stats copied */
-	HYPERCALL_STATS_RESET = 4,   /* this VM's counters to zero -> 0 */
-	HYPERCALL_MARK = 5,	     /* RDI gpa of a label, RSI its length (<= 32), RDX value: a `bench` record -> 0 */
-	HYPERCALL_END = 6,	     /* RDI status: this VM ends the whole run; does not return */
+	HYPERCALL_STATS_READ = 3, /* RDI gpa, RSI bytes -> bytes of struct hypercall_stats copied */
+	HYPERCALL_STATS_RESET = 4, /* this VM's counters to zero -> 0 */
+	HYPERCALL_MARK = 5, /* RDI gpa of a label, RSI its length (<= 32), RDX value: a `bench`
+			       record -> 0 */
+	HYPERCALL_END = 6,  /* RDI status: this VM ends the whole run; does not return */
 
 	/* Only with `debug-hypercalls = on`, else -E_PERM: what tests need to provoke. */
-	HYPERCALL_DEBUG_TOUCH_SENSITIVE = 0x100, /* the handler reads a word of sensitive memory -> that word */
-	HYPERCALL_DEBUG_CHECK_SPACE = 0x101,	 /* checks this CPU's maps -> number of violations */
+	HYPERCALL_DEBUG_TOUCH_SENSITIVE =
+		0x100, /* the handler reads a word of sensitive memory -> that word */
+	HYPERCALL_DEBUG_CHECK_SPACE = 0x101, /* checks this CPU's maps -> number of violations */
 };
 
 #define HYPERCALL_STATS_REASONS 80
 
-/** What HYPERCALL_STATS_READ gives: counters of the calling VM since its start or the last reset. */
+/** What HYPERCALL_STATS_READ gives: counters of the calling VM since its start or the last reset.
+ */
 struct hypercall_stats {
 	uint32_t version; /* HYPERCALL_ABI_VERSION */
 	uint32_t size;	  /* of this struct */
@@ -38,7 +42,7 @@ struct hypercall_stats {
 	uint64_t l1d_flush_msr;
 	uint64_t l1d_flush_software;
 	uint64_t verw;
-	uint64_t injected; /* interrupts given to the guest */
+	uint64_t injected;				   /* interrupts given to the guest */
 	uint64_t exits_by_reason[HYPERCALL_STATS_REASONS]; /* by basic exit reason */
 	uint64_t ticks_by_reason[HYPERCALL_STATS_REASONS]; /* TSC ticks in root mode */
 };

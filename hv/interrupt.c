@@ -27,7 +27,8 @@ static void timer_interrupt(void)
 	vlapic_timer_expired(vcpu);
 }
 
-/* Everything that has arrived goes to the VM that has the console; while its FIFO is full, the rest waits in ours. */
+/* Everything that has arrived goes to the VM that has the console; while its FIFO is full, the rest
+ * waits in ours. */
 static void console_interrupt(void)
 {
 	struct vcpu *vcpu = this_cpu()->vcpu;
@@ -75,7 +76,9 @@ void interrupt_route_console(uint32_t apic_id)
 {
 	enum { ISA_COM1 = 4, ISA_COM2 = 3 };
 
-	ioapic_route(smp_acpi()->isa[ISA_COM1].gsi, HOST_VECTOR_UART, apic_id, smp_acpi()->isa[ISA_COM1].level_low);
-	ioapic_route(smp_acpi()->isa[ISA_COM2].gsi, HOST_VECTOR_UART, apic_id, smp_acpi()->isa[ISA_COM2].level_low);
+	ioapic_route(smp_acpi()->isa[ISA_COM1].gsi, HOST_VECTOR_UART, apic_id,
+		     smp_acpi()->isa[ISA_COM1].level_low);
+	ioapic_route(smp_acpi()->isa[ISA_COM2].gsi, HOST_VECTOR_UART, apic_id,
+		     smp_acpi()->isa[ISA_COM2].level_low);
 	console_enable_input();
 }

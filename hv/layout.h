@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The hypervisor's virtual address space: every region has its own PML4 slot, so that a hierarchy is a list
- * of slots (docs/ARCHITECTURE.md has the picture).
+ * The hypervisor's virtual address space: every region has its own PML4 slot, so that a hierarchy
+ * is a list of slots (docs/ARCHITECTURE.md has the picture).
  */
 #ifndef HV_LAYOUT_H
 #define HV_LAYOUT_H
@@ -22,7 +22,8 @@
 #define VM_VCPU_STRIDE KIB(64)
 /* Slot 320: this CPU's private data; same address on every CPU, different frames. */
 #define CPU_BASE 0xffffa00000000000ULL
-/* Slot 352: data that every CPU may see in either map, each with a written reason; and device registers. */
+/* Slot 352: data that every CPU may see in either map, each with a written reason; and device
+ * registers. */
 #define GLOBAL_BASE 0xffffb00000000000ULL
 #define GLOBAL_MMIO_BASE (GLOBAL_BASE + GIB(64))
 /* Slot 384: device memory that only the full map shows (the framebuffer). */
@@ -40,7 +41,8 @@ extern uint8_t *host_test_physmap;
 #define PHYSMAP_POINTER ((uint8_t *)PHYSMAP_BASE)
 #endif
 
-/** Pointer to physical memory through the physmap. Full map only: in restricted, using it escalates. */
+/** Pointer to physical memory through the physmap. Full map only: in restricted, using it
+ * escalates. */
 static inline void *hpa_to_ptr(hpa_t hpa)
 {
 	return PHYSMAP_POINTER + hpa.v;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Bring-up, from the loaders' jump to the first guest. Reads top to bottom as the order of things. */
+/* Bring-up, from the loaders' jump to the first guest. Reads top to bottom as the order of things.
+ */
 #include "hv/asm.h"
 #include "hv/boot_state.h"
 #include "hv/console.h"
@@ -19,8 +20,8 @@
 #include "mm/frames.h"
 #include "vmx/caps.h"
 
-extern const char text_start[], text_end[], rodata_start[], rodata_end[], global_start[], global_end[], data_start[],
-	data_end[];
+extern const char text_start[], text_end[], rodata_start[], rodata_end[], global_start[],
+	global_end[], data_start[], data_end[];
 void cpu_switch_stack(void *top, void (*function)(void));
 
 #define IOAPIC_DEFAULT 0xfec00000ULL
@@ -134,7 +135,8 @@ static void read_config(void)
 
 	if (!file || file->status != BOOT_FILE_OK) {
 		console_init(CONFIG_CONSOLE_COM1 | CONFIG_CONSOLE_FRAMEBUFFER, &bi->fb);
-		refuse("there is no cloister.conf: put one beside the loader (UEFI) or name it as a module (GRUB)");
+		refuse("there is no cloister.conf: put one beside the loader (UEFI) or name it as "
+		       "a module (GRUB)");
 	}
 	config_parse(&config, hpa_to_ptr(file->base), file->size);
 	console_init(config.console, &bi->fb);
@@ -145,7 +147,8 @@ static void report_config_errors(void)
 	for (unsigned i = 0; i < config.error_count && i < CONFIG_MAX_ERRORS; i++)
 		console_error("%s", config.errors[i]);
 	if (config.error_count > CONFIG_MAX_ERRORS)
-		console_error("cloister.conf: %u more errors", config.error_count - CONFIG_MAX_ERRORS);
+		console_error("cloister.conf: %u more errors",
+			      config.error_count - CONFIG_MAX_ERRORS);
 }
 
 static void choose_timer(void)
@@ -153,14 +156,17 @@ static void choose_timer(void)
 	bool deadline = cpu_facts.tsc_deadline;
 
 	if (config.timer == CONFIG_TIMER_DEADLINE && !deadline)
-		console_error("timer = deadline: this CPU has no TSC-deadline timer; the preemption timer is used");
+		console_error("timer = deadline: this CPU has no TSC-deadline timer; the "
+			      "preemption timer is used");
 	if (config.timer == CONFIG_TIMER_PREEMPTION && !vmx_caps.preemption_timer)
-		console_error("timer = preemption: this CPU has no VMX preemption timer; TSC-deadline is used");
+		console_error("timer = preemption: this CPU has no VMX preemption timer; "
+			      "TSC-deadline is used");
 	timer = deadline ? VM_TIMER_DEADLINE : VM_TIMER_PREEMPTION;
 	if (config.timer == CONFIG_TIMER_PREEMPTION && vmx_caps.preemption_timer)
 		timer = VM_TIMER_PREEMPTION;
 	if (timer == VM_TIMER_PREEMPTION && !vmx_caps.preemption_timer)
-		refuse("this CPU has neither a TSC-deadline timer nor a VMX preemption timer: a newer CPU is needed");
+		refuse("this CPU has neither a TSC-deadline timer nor a VMX preemption timer: a "
+		       "newer CPU is needed");
 }
 
 static void choose_policy(void)
@@ -184,7 +190,8 @@ static void start_hardware(void)
 	pic_disable();
 	cpu_facts.tsc_hz = tsc_calibrate();
 	if (!cpu_facts.tsc_hz)
-		refuse("neither the 8254 timer nor CPUID tells the TSC's frequency: no clock could be right");
+		refuse("neither the 8254 timer nor CPUID tells the TSC's frequency: no clock could "
+		       "be right");
 	if (lapic_init(cpu_facts.x2apic))
 		refuse("the local APIC cannot be mapped: too little memory");
 	smp_discover(bi);
@@ -193,7 +200,8 @@ static void start_hardware(void)
 	if (why)
 		refuse(why);
 	if (ioapic_init(ioapic))
-		console_error("no I/O APIC answers at 0x%llx: the console takes no input", (unsigned long long)ioapic.v);
+		console_error("no I/O APIC answers at 0x%llx: the console takes no input",
+			      (unsigned long long)ioapic.v);
 	smp_start(boot_cr3);
 	for (unsigned i = 0; i < cpu_count; i++) {
 		record_begin("cpu");
@@ -229,8 +237,10 @@ static void build_vms(void)
 		if (vm->bad) {
 			vm_refuse(vm, "its section of cloister.conf has errors");
 		} else if (cpu < 0) {
-			console_error("cloister.conf:%u: [vm %s] finds no free CPU: this version runs one VM on the "
-				      "first thread of a core; give it another with cpus =, or remove a VM",
+			console_error("cloister.conf:%u: [vm %s] finds no free CPU: this version "
+				      "runs one VM on the "
+				      "first thread of a core; give it another with cpus =, or "
+				      "remove a VM",
 				      vm->line, vm->name);
 			vm_refuse(vm, "no free CPU");
 		} else if (vm_create(i, vm, (uint32_t)cpu)) {
@@ -272,7 +282,8 @@ static void run(void)
 	smp_idle();
 }
 
-/** From hv/start.asm, on the boot stack with the loader's tables; @hand_off is a physical address. */
+/** From hv/start.asm, on the boot stack with the loader's tables; @hand_off is a physical address.
+ */
 _Noreturn void hv_main(uint64_t hand_off);
 
 _Noreturn void hv_main(uint64_t hand_off)
@@ -284,9 +295,11 @@ _Noreturn void hv_main(uint64_t hand_off)
 	console_init_early();
 	cpu_detect();
 	if (bi->magic != BOOT_INFO_MAGIC || bi->version != BOOT_INFO_VERSION)
-		refuse_early("the loader's hand-off record is not of this version: update the loader");
+		refuse_early(
+			"the loader's hand-off record is not of this version: update the loader");
 	if (!cpu_facts.nx)
-		refuse_early("this CPU has no NX bit, or the firmware turned it off: enable it in the set-up");
+		refuse_early("this CPU has no NX bit, or the firmware turned it off: enable it in "
+			     "the set-up");
 	build_address_space();
 	cpu_switch_stack((void *)PERCPU_IDLE_STACK_TOP, run);
 	halt_forever();

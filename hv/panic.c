@@ -19,11 +19,12 @@ static bool in_panic GLOBAL_DATA("whether the machine is going down");
 /* Before the boot processor has its private page, CR3 still holds the loader's tables. */
 static bool percpu_is_live(void)
 {
-	return cpu_count && (read_cr3() & ~CR3_PCID_MASK) != 0 &&
-	       read_cr4() & CR4_OSFXSR && cpus[0].percpu != NULL;
+	return cpu_count && (read_cr3() & ~CR3_PCID_MASK) != 0 && read_cr4() & CR4_OSFXSR &&
+	       cpus[0].percpu != NULL;
 }
 
-/* The stack holds return addresses between other words: whatever points behind a call in our code is shown. */
+/* The stack holds return addresses between other words: whatever points behind a call in our code
+ * is shown. */
 static void print_stack(const uint64_t *sp, const uint64_t *top)
 {
 	char name[96];
@@ -99,17 +100,22 @@ void panic_exception(const struct exception_frame *f)
 
 	enter_panic();
 	symbols_format(f->rip, site, sizeof(site));
-	fmt_snprintf(buf, sizeof(buf), "exception %u, error 0x%llx, at %s, CR2 0x%llx", (unsigned)f->vector,
-		     (unsigned long long)f->error, site, (unsigned long long)cr2);
+	fmt_snprintf(buf, sizeof(buf), "exception %u, error 0x%llx, at %s, CR2 0x%llx",
+		     (unsigned)f->vector, (unsigned long long)f->error, site,
+		     (unsigned long long)cr2);
 	console_printf("panic: %s", buf);
-	console_printf("  rax %016llx rbx %016llx rcx %016llx rdx %016llx", (unsigned long long)f->rax,
-		       (unsigned long long)f->rbx, (unsigned long long)f->rcx, (unsigned long long)f->rdx);
-	console_printf("  rsi %016llx rdi %016llx rbp %016llx rsp %016llx", (unsigned long long)f->rsi,
-		       (unsigned long long)f->rdi, (unsigned long long)f->rbp, (unsigned long long)f->rsp);
-	console_printf("  r8  %016llx r9  %016llx r10 %016llx r11 %016llx", (unsigned long long)f->r8,
-		       (unsigned long long)f->r9, (unsigned long long)f->r10, (unsigned long long)f->r11);
-	console_printf("  r12 %016llx r13 %016llx r14 %016llx r15 %016llx", (unsigned long long)f->r12,
-		       (unsigned long long)f->r13, (unsigned long long)f->r14, (unsigned long long)f->r15);
+	console_printf("  rax %016llx rbx %016llx rcx %016llx rdx %016llx",
+		       (unsigned long long)f->rax, (unsigned long long)f->rbx,
+		       (unsigned long long)f->rcx, (unsigned long long)f->rdx);
+	console_printf("  rsi %016llx rdi %016llx rbp %016llx rsp %016llx",
+		       (unsigned long long)f->rsi, (unsigned long long)f->rdi,
+		       (unsigned long long)f->rbp, (unsigned long long)f->rsp);
+	console_printf("  r8  %016llx r9  %016llx r10 %016llx r11 %016llx",
+		       (unsigned long long)f->r8, (unsigned long long)f->r9,
+		       (unsigned long long)f->r10, (unsigned long long)f->r11);
+	console_printf("  r12 %016llx r13 %016llx r14 %016llx r15 %016llx",
+		       (unsigned long long)f->r12, (unsigned long long)f->r13,
+		       (unsigned long long)f->r14, (unsigned long long)f->r15);
 	console_printf("  rip %016llx rflags %08llx cr3 %016llx", (unsigned long long)f->rip,
 		       (unsigned long long)f->rflags, (unsigned long long)read_cr3());
 	print_stack((const uint64_t *)(f + 1), stack_top((uint64_t)(f + 1)));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The end of the road, for broken invariants of our own; never for anything that a guest or an input does. */
+/* The end of the road, for broken invariants of our own; never for anything that a guest or an
+ * input does. */
 #ifndef HV_PANIC_H
 #define HV_PANIC_H
 
@@ -12,18 +13,20 @@ struct exception_frame {
 	uint64_t vector, error;
 	uint64_t rip, cs, rflags, rsp, ss;
 };
-static_assert(offsetof(struct exception_frame, vector) == 120, "hv/exception.asm pushes 15 registers");
+static_assert(offsetof(struct exception_frame, vector) == 120,
+	      "hv/exception.asm pushes 15 registers");
 
-/** Reports (text and a `panic` record) with a symbolised stack, stops every CPU. Any map: switches to full first. */
+/** Reports (text and a `panic` record) with a symbolised stack, stops every CPU. Any map: switches
+ * to full first. */
 _Noreturn void panic(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /** The same for an exception nobody expected. */
 _Noreturn void panic_exception(const struct exception_frame *frame);
 
-#define ASSERT(cond)                                                              \
-	do {                                                                      \
-		if (unlikely(!(cond)))                                            \
-			panic("assertion failed: %s (%s:%d)", #cond, __FILE__, __LINE__); \
+#define ASSERT(cond)                                                                               \
+	do {                                                                                       \
+		if (unlikely(!(cond)))                                                             \
+			panic("assertion failed: %s (%s:%d)", #cond, __FILE__, __LINE__);          \
 	} while (0)
 
 #endif

@@ -31,7 +31,8 @@ static void fill_tables(struct percpu *cpu)
 
 	cpu->gdt[GDT_CODE / 8] = 0x00af9b000000ffffULL;
 	cpu->gdt[GDT_DATA / 8] = 0x00cf93000000ffffULL;
-	cpu->gdt[GDT_TSS / 8] = limit | (tss & 0xffffff) << 16 | 0x89ULL << 40 | (tss >> 24 & 0xff) << 56;
+	cpu->gdt[GDT_TSS / 8] =
+		limit | (tss & 0xffffff) << 16 | 0x89ULL << 40 | (tss >> 24 & 0xff) << 56;
 	cpu->gdt[GDT_TSS / 8 + 1] = tss >> 32;
 
 	cpu->tss.ist[IST_NMI - 1] = PERCPU_NMI_STACK + PERCPU_IST_PAGES * PAGE_SIZE;
@@ -106,7 +107,8 @@ void percpu_activate(unsigned id)
 
 	/* The tables use NX, which is a reserved bit until it is turned on. */
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NX);
-	/* PCIDE can only be set while the current PCID is 0 (SDM 4.10.1), hence two loads of CR3. */
+	/* PCIDE can only be set while the current PCID is 0 (SDM 4.10.1), hence two loads of CR3.
+	 */
 	write_cr3(record->pair.full.root.v);
 	cpu_enable_features();
 	write_cr3(cpu->cr3_full & ~CR3_NOFLUSH);

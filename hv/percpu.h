@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Per-CPU data. The private page lies at the same virtual address on every CPU (CPU slot of the address space),
- * so finding it costs nothing. It is mapped in restricted: no guest data ever lives here.
+ * Per-CPU data. The private page lies at the same virtual address on every CPU (CPU slot of the
+ * address space), so finding it costs nothing. It is mapped in restricted: no guest data ever lives
+ * here.
  */
 #ifndef HV_PERCPU_H
 #define HV_PERCPU_H
@@ -46,10 +47,11 @@ struct percpu {
 	uint32_t core;	  /* number of the core: equal on hyperthreads of one core */
 	uint32_t asi_state;
 	bool lapic_x2apic;
-	bool asi_restricts;	  /* the policy puts VM exits into the restricted map */
+	bool asi_restricts; /* the policy puts VM exits into the restricted map */
 	bool uses_pcid;
-	struct vcpu *vcpu;	  /* running here, NULL when idle */
-	uint64_t cr3_restricted; /* as loaded: with PCID and, where PCIDs are in use, the no-flush bit */
+	struct vcpu *vcpu;	 /* running here, NULL when idle */
+	uint64_t cr3_restricted; /* as loaded: with PCID and, where PCIDs are in use, the no-flush
+				    bit */
 	uint64_t cr3_full;
 	uint64_t gdt[5];
 	struct tss tss;
@@ -68,7 +70,8 @@ static inline struct percpu *this_cpu(void)
 }
 
 /**
- * What the core keeps of every CPU, sensitive: its page-table pair and the physmap view of its private page.
+ * What the core keeps of every CPU, sensitive: its page-table pair and the physmap view of its
+ * private page.
  */
 struct cpu_record {
 	struct space_pair pair;
@@ -86,7 +89,8 @@ extern unsigned cpu_count;
 /** Makes the pair, the private page and the stacks of CPU @id. Full map. Returns 0 or -E_NOMEM. */
 int percpu_create(unsigned id, uint32_t apic_id);
 
-/** On the CPU itself, running on any map that maps the image: takes its pair, GDT, IDT and TSS into use (full map). */
+/** On the CPU itself, running on any map that maps the image: takes its pair, GDT, IDT and TSS into
+ * use (full map). */
 void percpu_activate(unsigned id);
 
 #endif

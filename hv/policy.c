@@ -60,7 +60,10 @@ void policy_resolve(const struct cpu_facts *facts, enum config_mitigation reques
 		break;
 	}
 	actions->restricts = actions->mode == POLICY_ASI;
-	actions->l1d = !l1d ? POLICY_L1D_NONE : facts->l1d_flush ? POLICY_L1D_MSR : POLICY_L1D_SOFTWARE;
-	/* Without MD_CLEAR microcode VERW overwrites nothing (SDM volume 2, VERW); the L1D fill helps a little. */
+	actions->l1d = !l1d		  ? POLICY_L1D_NONE
+		       : facts->l1d_flush ? POLICY_L1D_MSR
+					  : POLICY_L1D_SOFTWARE;
+	/* Without MD_CLEAR microcode VERW overwrites nothing (SDM volume 2, VERW); the L1D fill
+	 * helps a little. */
 	actions->buffers = buffers && facts->md_clear ? POLICY_BUFFERS_VERW : POLICY_BUFFERS_NONE;
 }

@@ -113,7 +113,8 @@ static void ap_main(uint64_t id)
 
 static bool start_one(unsigned id, hpa_t page, uint64_t boot_cr3)
 {
-	struct trampoline_args args = { boot_cr3, (uint64_t)start_stack + sizeof(start_stack), (uint64_t)ap_main, id };
+	struct trampoline_args args = { boot_cr3, (uint64_t)start_stack + sizeof(start_stack),
+					(uint64_t)ap_main, id };
 	uint8_t *code = hpa_to_ptr(page);
 
 	memcpy(code, trampoline_start, (size_t)(trampoline_end - trampoline_start));
@@ -138,14 +139,17 @@ void smp_start(uint64_t boot_cr3)
 
 	for (unsigned id = 1; id < cpu_count; id++) {
 		if (hpa_is_none(page)) {
-			console_error("no memory below 1 MiB to start other CPUs from: only CPU 0 is used");
+			console_error("no memory below 1 MiB to start other CPUs from: only CPU 0 "
+				      "is used");
 			return;
 		}
 		if (percpu_create(id, cpus[id].apic_id))
-			console_error("CPU %u: no memory for its private data; it stays unused", id);
+			console_error("CPU %u: no memory for its private data; it stays unused",
+				      id);
 		else if (!start_one(id, page, boot_cr3))
-			console_error("CPU %u (APIC id %u) does not answer INIT-SIPI; it stays unused", id,
-				      cpus[id].apic_id);
+			console_error(
+				"CPU %u (APIC id %u) does not answer INIT-SIPI; it stays unused",
+				id, cpus[id].apic_id);
 	}
 	/* The trampoline is no longer needed, and holds addresses. */
 	if (!hpa_is_none(page))

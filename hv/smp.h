@@ -9,22 +9,25 @@
 /** What ACPI says; valid after smp_discover(). */
 const struct acpi_facts *smp_acpi(void);
 
-/** Fills cpus[] with every processor that firmware lists; the boot processor is number 0. Needs lapic_init(). */
+/** Fills cpus[] with every processor that firmware lists; the boot processor is number 0. Needs
+ * lapic_init(). */
 void smp_discover(const struct boot_info *bi);
 
 /**
- * Starts all other processors; @boot_cr3 are the loader's tables (below 4 GiB, identity-mapped). Those that do not
- * answer are reported and left out.
+ * Starts all other processors; @boot_cr3 are the loader's tables (below 4 GiB, identity-mapped).
+ * Those that do not answer are reported and left out.
  */
 void smp_start(uint64_t boot_cr3);
 
-/** Runs on every CPU once its map is in use: APIC, VMX. The sentence that vmx_enable() gives, or NULL. */
+/** Runs on every CPU once its map is in use: APIC, VMX. The sentence that vmx_enable() gives, or
+ * NULL. */
 const char *smp_init_cpu(unsigned id);
 
 /** VM that CPU @id is to start: -1 none. The boot processor assigns, then wakes the CPU. */
 void smp_assign(unsigned id, int vm_index);
 
-/** The idle loop of this CPU: starts the VM assigned to it, else halts. On the idle stack, full map. */
+/** The idle loop of this CPU: starts the VM assigned to it, else halts. On the idle stack, full
+ * map. */
 _Noreturn void smp_idle(void);
 
 #endif

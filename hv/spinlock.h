@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Ticket-free test-and-set lock: held for a few hundred instructions at most, with interrupts off. */
+/* Ticket-free test-and-set lock: held for a few hundred instructions at most, with interrupts off.
+ */
 #ifndef HV_SPINLOCK_H
 #define HV_SPINLOCK_H
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* What device models and exit handlers ask of a VM (drivers/guest/platform.h). All of it runs in the restricted map. */
+/* What device models and exit handlers ask of a VM (drivers/guest/platform.h). All of it runs in
+ * the restricted map. */
 #include "hv/vm.h"
 
 #include "drivers/host/lapic.h"
@@ -53,7 +54,8 @@ static bool is_populated(const struct vm *vm, uint64_t gpa)
 /* A guest's pointer may lead to memory that it has not touched yet: it gets its frames now. */
 static bool populate_range(struct vm *vm, uint64_t gpa, uint64_t len)
 {
-	for (uint64_t at = ALIGN_DOWN(gpa, VM_POPULATE_CHUNK); at < gpa + len; at += VM_POPULATE_CHUNK)
+	for (uint64_t at = ALIGN_DOWN(gpa, VM_POPULATE_CHUNK); at < gpa + len;
+	     at += VM_POPULATE_CHUNK)
 		if (!is_populated(vm, at) && vm_populate(vm, GPA(at)))
 			return false;
 	return true;
@@ -93,8 +95,8 @@ void vcpu_notify(struct vcpu *vcpu)
 }
 
 /*
- * The guest's clock runs behind the host's by a start time (or, if it was set forward, ahead of it). A sum that wraps is a time
- * that never comes; a difference that wraps one that is over.
+ * The guest's clock runs behind the host's by a start time (or, if it was set forward, ahead of
+ * it). A sum that wraps is a time that never comes; a difference that wraps one that is over.
  */
 static uint64_t host_deadline(const struct vm *vm, uint64_t guest_tsc)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A VM and its vCPUs. Everything in these structs lies in the VM's own window (hv/layout.h): mapped, in both maps, while
- * the VM is current on a CPU, and absent otherwise. Frames, tables and boot files are not here but in the sensitive
- * struct vm_record.
+ * A VM and its vCPUs. Everything in these structs lies in the VM's own window (hv/layout.h):
+ * mapped, in both maps, while the VM is current on a CPU, and absent otherwise. Frames, tables and
+ * boot files are not here but in the sensitive struct vm_record.
  */
 #ifndef HV_VM_H
 #define HV_VM_H
@@ -32,15 +32,28 @@ enum vcpu_work {
 	WORK_FLUSH = 1 << 3,   /* always-flush: stays set */
 	WORK_STOP = 1 << 4,    /* the VM cannot go on */
 	WORK_CR2 = 1 << 5,     /* a host page fault overwrote CR2 */
-	WORK_TIMER = 1 << 6,   /* preemption timer in use: stays set, since it counts in guest mode only */
+	WORK_TIMER =
+		1 << 6, /* preemption timer in use: stays set, since it counts in guest mode only */
 };
 
 /* General registers in the processor's encoding order; vmx/entry.asm pushes exactly this. */
-enum { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI, REG_R8, REG_COUNT = 16 };
+enum {
+	REG_RAX,
+	REG_RCX,
+	REG_RDX,
+	REG_RBX,
+	REG_RSP,
+	REG_RBP,
+	REG_RSI,
+	REG_RDI,
+	REG_R8,
+	REG_COUNT = 16
+};
 
 struct vcpu_stats {
 	uint64_t exits[HYPERCALL_STATS_REASONS];
-	uint64_t ticks[HYPERCALL_STATS_REASONS]; /* TSC ticks from exit to entry, halted time left out */
+	uint64_t ticks[HYPERCALL_STATS_REASONS]; /* TSC ticks from exit to entry, halted time left
+						    out */
 	uint64_t exits_full;			 /* exits that left the restricted map */
 	uint64_t escalations;
 	uint64_t l1d_flush[3]; /* by enum policy_l1d */
@@ -65,7 +78,7 @@ struct vcpu {
 	uint32_t work; /* bits of enum vcpu_work */
 	uint32_t exit_reason;
 	uint32_t exit_tsc; /* low half of the time stamp at the exit */
-	bool escalated; /* during the current exit */
+	bool escalated;	   /* during the current exit */
 	bool nmi_pending;
 	bool launched;
 	uint16_t id;
@@ -152,22 +165,28 @@ struct vm_record {
 
 extern struct vm_record vm_records[CONFIG_MAX_VMS];
 
-/** Builds VM @index of the configuration for CPU @cpu: memory, tables, devices. Says itself what is wrong. Full map. */
+/** Builds VM @index of the configuration for CPU @cpu: memory, tables, devices. Says itself what is
+ * wrong. Full map. */
 int vm_create(unsigned index, const struct config_vm *config, uint32_t cpu);
 
-/** Puts @index into its power-on state, kernel loaded. Its window is current on this CPU. Full map. Returns 0 or a negative error, already reported. */
+/** Puts @index into its power-on state, kernel loaded. Its window is current on this CPU. Full map.
+ * Returns 0 or a negative error, already reported. */
 int vm_load(unsigned index);
 
-/** Starts (or starts again) VM @index on this CPU. Full map, idle stack. Returns only on failure. */
+/** Starts (or starts again) VM @index on this CPU. Full map, idle stack. Returns only on failure.
+ */
 void vm_run(unsigned index);
 
-/** Takes a frame from the pool for the chunk around @gpa. Leaves the restricted map. 0, -E_RANGE or -E_NOMEM. */
+/** Takes a frame from the pool for the chunk around @gpa. Leaves the restricted map. 0, -E_RANGE or
+ * -E_NOMEM. */
 int vm_populate(struct vm *vm, gpa_t gpa);
 
-/** The guest cannot go on: it is stopped before the next entry. @detail is shown in hex if not 0. Any map. */
+/** The guest cannot go on: it is stopped before the next entry. @detail is shown in hex if not 0.
+ * Any map. */
 void vm_stop(struct vcpu *vcpu, const char *reason, uint64_t detail);
 
-/** Ends the current VM's life on this CPU as vcpu.work asks (power-off, reboot, stop). Does not return. */
+/** Ends the current VM's life on this CPU as vcpu.work asks (power-off, reboot, stop). Does not
+ * return. */
 _Noreturn void vm_leave(struct vcpu *vcpu);
 
 /** Statistics as records. The current VM only; any map. */
@@ -176,7 +195,8 @@ void vm_print_stats(struct vm *vm);
 /** The same as the guest reads it. */
 void vm_copy_stats(const struct vcpu *vcpu, struct hypercall_stats *out);
 
-/** How many VMs are about to run; says that one is not (a `vm` record). Boot processor, before the first runs. */
+/** How many VMs are about to run; says that one is not (a `vm` record). Boot processor, before the
+ * first runs. */
 void vm_expect(unsigned count);
 void vm_refuse(const struct config_vm *config, const char *reason);
 

@@ -7,21 +7,23 @@
 #include "vmx/caps.h"
 
 /*
- * What passes, feature by feature (SDM volume 2, CPUID). Left out on purpose: VMX, SMX, MONITOR/MWAIT, performance
- * counters, PDCM, TSX (TAA), MPX, SGX, RDT, PT, PKU, LA57, CET, WAITPKG, XSAVES, and the speculation
- * controls that a guest would own (they need a swap on every exit).
+ * What passes, feature by feature (SDM volume 2, CPUID). Left out on purpose: VMX, SMX,
+ * MONITOR/MWAIT, performance counters, PDCM, TSX (TAA), MPX, SGX, RDT, PT, PKU, LA57, CET, WAITPKG,
+ * XSAVES, and the speculation controls that a guest would own (they need a swap on every exit).
  */
-#define LEAF1_ECX                                                                                       \
-	(BIT(0) | BIT(1) | BIT(9) | BIT(12) | BIT(13) | BIT(17) | BIT(19) | BIT(20) | BIT(22) | BIT(23) | \
-	 BIT(25) | BIT(26) | BIT(28) | BIT(29) | BIT(30))
+#define LEAF1_ECX                                                                                  \
+	(BIT(0) | BIT(1) | BIT(9) | BIT(12) | BIT(13) | BIT(17) | BIT(19) | BIT(20) | BIT(22) |    \
+	 BIT(23) | BIT(25) | BIT(26) | BIT(28) | BIT(29) | BIT(30))
 #define LEAF1_ECX_FORCED (BIT(21) | BIT(24) | BIT(31)) /* x2APIC, TSC-deadline, hypervisor */
 #define LEAF1_EDX 0x0f8bfbffU			       /* without DS, ACPI, HTT, TM, PBE */
-#define LEAF7_EBX                                                                                        \
-	(BIT(0) | BIT(3) | BIT(5) | BIT(7) | BIT(8) | BIT(9) | BIT(10) | BIT(16) | BIT(17) | BIT(18) |   \
-	 BIT(19) | BIT(20) | BIT(21) | BIT(23) | BIT(24) | BIT(26) | BIT(27) | BIT(28) | BIT(29) | BIT(30) | BIT(31))
+#define LEAF7_EBX                                                                                  \
+	(BIT(0) | BIT(3) | BIT(5) | BIT(7) | BIT(8) | BIT(9) | BIT(10) | BIT(16) | BIT(17) |       \
+	 BIT(18) | BIT(19) | BIT(20) | BIT(21) | BIT(23) | BIT(24) | BIT(26) | BIT(27) | BIT(28) | \
+	 BIT(29) | BIT(30) | BIT(31))
 #define LEAF7_EBX_FORCED BIT(1) /* TSC_ADJUST: Linux then needs no watchdog over the TSC */
-#define LEAF7_ECX \
-	(BIT(1) | BIT(2) | BIT(6) | BIT(8) | BIT(9) | BIT(10) | BIT(11) | BIT(12) | BIT(14) | BIT(22))
+#define LEAF7_ECX                                                                                  \
+	(BIT(1) | BIT(2) | BIT(6) | BIT(8) | BIT(9) | BIT(10) | BIT(11) | BIT(12) | BIT(14) |      \
+	 BIT(22))
 #define LEAF7_EDX (BIT(2) | BIT(3) | BIT(4) | BIT(8) | BIT(10))
 #define LEAFD1_EAX (BIT(0) | BIT(1) | BIT(2)) /* XSAVEOPT, XSAVEC, XGETBV_1 */
 #define EXT1_ECX (BIT(0) | BIT(5) | BIT(8))
@@ -83,9 +85,11 @@ static void add_features(struct vm *vm, uint32_t max)
 
 static void add_topology(struct vm *vm)
 {
-	/* One thread a core, one core: EAX is the shift to the next level, ECX[15:8] the level's type. */
+	/* One thread a core, one core: EAX is the shift to the next level, ECX[15:8] the level's
+	 * type. */
 	add(vm, 0xb, 0, (struct cpuid_regs){ 0, 1, 1U << 8, 0 }, CPUID_SUBLEAVES | CPUID_DYNAMIC);
-	add(vm, 0xb, 1, (struct cpuid_regs){ 3, vm->vcpu_count, 2U << 8, 0 }, CPUID_SUBLEAVES | CPUID_DYNAMIC);
+	add(vm, 0xb, 1, (struct cpuid_regs){ 3, vm->vcpu_count, 2U << 8, 0 },
+	    CPUID_SUBLEAVES | CPUID_DYNAMIC);
 }
 
 static void add_xsave(struct vm *vm)
@@ -128,7 +132,8 @@ static void add_hypervisor(struct vm *vm)
 	memcpy(&r.ecx, "VMKV", 4);
 	memcpy(&r.edx, "M\0\0", 4);
 	add(vm, 0x40000100, 0, r, 0);
-	add(vm, 0x40000101, 0, (struct cpuid_regs){ .eax = BIT(1) }, 0); /* no delay after port I/O */
+	add(vm, 0x40000101, 0, (struct cpuid_regs){ .eax = BIT(1) },
+	    0); /* no delay after port I/O */
 }
 
 static void add_extended(struct vm *vm)
@@ -141,7 +146,8 @@ static void add_extended(struct vm *vm)
 	r.eax = r.ebx = 0;
 	r.ecx &= EXT1_ECX;
 	r.edx &= EXT1_EDX;
-	r.edx |= BIT(11) | BIT(29); /* SYSCALL: Intel shows it to 64-bit code only, and this code is */
+	r.edx |= BIT(11) |
+		 BIT(29); /* SYSCALL: Intel shows it to 64-bit code only, and this code is */
 	if (!vmx_caps.rdtscp)
 		r.edx &= ~(uint32_t)BIT(27);
 	add(vm, 0x80000001, 0, r, 0);
@@ -156,8 +162,8 @@ static void add_extended(struct vm *vm)
 static void derive_cr4(struct vm *vm)
 {
 	uint32_t leaf1_ecx = vm->cpuid[vm->cpuid_basic[1]].ecx;
-	uint64_t cr4 = CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE |
-		       CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT;
+	uint64_t cr4 = CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE |
+		       CR4_PGE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT;
 
 	if (leaf1_ecx & BIT(17))
 		cr4 |= CR4_PCIDE;
@@ -195,7 +201,9 @@ void vm_cpuid_build(struct vm *vm)
 	/* The crystal is the TSC itself, and the local APIC's timer counts at the same rate. */
 	add(vm, 0x15, 0, (struct cpuid_regs){ 1, 1, (uint32_t)vm->tsc_hz, 0 }, 0);
 	add(vm, 0x16, 0,
-	    (struct cpuid_regs){ (uint32_t)(vm->tsc_hz / 1000000), (uint32_t)(vm->tsc_hz / 1000000), 100, 0 }, 0);
+	    (struct cpuid_regs){ (uint32_t)(vm->tsc_hz / 1000000), (uint32_t)(vm->tsc_hz / 1000000),
+				 100, 0 },
+	    0);
 	add_hypervisor(vm);
 	add_extended(vm);
 	derive_cr4(vm);

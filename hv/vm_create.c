@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Builds a VM: its window, its memory and tables, its vCPU. Boot processor or the VM's own, full map. */
+/* Builds a VM: its window, its memory and tables, its vCPU. Boot processor or the VM's own, full
+ * map. */
 #include "hv/cpu.h"
 #include "hv/console.h"
 #include "hv/errno.h"
@@ -63,8 +64,8 @@ static int create_private(struct vm_record *record, struct vcpu **vcpu)
 	void *first;
 	int err;
 
-	err = space_window_alloc(&record->window, VM_PRIV_BASE, ALIGN_UP(sizeof(struct vm), PAGE_SIZE) / PAGE_SIZE,
-				 &first);
+	err = space_window_alloc(&record->window, VM_PRIV_BASE,
+				 ALIGN_UP(sizeof(struct vm), PAGE_SIZE) / PAGE_SIZE, &first);
 	if (err)
 		return err;
 	record->vm = first;
@@ -117,16 +118,19 @@ int vm_create(unsigned index, const struct config_vm *config, uint32_t cpu)
 	record->config = config;
 	record->cpu = cpu;
 	if (config->memory > stats.free_bytes && config->populate == CONFIG_POPULATE_EAGER) {
-		console_error("cloister.conf:%u: [vm %s] wants %llu MiB of memory, %llu MiB are free: lower memory = or "
+		console_error("cloister.conf:%u: [vm %s] wants %llu MiB of memory, %llu MiB are "
+			      "free: lower memory = or "
 			      "use memory-mode = lazy",
-			      config->memory_line ? config->memory_line : config->line, config->name,
-			      (unsigned long long)(config->memory >> 20), (unsigned long long)(stats.free_bytes >> 20));
+			      config->memory_line ? config->memory_line : config->line,
+			      config->name, (unsigned long long)(config->memory >> 20),
+			      (unsigned long long)(stats.free_bytes >> 20));
 		return -E_NOMEM;
 	}
 	err = create(record, config, (uint16_t)index);
 	if (err)
-		console_error("cloister.conf:%u: [vm %s] cannot be built, memory ran out: lower memory =",
-			      config->line, config->name);
+		console_error(
+			"cloister.conf:%u: [vm %s] cannot be built, memory ran out: lower memory =",
+			config->line, config->name);
 	else
 		record->present = true;
 	return err;

@@ -83,8 +83,8 @@ static int populate_for_loader(void *context, gpa_t gpa, uint64_t size)
 }
 
 /* Finds a file of the configuration; says itself what is wrong with it. */
-static const struct boot_file *find_file(const struct config_vm *config, const char *what, const char *name,
-					 unsigned line)
+static const struct boot_file *find_file(const struct config_vm *config, const char *what,
+					 const char *name, unsigned line)
 {
 	const struct boot_file *file = boot_state_file(name);
 	const char *why = NULL;
@@ -125,11 +125,11 @@ static int load_kernel(const struct vm_record *record, struct loader_entry *entr
 	if (!vm_ram(VM_HERE, GPA(0), LOADER_LOW_SIZE))
 		return -E_NOMEM;
 	in.rsdp = acpi_build(&ram, record->vm->vcpu_count);
-	err = config->format == CONFIG_FORMAT_FLAT ? flat_load(&ram, &in, entry, why, sizeof(why)) :
-						     linux_load(&ram, &in, entry, why, sizeof(why));
+	err = config->format == CONFIG_FORMAT_FLAT ? flat_load(&ram, &in, entry, why, sizeof(why))
+						   : linux_load(&ram, &in, entry, why, sizeof(why));
 	if (err)
-		console_error("cloister.conf:%u: [vm %s] kernel = %s %s", config->kernel_line, config->name,
-			      config->kernel, why);
+		console_error("cloister.conf:%u: [vm %s] kernel = %s %s", config->kernel_line,
+			      config->name, config->kernel, why);
 	return err;
 }
 
@@ -183,7 +183,8 @@ static void vm_gone(bool failed)
 	last = --vms_running == 0;
 	spinlock_release(&life_lock);
 	if (last)
-		vm_end_run(vms_failed ? 1 : 0, vms_failed ? "a VM was refused or stopped" : "all VMs powered off");
+		vm_end_run(vms_failed ? 1 : 0,
+			   vms_failed ? "a VM was refused or stopped" : "all VMs powered off");
 }
 
 void vm_run(unsigned index)
@@ -217,7 +218,8 @@ static void after_leave(void)
 	struct percpu *cpu = this_cpu();
 	struct vm *vm = VM_HERE;
 	unsigned index = vm->id;
-	bool stopped = vm->stop_reason != NULL, reboot = !stopped && vm->request == VM_REQUEST_REBOOT;
+	bool stopped = vm->stop_reason != NULL,
+	     reboot = !stopped && vm->request == VM_REQUEST_REBOOT;
 
 	lapic_arm(0);
 	cpu->vcpu = NULL;
@@ -240,14 +242,15 @@ _Noreturn void vm_leave(struct vcpu *vcpu)
 
 	asi_exit(ASI_CAUSE_VM_STATE);
 	if (vm->stop_reason) {
-		fmt_snprintf(reason, sizeof(reason), vm->stop_detail ? "%s 0x%llx" : "%s", vm->stop_reason,
-			     (unsigned long long)vm->stop_detail);
+		fmt_snprintf(reason, sizeof(reason), vm->stop_detail ? "%s 0x%llx" : "%s",
+			     vm->stop_reason, (unsigned long long)vm->stop_detail);
 		console_error("[vm %s] is stopped: %s", vm->name, reason);
 		vm_print_stats(vm);
 		print_vm_record(vm->name, "stopped", reason);
 	} else {
 		vm_print_stats(vm);
-		print_vm_record(vm->name, vm->request == VM_REQUEST_REBOOT ? "reboot" : "poweroff", NULL);
+		print_vm_record(vm->name, vm->request == VM_REQUEST_REBOOT ? "reboot" : "poweroff",
+				NULL);
 	}
 	cpu_switch_stack((void *)PERCPU_IDLE_STACK_TOP, after_leave);
 	__builtin_unreachable();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* The statistics of a VM as records. Everything read here is the VM's own, so it runs in either map. */
+/* The statistics of a VM as records. Everything read here is the VM's own, so it runs in either
+ * map. */
 #include "hv/flush.h"
 #include "hv/record.h"
 #include "hv/symbols.h"

@@ -3,24 +3,23 @@
 
 #include "hv/errno.h"
 #include "hv/layout.h"
-#include "hv/lib/string.h"
 #include "hv/spinlock.h"
 #include "mm/zero.h"
 
 #define LOW_MEMORY_END MIB(1)
 #define BOOT_MAP_END GIB(4)
 #define NIL UINT32_MAX
-/* All managed memory lies below this; more is left alone. */
-#define FRAMES_LIMIT (1ULL << 46)
+/* More is left alone: frame numbers must fit into 32 bits. */
+#define FRAMES_LIMIT (1ULL << 43)
 
 /* One per 4 KiB frame from address 0 to the end of RAM. */
 struct frame {
 	uint32_t next, prev; /* free list, by frame number; heads only */
 	uint16_t owner;
-	uint8_t class;	     /* enum mem_class */
-	uint8_t order : 4;   /* of the block that this frame heads */
-	uint8_t head : 1;    /* first frame of a free block */
-	uint8_t dirty : 1;   /* holds something: to be zeroed before it is handed out */
+	uint8_t class;	   /* enum mem_class */
+	uint8_t order : 4; /* of the block that this frame heads */
+	uint8_t head : 1;  /* first frame of a free block */
+	uint8_t dirty : 1; /* holds something: to be zeroed before it is handed out */
 	uint8_t unused : 2;
 };
 static_assert(sizeof(struct frame) == 12, "0.3 % of RAM");
@@ -58,7 +57,8 @@ static void list_remove(uint32_t n)
 	f->head = 0;
 }
 
-/* Returns a block to the free lists, merging it with its buddy as long as that is free and whole. */
+/* Returns a block to the free lists, merging it with its buddy as long as that is free and whole.
+ */
 static void release(uint32_t n, unsigned order)
 {
 	while (order < FRAMES_MAX_ORDER) {
@@ -74,31 +74,92 @@ static void release(uint32_t n, unsigned order)
 	list_push(n, order);
 }
 
-static void add_range(uint64_t first, uint64_t end)
+/* Hands the frames of [first, end) that are of class @from to the pool; others belong to somebody.
+ */
+static void add_frames(uint64_t first, uint64_t end, enum mem_class from)
 {
-	for (uint64_t n = first; n < end; n++) {
-		frames[n].class = MEM_FREE;
-		frames[n].dirty = 1;
-	}
-	total_frames += end - first;
-	free_frames += end - first;
+	if (end > frame_count)
+		end = frame_count;
 	while (first < end) {
-		unsigned order = 0;
+		uint64_t stop = first;
 
-		while (order < FRAMES_MAX_ORDER && !(first & ((2ULL << order) - 1)) && first + (2ULL << order) <= end)
-			order++;
-		release((uint32_t)first, order);
-		first += 1ULL << order;
+		for (; stop < end && frames[stop].class == from; stop++) {
+			frames[stop].class = MEM_FREE;
+			frames[stop].dirty = 1;
+		}
+		total_frames += stop - first;
+		free_frames += stop - first;
+		while (first < stop) {
+			unsigned order = 0;
+
+			while (order < FRAMES_MAX_ORDER && !(first & ((2ULL << order) - 1)) &&
+			       first + (2ULL << order) <= stop)
+				order++;
+			release((uint32_t)first, order);
+			first += 1ULL << order;
+		}
+		first = stop + 1;
 	}
+}
+
+/* A page-aligned piece of physical memory. */
+struct span {
+	uint64_t start, end;
+};
+
+/* RAM shrinks to whole pages, everything else grows. */
+static struct span span_of(const struct boot_range *range)
+{
+	uint64_t end = range->base + range->size;
+
+	if (end < range->base || end > FRAMES_LIMIT)
+		end = FRAMES_LIMIT;
+	if (range->type == BOOT_RANGE_RAM)
+		return (struct span){ ALIGN_UP(range->base, PAGE_SIZE),
+				      ALIGN_DOWN(end, PAGE_SIZE) };
+	return (struct span){ ALIGN_DOWN(range->base, PAGE_SIZE), ALIGN_UP(end, PAGE_SIZE) };
+}
+
+/*
+ * The first piece of [from, end) that nothing but RAM claims. The loaders' maps do not overlap;
+ * should one do so nevertheless, memory is lost but never given away twice.
+ */
+static bool next_piece(const struct boot_info *bi, uint64_t from, uint64_t end, struct span *piece)
+{
+	bool moved = true;
+
+	while (moved && from < end) {
+		moved = false;
+		for (unsigned i = 0; i < bi->range_count; i++) {
+			struct span claim = span_of(&bi->ranges[i]);
+
+			if (bi->ranges[i].type != BOOT_RANGE_RAM && claim.start <= from &&
+			    from < claim.end) {
+				from = claim.end;
+				moved = true;
+			}
+		}
+	}
+	if (from >= end)
+		return false;
+	*piece = (struct span){ from, end };
+	for (unsigned i = 0; i < bi->range_count; i++) {
+		struct span claim = span_of(&bi->ranges[i]);
+
+		if (bi->ranges[i].type != BOOT_RANGE_RAM && claim.start > from &&
+		    claim.start < piece->end)
+			piece->end = claim.start;
+	}
+	return true;
 }
 
 static void mark_boot(const struct boot_range *range)
 {
-	uint64_t end = ALIGN_UP(range->base + range->size, PAGE_SIZE) >> PAGE_SHIFT;
+	struct span span = span_of(range);
 
-	for (uint64_t n = range->base >> PAGE_SHIFT; n < end && n < frame_count; n++)
-		if (frames[n].class == MEM_NONE)
-			frames[n].class = MEM_BOOT;
+	for (uint64_t n = span.start >> PAGE_SHIFT; n < span.end >> PAGE_SHIFT && n < frame_count;
+	     n++)
+		frames[n].class = MEM_BOOT;
 }
 
 static uint64_t end_of_ram(const struct boot_info *bi)
@@ -106,84 +167,107 @@ static uint64_t end_of_ram(const struct boot_info *bi)
 	uint64_t end = 0;
 
 	for (unsigned i = 0; i < bi->range_count; i++) {
-		const struct boot_range *r = &bi->ranges[i];
+		enum boot_range_type type = bi->ranges[i].type;
+		struct span span = span_of(&bi->ranges[i]);
 
-		if ((r->type == BOOT_RANGE_RAM || r->type == BOOT_RANGE_HYPERVISOR || r->type == BOOT_RANGE_FILE) &&
-		    r->base + r->size > end && r->base + r->size <= FRAMES_LIMIT)
-			end = r->base + r->size;
+		if ((type == BOOT_RANGE_RAM || type == BOOT_RANGE_HYPERVISOR ||
+		     type == BOOT_RANGE_FILE) &&
+		    span.end > end)
+			end = span.end;
 	}
 	return end;
 }
 
-/* The first RAM range below 4 GiB that has room for the table; it is cut off from the range's start. */
-static uint64_t place_table(const struct boot_info *bi, uint64_t size)
+/* The first RAM between 1 MiB and 4 GiB that has room for the table; an empty span if there is
+ * none. */
+static struct span place_table(const struct boot_info *bi, uint64_t size)
 {
 	for (unsigned i = 0; i < bi->range_count; i++) {
-		uint64_t base = ALIGN_UP(bi->ranges[i].base, PAGE_SIZE);
-		uint64_t end = bi->ranges[i].base + bi->ranges[i].size;
+		struct span ram = span_of(&bi->ranges[i]), piece;
 
 		if (bi->ranges[i].type != BOOT_RANGE_RAM)
 			continue;
-		if (base < LOW_MEMORY_END)
-			base = LOW_MEMORY_END;
-		if (base + size <= end && base + size <= BOOT_MAP_END)
-			return base;
+		if (ram.start < LOW_MEMORY_END)
+			ram.start = LOW_MEMORY_END;
+		if (ram.end > BOOT_MAP_END)
+			ram.end = BOOT_MAP_END;
+		for (; next_piece(bi, ram.start, ram.end, &piece); ram.start = piece.end)
+			if (piece.end - piece.start >= size)
+				return (struct span){ piece.start, piece.start + size };
 	}
-	return 0;
+	return (struct span){ 0, 0 };
 }
 
-static void find_trampoline(const struct boot_range *range)
+/* Everything of @piece but the table and the first MiB, of which one page is kept for the
+ * trampoline. */
+static void add_piece(struct span piece, struct span table)
 {
-	uint64_t page = ALIGN_UP(range->base, PAGE_SIZE);
+	uint64_t low = piece.start ? piece.start : PAGE_SIZE;
 
-	if (page == 0)
-		page = PAGE_SIZE;
-	if (hpa_is_none(trampoline) && page + PAGE_SIZE <= range->base + range->size &&
-	    page + PAGE_SIZE <= LOW_MEMORY_END)
-		trampoline = HPA(page);
+	if (hpa_is_none(trampoline) && low + PAGE_SIZE <= piece.end &&
+	    low + PAGE_SIZE <= LOW_MEMORY_END) {
+		trampoline = HPA(low);
+		frames[low >> PAGE_SHIFT].class = MEM_SENSITIVE;
+	}
+	if (piece.start < LOW_MEMORY_END)
+		piece.start = LOW_MEMORY_END;
+	if (piece.start < table.end && table.start < piece.end) {
+		add_frames(piece.start >> PAGE_SHIFT, table.start >> PAGE_SHIFT, MEM_NONE);
+		piece.start = table.end;
+	}
+	add_frames(piece.start >> PAGE_SHIFT, piece.end >> PAGE_SHIFT, MEM_NONE);
 }
 
 int frames_init(const struct boot_info *bi)
 {
-	uint64_t table, table_size;
+	struct span table, piece;
 
+	/* A machine with more memory than a table below 4 GiB can describe keeps the rest idle. */
 	frame_count = end_of_ram(bi) >> PAGE_SHIFT;
-	table_size = ALIGN_UP(frame_count * sizeof(struct frame), PAGE_SIZE);
-	table = place_table(bi, table_size);
-	if (!table)
+	do {
+		table = place_table(bi, ALIGN_UP(frame_count * sizeof(struct frame), PAGE_SIZE));
+	} while (!table.end && (frame_count /= 2) > LOW_MEMORY_END >> PAGE_SHIFT);
+	if (!table.end)
 		return -E_NOMEM;
-	frames = hpa_to_ptr(HPA(table));
-	zero_pages(frames, table_size);
+	frames = hpa_to_ptr(HPA(table.start));
+	zero_pages(frames, table.end - table.start);
 	for (unsigned i = 0; i <= FRAMES_MAX_ORDER; i++)
 		free_heads[i] = NIL;
 	total_frames = 0;
 	free_frames = 0;
 	trampoline = HPA_NONE;
 
-	for (unsigned i = 0; i < bi->range_count; i++) {
-		const struct boot_range *r = &bi->ranges[i];
-		uint64_t first = ALIGN_UP(r->base, PAGE_SIZE), end = ALIGN_DOWN(r->base + r->size, PAGE_SIZE);
-
-		if (r->type == BOOT_RANGE_HYPERVISOR || r->type == BOOT_RANGE_FILE)
-			mark_boot(r);
-		if (r->type != BOOT_RANGE_RAM)
-			continue;
-		find_trampoline(r);
-		if (first < LOW_MEMORY_END)
-			first = LOW_MEMORY_END;
-		if (end > FRAMES_LIMIT)
-			end = FRAMES_LIMIT;
-		if (first <= table && table < end) {
-			if (first < table)
-				add_range(first >> PAGE_SHIFT, table >> PAGE_SHIFT);
-			first = table + table_size;
-		}
-		if (first < end)
-			add_range(first >> PAGE_SHIFT, end >> PAGE_SHIFT);
-	}
-	for (uint64_t n = table >> PAGE_SHIFT; n < (table + table_size) >> PAGE_SHIFT; n++)
+	for (uint64_t n = table.start >> PAGE_SHIFT; n < table.end >> PAGE_SHIFT && n < frame_count;
+	     n++)
 		frames[n].class = MEM_SENSITIVE;
+	for (unsigned i = 0; i < bi->range_count; i++)
+		if (bi->ranges[i].type == BOOT_RANGE_HYPERVISOR ||
+		    bi->ranges[i].type == BOOT_RANGE_FILE)
+			mark_boot(&bi->ranges[i]);
+	for (unsigned i = 0; i < bi->range_count; i++) {
+		struct span ram = span_of(&bi->ranges[i]);
+
+		if (bi->ranges[i].type == BOOT_RANGE_RAM)
+			for (; next_piece(bi, ram.start, ram.end, &piece); ram.start = piece.end)
+				add_piece(piece, table);
+	}
 	return 0;
+}
+
+/* Zeroes what is dirty of a block that already belongs to the caller, run by run. */
+static void scrub(uint32_t n, uint32_t end)
+{
+	while (n < end) {
+		uint32_t first = n;
+
+		for (; n < end && frames[n].dirty; n++)
+			frames[n].dirty = 0;
+		if (n > first)
+			zero_pages(hpa_to_ptr(HPA((uint64_t)first << PAGE_SHIFT)),
+				   (uint64_t)(n - first) << PAGE_SHIFT);
+		else
+			n++;
+	}
 }
 
 hpa_t frames_alloc(unsigned order, enum mem_class class, uint16_t owner)
@@ -206,17 +290,12 @@ hpa_t frames_alloc(unsigned order, enum mem_class class, uint16_t owner)
 	}
 	free_frames -= 1ULL << order;
 	for (uint32_t i = n; i < n + (1U << order); i++) {
-		frames[i].class = (uint8_t)class;
+		frames[i].class = (uint8_t) class;
 		frames[i].owner = owner;
 	}
 	spinlock_release(&lock);
 
-	for (uint32_t i = n; i < n + (1U << order); i++) {
-		if (frames[i].dirty) {
-			zero_pages(hpa_to_ptr(HPA((uint64_t)i << PAGE_SHIFT)), PAGE_SIZE);
-			frames[i].dirty = 0;
-		}
-	}
+	scrub(n, n + (1U << order));
 	return HPA((uint64_t)n << PAGE_SHIFT);
 }
 
@@ -238,11 +317,9 @@ void frames_free(hpa_t base, unsigned order)
 
 void frames_reclaim(hpa_t base, uint64_t size)
 {
-	uint64_t first = ALIGN_UP(base.v, PAGE_SIZE), end = ALIGN_DOWN(base.v + size, PAGE_SIZE);
-
 	spinlock_acquire(&lock);
-	if (first < end && end <= frame_count << PAGE_SHIFT)
-		add_range(first >> PAGE_SHIFT, end >> PAGE_SHIFT);
+	add_frames(ALIGN_UP(base.v, PAGE_SIZE) >> PAGE_SHIFT, (base.v + size) >> PAGE_SHIFT,
+		   MEM_BOOT);
 	spinlock_release(&lock);
 }
 
@@ -269,6 +346,8 @@ uint16_t frames_owner(hpa_t hpa)
 
 void frames_stats(struct frames_stats *stats)
 {
+	spinlock_acquire(&lock);
 	stats->total_bytes = total_frames << PAGE_SHIFT;
 	stats->free_bytes = free_frames << PAGE_SHIFT;
+	spinlock_release(&lock);
 }

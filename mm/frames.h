@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Physical frames: a buddy allocator over the real memory map that knows, for every 4 KiB frame, its allocation
- * class and owner. Classes never share a frame. A freed frame is zeroed before it can be handed out again.
- * All functions: full map only; they take the allocator's own lock.
+ * Physical frames: a buddy allocator over the real memory map that knows, for every 4 KiB frame,
+ * its allocation class and owner. Classes never share a frame. A freed frame is zeroed before it
+ * can be handed out again. All functions: full map only; they take the allocator's own lock.
  */
 #ifndef MM_FRAMES_H
 #define MM_FRAMES_H
@@ -24,8 +24,8 @@ enum mem_class {
 
 /**
  * Takes over every BOOT_RANGE_RAM range (the first MiB is left out but for CPU start-up, see
- * frames_trampoline()). The frame table itself is placed in RAM below 4 GiB. Frames start out dirty and are
- * zeroed when first handed out. Returns 0, or -E_NOMEM with too little memory.
+ * frames_trampoline()). The frame table itself is placed in RAM below 4 GiB. Frames start out dirty
+ * and are zeroed when first handed out. Returns 0, or -E_NOMEM with too little memory.
  */
 int frames_init(const struct boot_info *bi);
 
@@ -38,7 +38,8 @@ void frames_free(hpa_t base, unsigned order);
 /** Hands a BOOT_RANGE_FILE range to the pool. */
 void frames_reclaim(hpa_t base, uint64_t size);
 
-/** A page below 1 MiB for the processors' start-up code, or HPA_NONE. Zeroed, class MEM_SENSITIVE. */
+/** A page below 1 MiB for the processors' start-up code, or HPA_NONE. Zeroed, class MEM_SENSITIVE.
+ */
 hpa_t frames_trampoline(void);
 
 /** Class and owner of the frame at @hpa (MEM_NONE outside RAM). */

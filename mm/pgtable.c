@@ -52,10 +52,12 @@ static uint64_t entry_leaf(enum pg_format format, hpa_t hpa, unsigned prot, unsi
 	uint64_t entry = hpa.v | (level > 1 ? ENTRY_LARGE : 0);
 
 	if (format == PG_EPT) {
-		uint64_t type = prot & PG_UC ? EPT_TYPE_UC : prot & PG_WC ? EPT_TYPE_WC : EPT_TYPE_WB;
+		uint64_t type = prot & PG_UC   ? EPT_TYPE_UC
+				: prot & PG_WC ? EPT_TYPE_WC
+					       : EPT_TYPE_WB;
 
-		return entry | EPT_READ | (prot & PG_WRITE ? EPT_WRITE : 0) | (prot & PG_EXEC ? EPT_EXEC : 0) |
-		       type << EPT_TYPE_SHIFT;
+		return entry | EPT_READ | (prot & PG_WRITE ? EPT_WRITE : 0) |
+		       (prot & PG_EXEC ? EPT_EXEC : 0) | type << EPT_TYPE_SHIFT;
 	}
 	/* Accessed and dirty are set in advance: the processor then never writes to a table. */
 	entry |= HOST_PRESENT | HOST_ACCESSED | HOST_DIRTY;
@@ -90,8 +92,8 @@ static unsigned entry_prot(enum pg_format format, uint64_t entry)
 
 static uint64_t entry_table(enum pg_format format, hpa_t table)
 {
-	return table.v | (format == PG_HOST ? HOST_PRESENT | HOST_WRITE | HOST_ACCESSED :
-					      EPT_READ | EPT_WRITE | EPT_EXEC);
+	return table.v | (format == PG_HOST ? HOST_PRESENT | HOST_WRITE | HOST_ACCESSED
+					    : EPT_READ | EPT_WRITE | EPT_EXEC);
 }
 
 static uint64_t *table_of(uint64_t entry)
@@ -129,13 +131,15 @@ static int split(const struct pgtable *pt, uint64_t *entry, unsigned level)
 		return -E_NOMEM;
 	sub = hpa_to_ptr(table);
 	for (unsigned i = 0; i < ENTRIES; i++)
-		sub[i] = entry_leaf(pt->format, HPA(base + i * level_size(level - 1)), prot, level - 1);
+		sub[i] = entry_leaf(pt->format, HPA(base + i * level_size(level - 1)), prot,
+				    level - 1);
 	*entry = entry_table(pt->format, table);
 	return 0;
 }
 
 /* Is any page of the range mapped? */
-static bool overlaps(const struct pgtable *pt, const uint64_t *table, unsigned level, uint64_t va, uint64_t end)
+static bool overlaps(const struct pgtable *pt, const uint64_t *table, unsigned level, uint64_t va,
+		     uint64_t end)
 {
 	while (va < end) {
 		uint64_t entry = table[level_index(va, level)];
@@ -144,15 +148,16 @@ static bool overlaps(const struct pgtable *pt, const uint64_t *table, unsigned l
 		if (next > end || next == 0)
 			next = end;
 		if (entry_present(pt->format, entry) &&
-		    (entry_is_leaf(entry, level) || overlaps(pt, table_of(entry), level - 1, va, next)))
+		    (entry_is_leaf(entry, level) ||
+		     overlaps(pt, table_of(entry), level - 1, va, next)))
 			return true;
 		va = next;
 	}
 	return false;
 }
 
-static int map_level(const struct pgtable *pt, uint64_t *table, unsigned level, uint64_t va, uint64_t hpa,
-		     uint64_t end, unsigned prot)
+static int map_level(const struct pgtable *pt, uint64_t *table, unsigned level, uint64_t va,
+		     uint64_t hpa, uint64_t end, unsigned prot)
 {
 	while (va < end) {
 		uint64_t *entry = &table[level_index(va, level)];
@@ -200,7 +205,8 @@ static bool is_empty(const uint64_t *table)
 	return true;
 }
 
-static int unmap_level(const struct pgtable *pt, uint64_t *table, unsigned level, uint64_t va, uint64_t end)
+static int unmap_level(const struct pgtable *pt, uint64_t *table, unsigned level, uint64_t va,
+		       uint64_t end)
 {
 	while (va < end) {
 		uint64_t *entry = &table[level_index(va, level)];
@@ -250,7 +256,8 @@ bool pgtable_walk(const struct pgtable *pt, uint64_t va, struct pg_leaf *leaf)
 		if (!entry_present(pt->format, entry))
 			return false;
 		if (entry_is_leaf(entry, level)) {
-			leaf->hpa = HPA(leaf_address(entry, level) | (va & (level_size(level) - 1)));
+			leaf->hpa =
+				HPA(leaf_address(entry, level) | (va & (level_size(level) - 1)));
 			leaf->level = level;
 			leaf->prot = entry_prot(pt->format, entry);
 			return true;
@@ -287,7 +294,8 @@ static void free_level(const struct pgtable *pt, uint64_t entry, unsigned level)
 	const uint64_t *table = table_of(entry);
 
 	for (unsigned i = 0; i < ENTRIES; i++)
-		if (level > 1 && entry_present(pt->format, table[i]) && !entry_is_leaf(table[i], level))
+		if (level > 1 && entry_present(pt->format, table[i]) &&
+		    !entry_is_leaf(table[i], level))
 			free_level(pt, table[i], level - 1);
 	frames_free(HPA(entry & ENTRY_ADDRESS), 0);
 }
@@ -305,8 +313,8 @@ void pgtable_destroy(struct pgtable *pt, const unsigned *own_slots, unsigned cou
 
 typedef int (*visit_t)(uint64_t va, uint64_t size, const struct pg_leaf *leaf, void *context);
 
-static int visit_level(const struct pgtable *pt, const uint64_t *table, unsigned level, uint64_t va, visit_t visit,
-		       void *context)
+static int visit_level(const struct pgtable *pt, const uint64_t *table, unsigned level, uint64_t va,
+		       visit_t visit, void *context)
 {
 	for (unsigned i = 0; i < ENTRIES; i++) {
 		uint64_t entry = table[i], at = va + i * level_size(level);
@@ -314,7 +322,8 @@ static int visit_level(const struct pgtable *pt, const uint64_t *table, unsigned
 
 		if (!entry_present(pt->format, entry))
 			continue;
-		/* Canonical addresses: bit 47 is copied upwards. Guest-physical ones end below it. */
+		/* Canonical addresses: bit 47 is copied upwards. Guest-physical ones end below it.
+		 */
 		if (level == ROOT_LEVEL && i >= ENTRIES / 2)
 			at |= 0xffff000000000000ULL;
 		if (entry_is_leaf(entry, level)) {

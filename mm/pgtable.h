@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * 4-level page tables, for the host (SDM 4.5) and for guests (EPT, SDM 28.3): mapping, unmapping, walking. The table pages come
- * from the frame allocator as MEM_SENSITIVE and are only ever reached through the physmap.
- * Full map only. Callers serialise.
+ * 4-level page tables, for the host (SDM 4.5) and for guests (EPT, SDM 28.3): mapping, unmapping,
+ * walking. The table pages come from the frame allocator as MEM_SENSITIVE and are only ever reached
+ * through the physmap. Full map only. Callers serialise.
  */
 #ifndef MM_PGTABLE_H
 #define MM_PGTABLE_H
@@ -27,28 +27,30 @@ struct pgtable {
 
 /** A leaf as the walker sees it. */
 struct pg_leaf {
-	hpa_t hpa;	   /* of the byte at the walked address */
-	unsigned level;	   /* 1, 2, 3 */
-	unsigned prot;	   /* enum pg_prot */
+	hpa_t hpa;	/* of the byte at the walked address */
+	unsigned level; /* 1, 2, 3 */
+	unsigned prot;	/* enum pg_prot */
 };
 
 int pgtable_create(struct pgtable *pt, enum pg_format format, unsigned max_level);
 
 /**
- * Maps [@va, @va + @size) to [@hpa, ...), with the largest leaves that alignment allows. Page-granular.
- * Mapping over an existing leaf is -E_EXIST (nothing is changed before the clash is found out), no memory
- * -E_NOMEM.
+ * Maps [@va, @va + @size) to [@hpa, ...), with the largest leaves that alignment allows.
+ * Page-granular. Mapping over an existing leaf is -E_EXIST (nothing is changed before the clash is
+ * found out), no memory -E_NOMEM.
  */
 int pgtable_map(struct pgtable *pt, uint64_t va, hpa_t hpa, uint64_t size, unsigned prot);
 
-/** Removes the range (splitting large leaves where needed); absent pages are skipped. The caller flushes the TLB. Frees emptied tables. */
+/** Removes the range (splitting large leaves where needed); absent pages are skipped. The caller
+ * flushes the TLB. Frees emptied tables. */
 int pgtable_unmap(struct pgtable *pt, uint64_t va, uint64_t size);
 
 /** Finds the leaf that maps @va; false if none does. */
 bool pgtable_walk(const struct pgtable *pt, uint64_t va, struct pg_leaf *leaf);
 
 /**
- * The table page under root slot @slot, as a new reference for sharing between roots: creates it if absent.
+ * The table page under root slot @slot, as a new reference for sharing between roots: creates it if
+ * absent.
  */
 int pgtable_slot_create(struct pgtable *pt, unsigned slot, hpa_t *table);
 /** Points root slot @slot at @table (HPA_NONE: clears it). */
@@ -59,7 +61,8 @@ void pgtable_destroy(struct pgtable *pt, const unsigned *own_slots, unsigned cou
 
 /** Calls @visit for each leaf in address order; stops at a non-zero return and gives it back. */
 int pgtable_for_each(const struct pgtable *pt,
-		     int (*visit)(uint64_t va, uint64_t size, const struct pg_leaf *leaf, void *context),
+		     int (*visit)(uint64_t va, uint64_t size, const struct pg_leaf *leaf,
+				  void *context),
 		     void *context);
 
 #endif

@@ -8,15 +8,18 @@
 const char *const space_reasons[REASON_COUNT] = {
 	[REASON_TEXT] = "code of the hypervisor: public",
 	[REASON_RODATA] = "constants and symbols of the hypervisor: public",
-	[REASON_DATA_GLOBAL] = "variables annotated GLOBAL_DATA, each with its reason in the source",
+	[REASON_DATA_GLOBAL] =
+		"variables annotated GLOBAL_DATA, each with its reason in the source",
 	[REASON_STATISTICS] = "counters of events, which the guests may read by hypercall anyway",
 	[REASON_TOPOLOGY] = "cores, siblings and their run state, which timing shows anyway",
 	[REASON_VM_DIRECTORY] = "names and states of the VMs: the console shows them",
 	[REASON_FLUSH_BUFFER] = "zeroes that the software L1D flush reads",
 	[REASON_MMIO] = "registers of interrupt controllers: uncached, hold no data",
 	[REASON_GUEST_RAM] = "memory of the VM that runs here: its own",
-	[REASON_VM_PRIVATE] = "registers, stacks and device state of the VM that runs here: its own",
-	[REASON_CPU_LOCAL] = "descriptor tables and stacks of this CPU, which never hold guest data",
+	[REASON_VM_PRIVATE] =
+		"registers, stacks and device state of the VM that runs here: its own",
+	[REASON_CPU_LOCAL] =
+		"descriptor tables and stacks of this CPU, which never hold guest data",
 };
 
 /* The subtrees that all pairs share; two root tables serve as their owners. */
@@ -27,14 +30,16 @@ static struct space_image the_image;
 static uint64_t global_next, mmio_next, full_mmio_next;
 
 static const unsigned restricted_slots[] = { PML4_SLOT(GLOBAL_BASE), PML4_SLOT(IMAGE_BASE) };
-static const unsigned full_slots[] = { PML4_SLOT(PHYSMAP_BASE), PML4_SLOT(GLOBAL_BASE), PML4_SLOT(FULL_MMIO_BASE),
-				       PML4_SLOT(IMAGE_BASE) };
+static const unsigned full_slots[] = { PML4_SLOT(PHYSMAP_BASE), PML4_SLOT(GLOBAL_BASE),
+				       PML4_SLOT(FULL_MMIO_BASE), PML4_SLOT(IMAGE_BASE) };
 
-static int map_image(struct pgtable *pt, const struct space_image *image, uint64_t start, uint64_t end, unsigned prot)
+static int map_image(struct pgtable *pt, const struct space_image *image, uint64_t start,
+		     uint64_t end, unsigned prot)
 {
 	if (start == end)
 		return 0;
-	return pgtable_map(pt, image->link_base + start, HPA(image->load_base.v + start), end - start, prot);
+	return pgtable_map(pt, image->link_base + start, HPA(image->load_base.v + start),
+			   end - start, prot);
 }
 
 /* The image: one line a region. */
@@ -82,17 +87,20 @@ static int build_physmap(const struct boot_info *bi, const struct space_image *i
 			continue;
 		}
 		/* Neighbours become one mapping, so that large pages span them. */
-		for (i++; i < bi->range_count && range_is_mapped(&bi->ranges[i]) && bi->ranges[i].base <= end; i++)
+		for (i++; i < bi->range_count && range_is_mapped(&bi->ranges[i]) &&
+			  bi->ranges[i].base <= end;
+		     i++)
 			if (bi->ranges[i].base + bi->ranges[i].size > end)
 				end = ALIGN_UP(bi->ranges[i].base + bi->ranges[i].size, PAGE_SIZE);
 		if (start < hole_end && hole_start < end) {
 			if (start < hole_start)
-				err = pgtable_map(&shared_full, PHYSMAP_BASE + start, HPA(start), hole_start - start,
-						  PG_WRITE);
+				err = pgtable_map(&shared_full, PHYSMAP_BASE + start, HPA(start),
+						  hole_start - start, PG_WRITE);
 			start = hole_end;
 		}
 		if (!err && start < end)
-			err = pgtable_map(&shared_full, PHYSMAP_BASE + start, HPA(start), end - start, PG_WRITE);
+			err = pgtable_map(&shared_full, PHYSMAP_BASE + start, HPA(start),
+					  end - start, PG_WRITE);
 		if (err)
 			return err;
 	}
@@ -159,7 +167,8 @@ int space_pair_create(struct space_pair *pair, uint16_t cpu)
 	if (!err)
 		err = pgtable_create(&pair->full, PG_HOST, shared_full.max_level);
 	if (!err)
-		err = share(&pair->restricted, &shared_restricted, restricted_slots, ARRAY_SIZE(restricted_slots));
+		err = share(&pair->restricted, &shared_restricted, restricted_slots,
+			    ARRAY_SIZE(restricted_slots));
 	if (!err)
 		err = share(&pair->full, &shared_full, full_slots, ARRAY_SIZE(full_slots));
 	if (!err)
@@ -187,8 +196,8 @@ static hpa_t alloc_run(unsigned pages, enum mem_class class, uint16_t owner)
 	return base;
 }
 
-static int alloc_and_map(struct pgtable *pt, uint64_t va, unsigned pages, enum mem_class class, uint16_t owner,
-			 void **first)
+static int alloc_and_map(struct pgtable *pt, uint64_t va, unsigned pages, enum mem_class class,
+			 uint16_t owner, void **first)
 {
 	hpa_t base = alloc_run(pages, class, owner);
 
@@ -198,7 +207,8 @@ static int alloc_and_map(struct pgtable *pt, uint64_t va, unsigned pages, enum m
 	return pgtable_map(pt, va, base, pages * PAGE_SIZE, PG_WRITE);
 }
 
-int space_cpu_alloc(struct space_pair *pair, uint16_t cpu, uint64_t va, unsigned pages, void **first)
+int space_cpu_alloc(struct space_pair *pair, uint16_t cpu, uint64_t va, unsigned pages,
+		    void **first)
 {
 	return alloc_and_map(&pair->full, va, pages, MEM_CPU, cpu, first);
 }

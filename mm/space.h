@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The address-space pair. Every CPU has two roots: restricted (what may leak to the running VM without harm) and full.
- * Both are lists of PML4 slots, see hv/layout.h:
+ * The address-space pair. Every CPU has two roots: restricted (what may leak to the running VM
+ * without harm) and full. Both are lists of PML4 slots, see hv/layout.h:
  *
  *   slot       restricted            full
  *   physmap    -                     all RAM
@@ -18,19 +18,20 @@
 #include "boot/boot_info.h"
 #include "mm/pgtable.h"
 
-/* Why a page may be seen in the restricted map: one entry per kind, with its written reason in space_reasons[]. */
+/* Why a page may be seen in the restricted map: one entry per kind, with its written reason in
+ * space_reasons[]. */
 enum mem_reason {
-	REASON_TEXT,	   /* image: code */
-	REASON_RODATA,	   /* image: constants, symbol table */
-	REASON_DATA_GLOBAL, /* image: .data.global */
-	REASON_STATISTICS, /* counters */
-	REASON_TOPOLOGY,   /* cores, siblings, run state words */
+	REASON_TEXT,	     /* image: code */
+	REASON_RODATA,	     /* image: constants, symbol table */
+	REASON_DATA_GLOBAL,  /* image: .data.global */
+	REASON_STATISTICS,   /* counters */
+	REASON_TOPOLOGY,     /* cores, siblings, run state words */
 	REASON_VM_DIRECTORY, /* names and states of VMs */
 	REASON_FLUSH_BUFFER, /* what the software L1D flush reads */
-	REASON_MMIO,	   /* LAPIC, IOAPIC registers */
-	REASON_GUEST_RAM,  /* window: the current VM's RAM */
-	REASON_VM_PRIVATE, /* window: struct vm, vCPU records and stacks, device state */
-	REASON_CPU_LOCAL,  /* this CPU's private page, stacks, descriptor tables */
+	REASON_MMIO,	     /* LAPIC, IOAPIC registers */
+	REASON_GUEST_RAM,    /* window: the current VM's RAM */
+	REASON_VM_PRIVATE,   /* window: struct vm, vCPU records and stacks, device state */
+	REASON_CPU_LOCAL,    /* this CPU's private page, stacks, descriptor tables */
 	REASON_COUNT,
 };
 
@@ -60,8 +61,8 @@ struct space_image {
 };
 
 /**
- * Builds the shared subtrees: physmap (every RAM, ACPI and file range; 1 GiB/2 MiB pages, NX; @has_1g as CPUID says), image
- * (both views), global (empty).
+ * Builds the shared subtrees: physmap (every RAM, ACPI and file range; 1 GiB/2 MiB pages, NX;
+ * @has_1g as CPUID says), image (both views), global (empty).
  */
 int space_init(const struct boot_info *bi, const struct space_image *image, bool has_1g);
 
@@ -71,37 +72,47 @@ bool space_image_may_show(uint64_t va);
 /** Makes a CPU's pair; its CPU slot is empty yet. */
 int space_pair_create(struct space_pair *pair, uint16_t cpu);
 
-/** Maps @pages zeroed MEM_CPU frames at @va in the CPU slot of @pair (both roots share the subtree). A page
- *  left out between two calls is a guard. Returns the frames' physmap pointers one by one through @first (physmap pointer of the first page; the pages are contiguous). */
-int space_cpu_alloc(struct space_pair *pair, uint16_t cpu, uint64_t va, unsigned pages, void **first);
+/** Maps @pages zeroed MEM_CPU frames at @va in the CPU slot of @pair (both roots share the
+ * subtree). A page left out between two calls is a guard. Returns the frames' physmap pointers one
+ * by one through @first (physmap pointer of the first page; the pages are contiguous). */
+int space_cpu_alloc(struct space_pair *pair, uint16_t cpu, uint64_t va, unsigned pages,
+		    void **first);
 
-/** Allocates @size bytes of zeroed global memory (rounded up to pages), seen by all CPUs in both maps; returns its address or NULL. */
+/** Allocates @size bytes of zeroed global memory (rounded up to pages), seen by all CPUs in both
+ * maps; returns its address or NULL. */
 void *space_global_alloc(uint64_t size, enum mem_reason reason);
 
-/** Maps device registers for all CPUs in both maps, uncached; returns the address of @hpa or NULL. */
+/** Maps device registers for all CPUs in both maps, uncached; returns the address of @hpa or NULL.
+ */
 volatile void *space_global_mmio(hpa_t hpa, uint64_t size);
 
-/** Maps the framebuffer or other memory outside RAM into the full map only (write-combining if @wc); returns the address or NULL. */
+/** Maps the framebuffer or other memory outside RAM into the full map only (write-combining if
+ * @wc); returns the address or NULL. */
 volatile void *space_full_mmio(hpa_t hpa, uint64_t size, bool wc);
 
 int space_window_create(struct space_window *window, uint16_t vm_id);
 /** Maps guest RAM at GUEST_BASE + gpa (RW, NX). */
 int space_window_map_ram(struct space_window *window, gpa_t gpa, hpa_t hpa, uint64_t size);
-/** Allocates @pages zeroed MEM_VM frames (contiguous) at @va of the window's private part; *first is their physmap pointer. */
+/** Allocates @pages zeroed MEM_VM frames (contiguous) at @va of the window's private part; *first
+ * is their physmap pointer. */
 int space_window_alloc(struct space_window *window, uint64_t va, unsigned pages, void **first);
 /** Frees tables and private pages (RAM frames belong to the caller). */
 void space_window_destroy(struct space_window *window);
 
-/** Makes @window (or none, NULL) the current one in both roots of @pair. The caller flushes the window's TLB entries. */
+/** Makes @window (or none, NULL) the current one in both roots of @pair. The caller flushes the
+ * window's TLB entries. */
 void space_window_set(struct space_pair *pair, const struct space_window *window);
 
 /**
- * The main invariant (5 of the design): each leaf of restricted is in full with the same translation and attributes, and (4) no
- * restricted leaf reaches a frame of class MEM_SENSITIVE/MEM_FREE/MEM_BOOT outside the image, a frame of another CPU, or of another VM than @vm_id
- * (UINT16_MAX: none). Returns the number of violations; @report is called for each.
+ * The main invariant (5 of the design): each leaf of restricted is in full with the same
+ * translation and attributes, and (4) no restricted leaf reaches a frame of class
+ * MEM_SENSITIVE/MEM_FREE/MEM_BOOT outside the image, a frame of another CPU, or of another VM than
+ * @vm_id (UINT16_MAX: none). Returns the number of violations; @report is called for each.
  */
 unsigned space_check(const struct space_pair *pair, uint16_t cpu, uint16_t vm_id,
-		     void (*report)(uint64_t va, const struct pg_leaf *leaf, const char *what, void *context), void *context);
+		     void (*report)(uint64_t va, const struct pg_leaf *leaf, const char *what,
+				    void *context),
+		     void *context);
 
 /** Bytes that restricted maps, by reason, into @bytes[REASON_COUNT]. */
 void space_account(const struct space_pair *pair, uint64_t bytes[REASON_COUNT]);

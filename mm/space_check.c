@@ -12,7 +12,8 @@ struct check {
 	unsigned violations;
 };
 
-static void violation(struct check *check, uint64_t va, const struct pg_leaf *leaf, const char *what)
+static void violation(struct check *check, uint64_t va, const struct pg_leaf *leaf,
+		      const char *what)
 {
 	check->violations++;
 	if (check->report)
@@ -27,7 +28,8 @@ static const char *misplaced(const struct check *check, uint64_t va, hpa_t hpa)
 
 	switch (PML4_SLOT(va)) {
 	case PML4_SLOT(WINDOW_BASE):
-		return class == MEM_VM && owner == check->vm_id ? NULL : "not a frame of the current VM";
+		return class == MEM_VM && owner == check->vm_id ? NULL
+								: "not a frame of the current VM";
 	case PML4_SLOT(CPU_BASE):
 		return class == MEM_CPU && owner == check->cpu ? NULL : "not a frame of this CPU";
 	case PML4_SLOT(GLOBAL_BASE):
@@ -75,7 +77,8 @@ static int check_full_leaf(uint64_t va, uint64_t size, const struct pg_leaf *lea
 }
 
 unsigned space_check(const struct space_pair *pair, uint16_t cpu, uint16_t vm_id,
-		     void (*report)(uint64_t va, const struct pg_leaf *leaf, const char *what, void *context),
+		     void (*report)(uint64_t va, const struct pg_leaf *leaf, const char *what,
+				    void *context),
 		     void *context)
 {
 	struct check check = { pair, cpu, vm_id, report, context, 0 };
@@ -93,9 +96,12 @@ static enum mem_reason reason_of(uint64_t va, const struct pg_leaf *leaf)
 	case PML4_SLOT(CPU_BASE):
 		return REASON_CPU_LOCAL;
 	case PML4_SLOT(GLOBAL_BASE):
-		return va >= GLOBAL_MMIO_BASE ? REASON_MMIO : (enum mem_reason)frames_owner(leaf->hpa);
+		return va >= GLOBAL_MMIO_BASE ? REASON_MMIO
+					      : (enum mem_reason)frames_owner(leaf->hpa);
 	default:
-		return leaf->prot & PG_EXEC ? REASON_TEXT : leaf->prot & PG_WRITE ? REASON_DATA_GLOBAL : REASON_RODATA;
+		return leaf->prot & PG_EXEC    ? REASON_TEXT
+		       : leaf->prot & PG_WRITE ? REASON_DATA_GLOBAL
+					       : REASON_RODATA;
 	}
 }
 

@@ -34,7 +34,13 @@ struct vmx_caps vmx_caps;
 #define EPT_INVVPID_ALL BIT(42)
 
 /* The capability MSR of each control field, and its "true" twin 12 higher (0x481 -> 0x48d). */
-enum control_msr { MSR_PIN = 0x481, MSR_PROC = 0x482, MSR_EXIT = 0x483, MSR_ENTRY = 0x484, TRUE_OFFSET = 12 };
+enum control_msr {
+	MSR_PIN = 0x481,
+	MSR_PROC = 0x482,
+	MSR_EXIT = 0x483,
+	MSR_ENTRY = 0x484,
+	TRUE_OFFSET = 12
+};
 
 /* Low half: must be 1; high half: may be 1. */
 static uint64_t control_range(enum control_msr msr)
@@ -42,7 +48,8 @@ static uint64_t control_range(enum control_msr msr)
 	return rdmsr(rdmsr(MSR_VMX_BASIC) & BASIC_TRUE_CONTROLS ? msr + TRUE_OFFSET : msr);
 }
 
-/* The value for a field: all of @required, what there is of @optional. False if a required bit is not offered. */
+/* The value for a field: all of @required, what there is of @optional. False if a required bit is
+ * not offered. */
 static bool choose(uint64_t range, uint64_t required, uint64_t optional, uint32_t *value)
 {
 	uint32_t must = (uint32_t)range, may = (uint32_t)(range >> 32);
@@ -60,7 +67,8 @@ static const char *check_feature_control(void)
 		control = rdmsr(MSR_FEATURE_CONTROL);
 	}
 	if (!(control & FEATURE_CONTROL_VMX))
-		return "VMX is locked off by the firmware: enable \"Intel Virtualization Technology\" in its set-up";
+		return "VMX is locked off by the firmware: enable \"Intel Virtualization "
+		       "Technology\" in its set-up";
 	return NULL;
 }
 
@@ -69,7 +77,8 @@ static const char *probe_ept(struct vmx_caps *c)
 	uint64_t ept = rdmsr(MSR_VMX_EPT_VPID);
 
 	if (!(ept & EPT_WALK_4) || !(ept & EPT_WB))
-		return "this CPU's EPT lacks 4-level walks or write-back tables: a newer CPU is needed";
+		return "this CPU's EPT lacks 4-level walks or write-back tables: a newer CPU is "
+		       "needed";
 	c->ept_2m = ept & EPT_2M;
 	c->ept_1g = ept & EPT_1G;
 	c->invept = (ept & EPT_INVEPT) && (ept & EPT_INVEPT_ALL);
@@ -85,9 +94,11 @@ static const char *probe_secondary(struct vmx_caps *c)
 	uint64_t may = range >> 32;
 
 	if (!(may & PROC2_EPT))
-		return "this CPU has no EPT (extended page tables): a CPU from 2008 (Nehalem) or newer is needed";
+		return "this CPU has no EPT (extended page tables): a CPU from 2008 (Nehalem) or "
+		       "newer is needed";
 	if (!(may & PROC2_UNRESTRICTED))
-		return "this CPU has no unrestricted guest mode: a CPU from 2010 (Westmere) or newer is needed";
+		return "this CPU has no unrestricted guest mode: a CPU from 2010 (Westmere) or "
+		       "newer is needed";
 	choose(range, PROC2_EPT | PROC2_UNRESTRICTED,
 	       PROC2_VPID | PROC2_RDTSCP | PROC2_INVPCID | PROC2_WBINVD, &c->proc2);
 	c->vpid = c->proc2 & PROC2_VPID;
@@ -99,14 +110,16 @@ static const char *probe_secondary(struct vmx_caps *c)
 
 static const char *probe_controls(struct vmx_caps *c)
 {
-	static const char missing[] = "this CPU's VMX lacks a control that Cloister needs: a newer CPU is needed";
-	uint64_t exit = EXIT_SAVE_DEBUG | EXIT_HOST_64 | EXIT_ACK_INTERRUPT | EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_SAVE_EFER |
-			EXIT_LOAD_EFER;
+	static const char missing[] =
+		"this CPU's VMX lacks a control that Cloister needs: a newer CPU is needed";
+	uint64_t exit = EXIT_SAVE_DEBUG | EXIT_HOST_64 | EXIT_ACK_INTERRUPT | EXIT_SAVE_PAT |
+			EXIT_LOAD_PAT | EXIT_SAVE_EFER | EXIT_LOAD_EFER;
 	const char *why;
 
 	if (!choose(control_range(MSR_PROC),
-		    PROC_TSC_OFFSETTING | PROC_HLT | PROC_MWAIT | PROC_RDPMC | PROC_CR8_LOAD | PROC_CR8_STORE |
-			    PROC_UNCONDITIONAL_IO | PROC_MSR_BITMAPS | PROC_MONITOR | PROC_SECONDARY,
+		    PROC_TSC_OFFSETTING | PROC_HLT | PROC_MWAIT | PROC_RDPMC | PROC_CR8_LOAD |
+			    PROC_CR8_STORE | PROC_UNCONDITIONAL_IO | PROC_MSR_BITMAPS |
+			    PROC_MONITOR | PROC_SECONDARY,
 		    0, &c->proc))
 		return missing;
 	if (c->proc & (PROC_CR3_LOAD | PROC_CR3_STORE | PROC_INVLPG))
@@ -114,9 +127,11 @@ static const char *probe_controls(struct vmx_caps *c)
 	why = probe_secondary(c);
 	if (why)
 		return why;
-	if (!choose(control_range(MSR_PIN), PIN_EXTERNAL_INTERRUPT | PIN_NMI | PIN_VIRTUAL_NMI, 0, &c->pin) ||
+	if (!choose(control_range(MSR_PIN), PIN_EXTERNAL_INTERRUPT | PIN_NMI | PIN_VIRTUAL_NMI, 0,
+		    &c->pin) ||
 	    !choose(control_range(MSR_EXIT), exit, 0, &c->exit) ||
-	    !choose(control_range(MSR_ENTRY), ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER, 0, &c->entry))
+	    !choose(control_range(MSR_ENTRY), ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER,
+		    0, &c->entry))
 		return missing;
 	c->preemption_timer = control_range(MSR_PIN) >> 32 & PIN_PREEMPTION_TIMER;
 	c->preemption_shift = rdmsr(MSR_VMX_MISC) & 31;
@@ -131,14 +146,16 @@ const char *vmx_probe(void)
 	if (!cpu_facts.intel)
 		return "this is not an Intel CPU: Cloister runs on Intel VMX only";
 	if (!cpu_facts.vmx)
-		return "this CPU has no VMX, or a virtual machine hides it: use an Intel CPU, or turn nested "
+		return "this CPU has no VMX, or a virtual machine hides it: use an Intel CPU, or "
+		       "turn nested "
 		       "virtualisation on";
 	why = check_feature_control();
 	if (why)
 		return why;
 	c->revision = rdmsr(MSR_VMX_BASIC) & 0x7fffffff;
 	if (!(control_range(MSR_PROC) >> 32 & PROC_SECONDARY))
-		return "this CPU has no EPT (extended page tables): a CPU from 2008 (Nehalem) or newer is needed";
+		return "this CPU has no EPT (extended page tables): a CPU from 2008 (Nehalem) or "
+		       "newer is needed";
 	c->cr0_fixed0 = rdmsr(MSR_VMX_CR0_FIXED0);
 	c->cr0_fixed1 = rdmsr(MSR_VMX_CR0_FIXED1);
 	c->cr4_fixed0 = rdmsr(MSR_VMX_CR4_FIXED0);

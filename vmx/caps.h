@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What this CPU's VMX offers: probed once, with a clear sentence for what is missing (SDM appendix A). */
+/* What this CPU's VMX offers: probed once, with a clear sentence for what is missing (SDM appendix
+ * A). */
 #ifndef VMX_CAPS_H
 #define VMX_CAPS_H
 
@@ -20,8 +21,8 @@ struct vmx_caps {
 extern struct vmx_caps vmx_caps;
 
 /**
- * Finds out. Returns NULL if all is there, else what is missing and what to do, as the end of a line for people. Full map,
- * boot processor.
+ * Finds out. Returns NULL if all is there, else what is missing and what to do, as the end of a
+ * line for people. Full map, boot processor.
  */
 const char *vmx_probe(void);
 

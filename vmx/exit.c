@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Exit dispatch. The order of the first comparisons is the measured frequency (docs/PERFORMANCE.md). */
+/* Exit dispatch. The order of the first comparisons is the measured frequency
+ * (docs/PERFORMANCE.md). */
 #include "vmx/exit.h"
 
 #include "hv/asm.h"
@@ -18,7 +19,8 @@ static void exit_rdpmc(void)
 	vcpu_inject_gp();
 }
 
-/* Caches are coherent and shared with others: dropping them is not the guest's to do, writing them back is a no-op. */
+/* Caches are coherent and shared with others: dropping them is not the guest's to do, writing them
+ * back is a no-op. */
 static void exit_cache_control(void)
 {
 	vcpu_skip();
@@ -82,10 +84,13 @@ static void dispatch_rare(struct vcpu *vcpu, uint32_t reason)
 			vmcs_read(VMCS_GUEST_RIP));
 		break;
 	case EXIT_TASK_SWITCH:
-		vm_stop(vcpu, "hardware task switches are not supported; RIP", vmcs_read(VMCS_GUEST_RIP));
+		vm_stop(vcpu, "hardware task switches are not supported; RIP",
+			vmcs_read(VMCS_GUEST_RIP));
 		break;
 	case EXIT_MACHINE_CHECK:
-		vm_stop(vcpu, "machine check while it was being entered: the hardware reports a fault", 0);
+		vm_stop(vcpu,
+			"machine check while it was being entered: the hardware reports a fault",
+			0);
 		break;
 	default:
 		vm_stop(vcpu, "VM exit for a reason that Cloister does not know; reason", reason);
@@ -128,8 +133,8 @@ static inline void dispatch(struct vcpu *vcpu, uint32_t reason)
 }
 
 /*
- * What stands between this exit and the next entry, in an order that matters: nothing sensitive may follow
- * asi_enter(), so it comes last.
+ * What stands between this exit and the next entry, in an order that matters: nothing sensitive may
+ * follow asi_enter(), so it comes last.
  */
 static __attribute__((noinline)) void do_work(struct vcpu *vcpu)
 {
@@ -173,6 +178,7 @@ void vmx_exit(struct vcpu *vcpu)
 
 void vmx_entry_failed(struct vcpu *vcpu)
 {
-	vm_stop(vcpu, "VM entry refused (SDM 30.4); VM-instruction error", vmcs_read(VMCS_INSTRUCTION_ERROR));
+	vm_stop(vcpu, "VM entry refused (SDM 30.4); VM-instruction error",
+		vmcs_read(VMCS_INSTRUCTION_ERROR));
 	vm_leave(vcpu);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The exit handlers, one file a family. Each runs with interrupts off, lands in the map that the policy says (restricted
- * under ASI) and leaves the guest ready for the next entry.
+ * The exit handlers, one file a family. Each runs with interrupts off, lands in the map that the
+ * policy says (restricted under ASI) and leaves the guest ready for the next entry.
  */
 #ifndef VMX_EXIT_H
 #define VMX_EXIT_H

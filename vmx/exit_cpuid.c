@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* CPUID: answers come from the VM's own table (hv/vm_cpuid.c); a few fields follow the vCPU's state. */
+/* CPUID: answers come from the VM's own table (hv/vm_cpuid.c); a few fields follow the vCPU's
+ * state. */
 #include "hv/asm.h"
 #include "hv/vm_cpuid.h"
 #include "vmx/exit.h"
@@ -28,9 +29,11 @@ static const struct cpuid_entry *find(const struct vm *vm, uint32_t leaf, uint32
 	return NULL;
 }
 
-#define COMPONENT_ALIGNED BIT(1) /* ECX of a component's leaf: 64-byte aligned in the compacted form */
+#define COMPONENT_ALIGNED                                                                          \
+	BIT(1) /* ECX of a component's leaf: 64-byte aligned in the compacted form */
 
-/* Size of the XSAVE area, standard or compacted, for the components that the guest has turned on. */
+/* Size of the XSAVE area, standard or compacted, for the components that the guest has turned on.
+ */
 static uint32_t xsave_size(const struct vm *vm, uint64_t xcr0, bool compacted)
 {
 	uint32_t size = 576;
@@ -41,14 +44,16 @@ static uint32_t xsave_size(const struct vm *vm, uint64_t xcr0, bool compacted)
 		if (e->leaf != 0xd || e->subleaf < 2 || !(xcr0 & BIT(e->subleaf)))
 			continue;
 		if (compacted)
-			size = (e->ecx & COMPONENT_ALIGNED ? (uint32_t)ALIGN_UP(size, 64) : size) + e->eax;
+			size = (e->ecx & COMPONENT_ALIGNED ? (uint32_t)ALIGN_UP(size, 64) : size) +
+			       e->eax;
 		else if (e->ebx + e->eax > size)
 			size = e->ebx + e->eax;
 	}
 	return size;
 }
 
-static __attribute__((noinline)) void adjust(struct vcpu *vcpu, const struct cpuid_entry *e, uint32_t subleaf)
+static __attribute__((noinline)) void adjust(struct vcpu *vcpu, const struct cpuid_entry *e,
+					     uint32_t subleaf)
 {
 	switch (e->leaf) {
 	case 1:

@@ -78,7 +78,8 @@ void exit_xsetbv(struct vcpu *vcpu)
 		vcpu_inject_gp();
 		return;
 	}
-	/* The hypervisor uses no extended state, so the guest's XCR0 simply stays in the register. */
+	/* The hypervisor uses no extended state, so the guest's XCR0 simply stays in the register.
+	 */
 	xsetbv(0, value);
 	vcpu->xcr0 = value;
 	vcpu_skip();

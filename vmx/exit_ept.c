@@ -23,15 +23,22 @@ void exit_ept_violation(struct vcpu *vcpu)
 	vcpu_requeue_event();
 	if (unlikely(is_ram(vcpu->vm, gpa))) {
 		if (vm_populate(vcpu->vm, GPA(gpa)))
-			vm_stop(vcpu, "memory ran out while it was being populated; guest-physical address", gpa);
+			vm_stop(vcpu,
+				"memory ran out while it was being populated; guest-physical "
+				"address",
+				gpa);
 		return;
 	}
 	if (unlikely(qualification & QUALIFICATION_FETCH)) {
-		vm_stop(vcpu, "it executes code where there is no memory; guest-physical address", gpa);
+		vm_stop(vcpu, "it executes code where there is no memory; guest-physical address",
+			gpa);
 		return;
 	}
-	if (unlikely((qualification & QUALIFICATION_LINEAR) && !(qualification & QUALIFICATION_FINAL))) {
-		vm_stop(vcpu, "its page tables lie where there is no memory; guest-physical address", gpa);
+	if (unlikely((qualification & QUALIFICATION_LINEAR) &&
+		     !(qualification & QUALIFICATION_FINAL))) {
+		vm_stop(vcpu,
+			"its page tables lie where there is no memory; guest-physical address",
+			gpa);
 		return;
 	}
 	mmio_emulate(vcpu, GPA(gpa));

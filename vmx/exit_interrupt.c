@@ -12,7 +12,8 @@ void exit_external_interrupt(struct vcpu *vcpu)
 	interrupt_handle(vmcs_read(VMCS_EXIT_INTERRUPTION) & INTR_VECTOR_MASK);
 }
 
-/* What the guest's own handler will look at: DR6 as the processor would have set it (SDM 17.2.3). */
+/* What the guest's own handler will look at: DR6 as the processor would have set it (SDM 17.2.3).
+ */
 static void reflect_debug(void)
 {
 	uint64_t qualification = vmcs_read(VMCS_EXIT_QUALIFICATION);
@@ -49,7 +50,8 @@ void exit_hlt(struct vcpu *vcpu)
 
 	vcpu_skip();
 	if (!(vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_IF) && !vcpu->nmi_pending) {
-		vm_stop(vcpu, "halted with interrupts off: nothing can wake it; RIP", vmcs_read(VMCS_GUEST_RIP));
+		vm_stop(vcpu, "halted with interrupts off: nothing can wake it; RIP",
+			vmcs_read(VMCS_GUEST_RIP));
 		return;
 	}
 	if (vcpu->work & WORK_IRQ || vcpu->nmi_pending || vlapic_pending(vcpu) >= 0) {

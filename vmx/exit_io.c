@@ -8,7 +8,8 @@
 #define QUALIFICATION_STRING BIT(4)
 #define QUALIFICATION_REP BIT(5)
 
-/* Elements of a string instruction per exit: more come with the next one, since REP resumes by itself. */
+/* Elements of a string instruction per exit: more come with the next one, since REP resumes by
+ * itself. */
 #define MAX_ELEMENTS 64
 #define RFLAGS_DF BIT(10)
 #define PF_WRITE BIT(1)
@@ -18,7 +19,8 @@ static uint64_t merge(uint64_t old, uint64_t value, unsigned size)
 {
 	if (size == 4)
 		return (uint32_t)value;
-	return size == 2 ? (old & ~0xffffULL) | (value & 0xffff) : (old & ~0xffULL) | (value & 0xff);
+	return size == 2 ? (old & ~0xffffULL) | (value & 0xffff)
+			 : (old & ~0xffULL) | (value & 0xff);
 }
 
 static void inject_page_fault(struct vcpu *vcpu, uint64_t address, bool write)
@@ -30,8 +32,8 @@ static void inject_page_fault(struct vcpu *vcpu, uint64_t address, bool write)
 		   INTR_VALID | INTR_ERROR_CODE | INTR_HARD_EXCEPTION << INTR_TYPE_SHIFT | 14);
 }
 
-/* One element between @port and linear @address; false: #PF is queued. An element that straddles two pages is
- * moved byte by byte. */
+/* One element between @port and linear @address; false: #PF is queued. An element that straddles
+ * two pages is moved byte by byte. */
 static bool move_element(struct vcpu *vcpu, uint16_t port, unsigned size, bool in, uint64_t address)
 {
 	uint8_t *bytes[4];
@@ -60,7 +62,8 @@ static bool move_element(struct vcpu *vcpu, uint16_t port, unsigned size, bool i
 	return true;
 }
 
-/* Address-size mask of the index and count registers: from the instruction information (SDM table 27-8). */
+/* Address-size mask of the index and count registers: from the instruction information (SDM table
+ * 27-8). */
 static uint64_t address_mask(void)
 {
 	switch (vmcs_read(VMCS_EXIT_INSTRUCTION_INFO) >> 7 & 7) {

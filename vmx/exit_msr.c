@@ -32,8 +32,8 @@ static uint64_t edx_eax(const struct vcpu *vcpu)
 }
 
 /*
- * The MTRRs keep what is written and have no effect: EPT says write-back for all of RAM and the guest's PAT
- * applies on top. Index into vm->mtrr, or -1.
+ * The MTRRs keep what is written and have no effect: EPT says write-back for all of RAM and the
+ * guest's PAT applies on top. Index into vm->mtrr, or -1.
  */
 static int mtrr_index(uint32_t msr)
 {
@@ -138,7 +138,8 @@ static bool write_rare(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 	int mtrr = mtrr_index(msr);
 
 	if (mtrr >= 0) {
-		if (msr == MSR_MTRR_DEF_TYPE && ((value & ~0xcffULL) || !valid_memory_type(value & 0xff)))
+		if (msr == MSR_MTRR_DEF_TYPE &&
+		    ((value & ~0xcffULL) || !valid_memory_type(value & 0xff)))
 			return false;
 		vcpu->vm->mtrr[mtrr] = value;
 		return true;
@@ -150,7 +151,8 @@ static bool write_rare(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 	case MSR_TSC_ADJUST:
 		shift_tsc(vcpu, value - vcpu->vm->tsc_adjust);
 		return true;
-	case MSR_MISC_ENABLE: /* the bits that Linux turns off are off, the others are not offered */
+	case MSR_MISC_ENABLE: /* the bits that Linux turns off are off, the others are not offered
+			       */
 	case MSR_UCODE_REV:
 	case MSR_P5_MC_ADDR:
 	case MSR_P5_MC_TYPE:
@@ -171,7 +173,8 @@ void exit_msr_write(struct vcpu *vcpu)
 	if (likely(msr == MSR_TSC_DEADLINE)) {
 		vlapic_write_tsc_deadline(vcpu, value);
 	} else {
-		bool ok = is_apic_msr(msr) ? vlapic_msr_write(vcpu, msr, value) : write_rare(vcpu, msr, value);
+		bool ok = is_apic_msr(msr) ? vlapic_msr_write(vcpu, msr, value)
+					   : write_rare(vcpu, msr, value);
 
 		if (unlikely(!ok)) {
 			vcpu_inject_gp();

@@ -59,7 +59,8 @@ enum exit_reason {
 /* Bit 31 of the exit reason: the VM entry failed, the guest did not run. */
 #define EXIT_ENTRY_FAILURE BIT(31)
 
-/** The reason's name in the records; "reason-N" is never needed below EXIT_REASON_COUNT. Any map. */
+/** The reason's name in the records; "reason-N" is never needed below EXIT_REASON_COUNT. Any map.
+ */
 const char *exit_reason_name(unsigned reason);
 
 #endif

@@ -5,7 +5,8 @@
 
 static void inject(unsigned vector, enum intr_type type)
 {
-	vmcs_write(VMCS_ENTRY_INTERRUPTION, INTR_VALID | (unsigned)type << INTR_TYPE_SHIFT | vector);
+	vmcs_write(VMCS_ENTRY_INTERRUPTION,
+		   INTR_VALID | (unsigned)type << INTR_TYPE_SHIFT | vector);
 }
 
 void vcpu_inject_ud(void)
@@ -19,7 +20,8 @@ void vcpu_inject_gp(void)
 	/* Real mode pushes no error code (SDM 26.2.1.3). */
 	if (vmcs_read(VMCS_GUEST_CR0) & CR0_PE)
 		vmcs_write(VMCS_ENTRY_INTERRUPTION, INTR_VALID | INTR_ERROR_CODE |
-							    INTR_HARD_EXCEPTION << INTR_TYPE_SHIFT | EXCEPTION_GP);
+							    INTR_HARD_EXCEPTION << INTR_TYPE_SHIFT |
+							    EXCEPTION_GP);
 	else
 		inject(EXCEPTION_GP, INTR_HARD_EXCEPTION);
 }
@@ -40,7 +42,8 @@ void vcpu_requeue_event(void)
 		vmcs_clear_bits(VMCS_GUEST_INTERRUPTIBILITY, INTERRUPTIBILITY_NMI);
 }
 
-/* True if the NMI is on its way; otherwise its window is open or nothing more fits into this entry. */
+/* True if the NMI is on its way; otherwise its window is open or nothing more fits into this entry.
+ */
 static void inject_nmi(struct vcpu *vcpu, uint64_t interruptibility, bool busy)
 {
 	if (busy || interruptibility) {

@@ -25,8 +25,10 @@ static enum decode_mode current_mode(uint64_t *base)
 	return access & CS_32 ? DECODE_32 : DECODE_16;
 }
 
-/* The bytes at linear @address: in place if the page holds enough of them, else gathered in @buffer. */
-static const uint8_t *fetch(struct vcpu *vcpu, uint64_t address, uint8_t buffer[MAX_INSTRUCTION], unsigned *count)
+/* The bytes at linear @address: in place if the page holds enough of them, else gathered in
+ * @buffer. */
+static const uint8_t *fetch(struct vcpu *vcpu, uint64_t address, uint8_t buffer[MAX_INSTRUCTION],
+			    unsigned *count)
 {
 	unsigned first = (unsigned)(PAGE_SIZE - (address & (PAGE_SIZE - 1)));
 	const uint8_t *bytes;
@@ -105,7 +107,8 @@ static uint64_t device_read(struct vcpu *vcpu, gpa_t gpa, unsigned size)
 static void alu(struct vcpu *vcpu, gpa_t gpa, const struct decode_insn *insn)
 {
 	uint64_t flags = vmcs_read(VMCS_GUEST_RFLAGS);
-	uint64_t memory = device_read(vcpu, gpa, insn->size), operand = get_operand(vcpu, insn), result;
+	uint64_t memory = device_read(vcpu, gpa, insn->size), operand = get_operand(vcpu, insn),
+		 result;
 	bool keeps = insn->alu == ALU_CMP || insn->alu == ALU_TEST;
 
 	if (insn->op == DECODE_ALU_READ) {
@@ -120,7 +123,8 @@ static void alu(struct vcpu *vcpu, gpa_t gpa, const struct decode_insn *insn)
 	vmcs_write(VMCS_GUEST_RFLAGS, flags);
 }
 
-/* BT and friends on a register operand address bits beyond the operand; only the plain form is known. */
+/* BT and friends on a register operand address bits beyond the operand; only the plain form is
+ * known. */
 static void bit_test(struct vcpu *vcpu, gpa_t gpa, const struct decode_insn *insn)
 {
 	uint64_t flags = vmcs_read(VMCS_GUEST_RFLAGS), memory = device_read(vcpu, gpa, insn->size);
@@ -136,8 +140,10 @@ static void bit_test(struct vcpu *vcpu, gpa_t gpa, const struct decode_insn *ins
 	vmcs_write(VMCS_GUEST_RFLAGS, flags);
 }
 
-/* An access by linear address to RAM or to a device, for the side of a string move that did not fault. */
-static bool linear_access(struct vcpu *vcpu, uint64_t address, unsigned size, bool write, uint64_t *value)
+/* An access by linear address to RAM or to a device, for the side of a string move that did not
+ * fault. */
+static bool linear_access(struct vcpu *vcpu, uint64_t address, unsigned size, bool write,
+			  uint64_t *value)
 {
 	gpa_t gpa;
 	void *ram;
@@ -159,10 +165,12 @@ static bool linear_access(struct vcpu *vcpu, uint64_t address, unsigned size, bo
 	return true;
 }
 
-/* STOS and MOVS with flat 64-bit or 32-bit addresses. False: something about it is not supported. */
+/* STOS and MOVS with flat 64-bit or 32-bit addresses. False: something about it is not supported.
+ */
 static bool string_move(struct vcpu *vcpu, const struct decode_insn *insn)
 {
-	uint64_t step = vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_DF ? 0 - (uint64_t)insn->size : insn->size;
+	uint64_t step =
+		vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_DF ? 0 - (uint64_t)insn->size : insn->size;
 	uint64_t *count = &vcpu->regs[REG_RCX];
 
 	for (unsigned i = 0; i < MAX_ELEMENTS && (!insn->rep || *count); i++) {
@@ -189,7 +197,8 @@ static bool execute(struct vcpu *vcpu, gpa_t gpa, const struct decode_insn *insn
 {
 	uint64_t value;
 
-	if (likely(insn->size == 4 && insn->reg_size == 4 && insn->op == DECODE_READ && !insn->sign_extend)) {
+	if (likely(insn->size == 4 && insn->reg_size == 4 && insn->op == DECODE_READ &&
+		   !insn->sign_extend)) {
 		machine_mmio_read(vcpu, gpa, 4, &value);
 		vcpu_set_reg(vcpu, insn->reg, (uint32_t)value);
 		vcpu_skip_bytes(insn->length);
@@ -233,6 +242,9 @@ void mmio_emulate(struct vcpu *vcpu, gpa_t gpa)
 	enum decode_mode mode = current_mode(&base);
 	const uint8_t *bytes = fetch(vcpu, base + rip, buffer, &count);
 
-	if (unlikely(!bytes || decode_insn(bytes, count, mode, &insn) || !execute(vcpu, gpa, &insn)))
-		vm_stop(vcpu, "an instruction that Cloister cannot decode touches device memory; RIP", rip);
+	if (unlikely(!bytes || decode_insn(bytes, count, mode, &insn) ||
+		     !execute(vcpu, gpa, &insn)))
+		vm_stop(vcpu,
+			"an instruction that Cloister cannot decode touches device memory; RIP",
+			rip);
 }

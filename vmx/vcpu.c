@@ -9,10 +9,12 @@
 
 uint64_t vcpu_read_cr0(void)
 {
-	return (vmcs_read(VMCS_GUEST_CR0) & ~VCPU_CR0_OWNED) | (vmcs_read(VMCS_CR0_SHADOW) & VCPU_CR0_OWNED);
+	return (vmcs_read(VMCS_GUEST_CR0) & ~VCPU_CR0_OWNED) |
+	       (vmcs_read(VMCS_CR0_SHADOW) & VCPU_CR0_OWNED);
 }
 
-/* Under PAE paging the four PDPTEs are registers, loaded when CR0 or CR4 turns it on (SDM 4.4.1). */
+/* Under PAE paging the four PDPTEs are registers, loaded when CR0 or CR4 turns it on (SDM 4.4.1).
+ */
 static bool load_pdptes(struct vcpu *vcpu)
 {
 	uint64_t cr3 = vmcs_read(VMCS_GUEST_CR3);
@@ -45,7 +47,8 @@ bool vcpu_write_cr0(struct vcpu *vcpu, uint64_t value)
 	if ((value & CR0_PG) && !(old & CR0_PG)) {
 		if ((efer & EFER_LME) && !(cr4 & CR4_PAE))
 			return false;
-		/* CS.L with LME set: 64-bit mode cannot be entered from 16-bit or compatibility code. */
+		/* CS.L with LME set: 64-bit mode cannot be entered from 16-bit or compatibility
+		 * code. */
 		if ((efer & EFER_LME) && (vmcs_read(VMCS_GUEST_CS_ACCESS) & BIT(13)))
 			return false;
 	}
@@ -92,7 +95,8 @@ bool vcpu_write_cr4(struct vcpu *vcpu, uint64_t value)
 #define PTE_LARGE BIT(7)
 #define PTE_ADDRESS 0x000ffffffffff000ULL
 
-/* A page-table entry of the guest; NULL outside RAM. Tables nearly always lie in low memory that is there. */
+/* A page-table entry of the guest; NULL outside RAM. Tables nearly always lie in low memory that is
+ * there. */
 static inline const void *table_entry(struct vm *vm, uint64_t gpa, unsigned size)
 {
 	if (likely(gpa < vm->ram_low - 8 && !vm->lazy))
@@ -139,7 +143,8 @@ static bool walk_narrow(struct vm *vm, uint64_t table, uint64_t cr4, uint64_t ad
 			return false;
 		if (level == 2 && (value & PTE_LARGE) && (cr4 & CR4_PSE)) {
 			/* PSE-36: bits 20:13 are address bits 39:32. */
-			uint64_t base = (value & 0xffc00000U) | (uint64_t)(value >> 13 & 0xff) << 32;
+			uint64_t base = (value & 0xffc00000U) | (uint64_t)(value >> 13 & 0xff)
+									<< 32;
 
 			*gpa = GPA(base | (address & 0x3fffff));
 			return true;
@@ -164,7 +169,8 @@ bool vcpu_translate(struct vcpu *vcpu, uint64_t address, gpa_t *gpa)
 	if (vmcs_read(VMCS_GUEST_CR4) & CR4_PAE) {
 		uint64_t pdpte = vmcs_read(VMCS_GUEST_PDPTE0 + 2 * (address >> 30 & 3));
 
-		return (pdpte & PTE_PRESENT) && walk_wide(vcpu->vm, pdpte & PTE_ADDRESS, 2, address, gpa);
+		return (pdpte & PTE_PRESENT) &&
+		       walk_wide(vcpu->vm, pdpte & PTE_ADDRESS, 2, address, gpa);
 	}
 	return walk_narrow(vcpu->vm, cr3 & 0xfffff000U, vmcs_read(VMCS_GUEST_CR4), address, gpa);
 }
@@ -178,6 +184,7 @@ void vcpu_poll_timer(struct vcpu *vcpu)
 		vlapic_timer_expired(vcpu);
 	}
 	if (vcpu->timer_deadline)
-		wait = (vcpu->timer_deadline > now ? vcpu->timer_deadline - now : 0) >> vcpu->vm->preemption_shift;
+		wait = (vcpu->timer_deadline > now ? vcpu->timer_deadline - now : 0) >>
+		       vcpu->vm->preemption_shift;
 	vmcs_write(VMCS_PREEMPTION_TIMER, wait < UINT32_MAX ? wait : UINT32_MAX);
 }

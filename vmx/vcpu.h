@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A vCPU's VMCS-held state, for the exit handlers. The VMCS is current on this CPU. Any map unless said. */
+/* A vCPU's VMCS-held state, for the exit handlers. The VMCS is current on this CPU. Any map unless
+ * said. */
 #ifndef VMX_VCPU_H
 #define VMX_VCPU_H
 
@@ -52,10 +53,12 @@ enum {
 void vcpu_inject_ud(void);
 void vcpu_inject_gp(void);
 
-/** Queues again what the exit interrupted in its delivery (IDT-vectoring information, SDM 27.2.4). */
+/** Queues again what the exit interrupted in its delivery (IDT-vectoring information, SDM 27.2.4).
+ */
 void vcpu_requeue_event(void);
 
-/** WORK_IRQ: gives the guest its next NMI or interrupt, or asks for the window in which it can be given. */
+/** WORK_IRQ: gives the guest its next NMI or interrupt, or asks for the window in which it can be
+ * given. */
 void vcpu_inject_pending(struct vcpu *vcpu);
 
 /** Writes of the control registers as the guest means them; false: #GP. */
@@ -84,14 +87,14 @@ static inline unsigned vcpu_cpl(void)
 }
 
 /**
- * Guest-physical address of linear @address by the guest's own tables; false if they do not map it (permissions are not
- * looked at: the guest's access has passed them).
+ * Guest-physical address of linear @address by the guest's own tables; false if they do not map it
+ * (permissions are not looked at: the guest's access has passed them).
  */
 bool vcpu_translate(struct vcpu *vcpu, uint64_t address, gpa_t *gpa);
 
 /**
- * Where the guest's timer is the preemption timer: expires a deadline that has come, and sets the timer to what is left of
- * the next one, as the time spent in the hypervisor does not count for it.
+ * Where the guest's timer is the preemption timer: expires a deadline that has come, and sets the
+ * timer to what is left of the next one, as the time spent in the hypervisor does not count for it.
  */
 void vcpu_poll_timer(struct vcpu *vcpu);
 

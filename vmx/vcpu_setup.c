@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Makes a vCPU: its VMCS with controls, host state and the guest's power-on state, and its MSR bitmap. */
+/* Makes a vCPU: its VMCS with controls, host state and the guest's power-on state, and its MSR
+ * bitmap. */
 #include "hv/asm.h"
 #include "hv/cpu.h"
 #include "hv/errno.h"
@@ -16,17 +17,22 @@ extern const char vmx_exit_entry[];
 
 /* MSRs that are the guest's own in hardware: reading and writing them concerns nobody else. */
 static const uint32_t guest_msrs[] = {
-	MSR_SYSENTER_CS, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP, MSR_PAT,	      MSR_EFER,
-	MSR_STAR,	 MSR_LSTAR,	   MSR_CSTAR,	     MSR_FMASK,	      MSR_FS_BASE,
-	MSR_GS_BASE,	 MSR_KERNEL_GS_BASE,
+	MSR_SYSENTER_CS, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP, MSR_PAT,
+	MSR_EFER,	 MSR_STAR,	   MSR_LSTAR,	     MSR_CSTAR,
+	MSR_FMASK,	 MSR_FS_BASE,	   MSR_GS_BASE,	     MSR_KERNEL_GS_BASE,
 };
 
-enum { BITMAP_READ_LOW = 0, BITMAP_READ_HIGH = 1024, BITMAP_WRITE_LOW = 2048, BITMAP_WRITE_HIGH = 3072 };
+enum {
+	BITMAP_READ_LOW = 0,
+	BITMAP_READ_HIGH = 1024,
+	BITMAP_WRITE_LOW = 2048,
+	BITMAP_WRITE_HIGH = 3072
+};
 
 static void bitmap_allow(uint8_t *bitmap, uint32_t msr, bool write)
 {
-	unsigned base = msr >= 0xc0000000 ? (write ? BITMAP_WRITE_HIGH : BITMAP_READ_HIGH) :
-					    (write ? BITMAP_WRITE_LOW : BITMAP_READ_LOW);
+	unsigned base = msr >= 0xc0000000 ? (write ? BITMAP_WRITE_HIGH : BITMAP_READ_HIGH)
+					  : (write ? BITMAP_WRITE_LOW : BITMAP_READ_LOW);
 	unsigned bit = msr & 0x1fff;
 
 	bitmap[base + bit / 8] &= (uint8_t) ~(1U << (bit % 8));
@@ -78,8 +84,10 @@ static void write_controls(const struct vm_record *record, const struct vm *vm)
 	vmcs_write(VMCS_PROC2_CONTROLS, vmx_caps.proc2);
 	vmcs_write(VMCS_EXIT_CONTROLS, vmx_caps.exit);
 	vmcs_write(VMCS_ENTRY_CONTROLS, vmx_caps.entry | ENTRY_IA32E);
-	/* #DB and #AC: a guest could otherwise loop in their delivery for ever; #MC is the host's business. */
-	vmcs_write(VMCS_EXCEPTION_BITMAP, BIT(EXCEPTION_DB) | BIT(EXCEPTION_AC) | BIT(EXCEPTION_MC));
+	/* #DB and #AC: a guest could otherwise loop in their delivery for ever; #MC is the host's
+	 * business. */
+	vmcs_write(VMCS_EXCEPTION_BITMAP,
+		   BIT(EXCEPTION_DB) | BIT(EXCEPTION_AC) | BIT(EXCEPTION_MC));
 	vmcs_write(VMCS_PF_ERROR_MASK, 0);
 	vmcs_write(VMCS_PF_ERROR_MATCH, 0);
 	vmcs_write(VMCS_CR3_TARGET_COUNT, 0);
@@ -180,13 +188,16 @@ static void write_guest_state(const struct vm *vm, const struct loader_entry *en
 /* What hardware keeps for the guest outside the VMCS. */
 static void reset_hardware_state(void)
 {
-	static const uint32_t msrs[] = { MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_FMASK, MSR_KERNEL_GS_BASE };
+	static const uint32_t msrs[] = { MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_FMASK,
+					 MSR_KERNEL_GS_BASE };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(msrs); i++)
 		wrmsr(msrs[i], 0);
 	if (vmx_caps.rdtscp)
 		wrmsr(MSR_TSC_AUX, 0);
-	__asm__ volatile("mov %0, %%dr0; mov %0, %%dr1; mov %0, %%dr2; mov %0, %%dr3" : : "r"(0ULL));
+	__asm__ volatile("mov %0, %%dr0; mov %0, %%dr1; mov %0, %%dr2; mov %0, %%dr3"
+			 :
+			 : "r"(0ULL));
 	write_dr6(0xffff0ff0);
 	cpu_scrub_fpu();
 }

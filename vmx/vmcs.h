@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The VMCS: field encodings (SDM volume 3, appendix B), control bits (chapter 24), access functions. */
+/* The VMCS: field encodings (SDM volume 3, appendix B), control bits (chapter 24), access
+ * functions. */
 #ifndef VMX_VMCS_H
 #define VMX_VMCS_H
 

@@ -101,14 +101,16 @@ void lapic_eoi(void)
 }
 
 /*
- * The one-shot timer runs at the bus clock, never faster than the TSC would with this divisor on CPUs that lack the
- * deadline mode; whoever finds it early arms it again.
+ * The one-shot timer runs at the bus clock, never faster than the TSC would with this divisor on
+ * CPUs that lack the deadline mode; whoever finds it early arms it again.
  */
 static void arm_oneshot(uint64_t tsc)
 {
 	uint64_t now = rdtsc(), ticks = tsc > now ? tsc - now : 1;
 
-	write_register(LAPIC_TIMER_INITIAL, tsc == 0 ? 0 : ticks > UINT32_MAX ? UINT32_MAX : (uint32_t)ticks);
+	write_register(LAPIC_TIMER_INITIAL, tsc == 0		 ? 0
+					    : ticks > UINT32_MAX ? UINT32_MAX
+								 : (uint32_t)ticks);
 }
 
 void lapic_arm(uint64_t tsc)
@@ -122,7 +124,8 @@ void lapic_arm(uint64_t tsc)
 static void send(uint32_t apic_id, uint32_t command)
 {
 	if (!registers) {
-		/* x2APIC writes are not serialising: what the target is to see must be visible before. */
+		/* x2APIC writes are not serialising: what the target is to see must be visible
+		 * before. */
 		__asm__ volatile("mfence; lfence" : : : "memory");
 		wrmsr(0x800 + LAPIC_ICR, (uint64_t)apic_id << 32 | command);
 		return;

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* The machine's own local APIC: x2APIC where there is one, else its registers in memory. SDM volume 3, "APIC". */
+/* The machine's own local APIC: x2APIC where there is one, else its registers in memory. SDM volume
+ * 3, "APIC". */
 #ifndef DRIVERS_HOST_LAPIC_H
 #define DRIVERS_HOST_LAPIC_H
 
 #include "hv/types.h"
 
-/** Boot processor, once: decides on the mode and maps the registers if need be. Full map. 0 or -E_NOMEM. */
+/** Boot processor, once: decides on the mode and maps the registers if need be. Full map. 0 or
+ * -E_NOMEM. */
 int lapic_init(bool x2apic);
 
-/** Every CPU: switches its APIC on. @spurious_vector is what noise gets; @timer_vector fires at the armed time. */
+/** Every CPU: switches its APIC on. @spurious_vector is what noise gets; @timer_vector fires at the
+ * armed time. */
 void lapic_enable(uint8_t spurious_vector, uint8_t timer_vector, bool deadline);
 
 uint32_t lapic_id(void);
@@ -17,8 +20,8 @@ uint32_t lapic_id(void);
 void lapic_eoi(void);
 
 /**
- * Fires the timer interrupt once the TSC reaches @tsc (without TSC-deadline mode about then, perhaps early); 0 disarms.
- * Any map, hot.
+ * Fires the timer interrupt once the TSC reaches @tsc (without TSC-deadline mode about then,
+ * perhaps early); 0 disarms. Any map, hot.
  */
 void lapic_arm(uint64_t tsc);
 

@@ -3,8 +3,8 @@
 #define DRIVERS_HOST_PIC_H
 
 /**
- * Silences the two 8259 interrupt controllers, which a legacy BIOS leaves on with vectors among the exceptions. Boot
- * processor, once.
+ * Silences the two 8259 interrupt controllers, which a legacy BIOS leaves on with vectors among the
+ * exceptions. Boot processor, once.
  */
 void pic_disable(void);
 

@@ -3,7 +3,16 @@
 
 #include "hv/asm.h"
 
-enum { RTC_SECONDS = 0, RTC_MINUTES = 2, RTC_HOURS = 4, RTC_DAY = 7, RTC_MONTH = 8, RTC_YEAR = 9, RTC_A = 10, RTC_B = 11 };
+enum {
+	RTC_SECONDS = 0,
+	RTC_MINUTES = 2,
+	RTC_HOURS = 4,
+	RTC_DAY = 7,
+	RTC_MONTH = 8,
+	RTC_YEAR = 9,
+	RTC_A = 10,
+	RTC_B = 11
+};
 #define RTC_A_UPDATING BIT(7)
 #define RTC_B_BINARY BIT(2)
 #define RTC_B_24_HOURS BIT(1)
@@ -49,7 +58,8 @@ uint64_t rtc_read_epoch(void)
 	day = number(read_cmos(RTC_DAY), binary);
 	month = number(read_cmos(RTC_MONTH), binary);
 	year = 2000 + number(read_cmos(RTC_YEAR), binary);
-	if (second > 59 || minute > 59 || hour > 23 || day < 1 || day > 31 || month < 1 || month > 12)
+	if (second > 59 || minute > 59 || hour > 23 || day < 1 || day > 31 || month < 1 ||
+	    month > 12)
 		return 0;
 	return days_from_date(year, month, day) * 86400 + hour * 3600U + minute * 60U + second;
 }

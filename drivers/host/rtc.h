@@ -4,7 +4,8 @@
 
 #include "hv/types.h"
 
-/** Seconds since 1970-01-01 by the machine's CMOS clock, taken as UTC; 0 if it does not answer sensibly. */
+/** Seconds since 1970-01-01 by the machine's CMOS clock, taken as UTC; 0 if it does not answer
+ * sensibly. */
 uint64_t rtc_read_epoch(void);
 
 #endif

@@ -17,7 +17,8 @@ enum {
 #define LSR_THR_EMPTY BIT(5)
 #define LSR_IDLE BIT(6)
 #define FIFO_DEPTH 16
-/* More polls than a byte takes at 115200 baud on any machine; a port that stays busy is given up. */
+/* More polls than a byte takes at 115200 baud on any machine; a port that stays busy is given up.
+ */
 #define POLL_LIMIT 2000000
 
 void uart_init(struct uart *uart, uint16_t port)

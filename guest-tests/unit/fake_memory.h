@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* "Physical memory" for unit tests: a buffer that plays RAM from address 0, full of garbage like a real machine's. */
+/* "Physical memory" for unit tests: a buffer that plays RAM from address 0, full of garbage like a
+ * real machine's. */
 #ifndef FAKE_MEMORY_H
 #define FAKE_MEMORY_H
 

@@ -102,7 +102,8 @@ TEST(reclaimed_files_join_the_pool_dirty)
 	before = free_bytes();
 	frames_reclaim(HPA(MIB(17)), MIB(15));
 	CHECK(free_bytes() == before + MIB(15));
-	for (hpa_t base = frames_alloc(0, MEM_GLOBAL, 0); !hpa_is_none(base); base = frames_alloc(0, MEM_GLOBAL, 0))
+	for (hpa_t base = frames_alloc(0, MEM_GLOBAL, 0); !hpa_is_none(base);
+	     base = frames_alloc(0, MEM_GLOBAL, 0))
 		CHECK(is_zero(base, PAGE_SIZE));
 }
 
@@ -123,7 +124,8 @@ TEST(random_operations_keep_every_promise)
 
 		if ((r & 1) && count < MAX_BLOCKS) {
 			struct block b = { .order = (r >> 8) % (r & 2 ? 4 : FRAMES_MAX_ORDER + 1),
-					   .class = r & 4 ? MEM_VM : MEM_CPU, .owner = (uint16_t)(r >> 32) };
+					   .class = r & 4 ? MEM_VM : MEM_CPU,
+					   .owner = (uint16_t)(r >> 32) };
 
 			b.base = frames_alloc(b.order, b.class, b.owner);
 			if (hpa_is_none(b.base))

@@ -37,7 +37,8 @@ static bool model_overlaps(unsigned first, unsigned count)
 
 static void random_mappings(enum pg_format format, unsigned max_level, uint64_t base)
 {
-	static const unsigned prots[] = { 0, PG_WRITE, PG_EXEC, PG_WRITE | PG_UC, PG_WRITE | PG_WC };
+	static const unsigned prots[] = { 0, PG_WRITE, PG_EXEC, PG_WRITE | PG_UC,
+					  PG_WRITE | PG_WC };
 	struct pgtable pt;
 	uint64_t seed = 42;
 
@@ -47,7 +48,8 @@ static void random_mappings(enum pg_format format, unsigned max_level, uint64_t 
 	CHECK(pgtable_create(&pt, format, max_level) == 0);
 	for (unsigned step = 0; step < 1500; step++) {
 		uint64_t r = unit_random(&seed);
-		unsigned first = (unsigned)(r >> 8) % PAGES, count = 1 + (unsigned)(r >> 24) % (r & 2 ? 8 : 1200);
+		unsigned first = (unsigned)(r >> 8) % PAGES,
+			 count = 1 + (unsigned)(r >> 24) % (r & 2 ? 8 : 1200);
 		uint64_t hpa = ((r >> 40) % 4096) * PAGE_SIZE;
 		unsigned prot = prots[(r >> 4) % 5];
 		int err;
@@ -59,7 +61,8 @@ static void random_mappings(enum pg_format format, unsigned max_level, uint64_t 
 		if (first + count > PAGES)
 			count = PAGES - first;
 		if (r & 1) {
-			err = pgtable_map(&pt, base + first * PAGE_SIZE, HPA(hpa), count * PAGE_SIZE, prot);
+			err = pgtable_map(&pt, base + first * PAGE_SIZE, HPA(hpa),
+					  count * PAGE_SIZE, prot);
 			CHECK(err == (model_overlaps(first, count) ? -E_EXIST : 0));
 			for (unsigned i = 0; i < count && !err; i++) {
 				model[first + i].mapped = true;

@@ -8,14 +8,14 @@
 #include <stdlib.h>
 
 /* The C library is the reference for everything that both understand. */
-#define CHECK_SAME(...)                                                \
-	do {                                                           \
-		char ours[200], theirs[200];                           \
-		int n = fmt_snprintf(ours, sizeof(ours), __VA_ARGS__); \
-		int m = snprintf(theirs, sizeof(theirs), __VA_ARGS__); \
-                                                                       \
-		CHECK(n == m);                                         \
-		CHECK(!strcmp(ours, theirs));                          \
+#define CHECK_SAME(...)                                                                            \
+	do {                                                                                       \
+		char ours[200], theirs[200];                                                       \
+		int n = fmt_snprintf(ours, sizeof(ours), __VA_ARGS__);                             \
+		int m = snprintf(theirs, sizeof(theirs), __VA_ARGS__);                             \
+                                                                                                   \
+		CHECK(n == m);                                                                     \
+		CHECK(!strcmp(ours, theirs));                                                      \
 	} while (0)
 
 TEST(print_integers)

@@ -13,9 +13,16 @@ static int current_vm[CPUS];
 static hpa_t chunks[VMS];
 
 static const struct space_image image = {
-	.link_base = IMAGE_BASE + MIB(16), .load_base = { MIB(16) }, .text_start = 0, .text_end = 0x10000,
-	.rodata_start = 0x10000, .rodata_end = 0x18000, .global_start = 0x18000, .global_end = 0x19000,
-	.data_start = 0x19000, .data_end = 0x40000,
+	.link_base = IMAGE_BASE + MIB(16),
+	.load_base = { MIB(16) },
+	.text_start = 0,
+	.text_end = 0x10000,
+	.rodata_start = 0x10000,
+	.rodata_end = 0x18000,
+	.global_start = 0x18000,
+	.global_end = 0x19000,
+	.data_start = 0x19000,
+	.data_end = 0x40000,
 };
 
 static void count_report(uint64_t va, const struct pg_leaf *leaf, const char *what, void *context)
@@ -27,7 +34,8 @@ static void count_report(uint64_t va, const struct pg_leaf *leaf, const char *wh
 
 static unsigned check(unsigned cpu, const char **what)
 {
-	return space_check(&pairs[cpu], (uint16_t)cpu, current_vm[cpu] < 0 ? UINT16_MAX : (uint16_t)current_vm[cpu],
+	return space_check(&pairs[cpu], (uint16_t)cpu,
+			   current_vm[cpu] < 0 ? UINT16_MAX : (uint16_t)current_vm[cpu],
 			   count_report, what);
 }
 
@@ -91,7 +99,8 @@ TEST(restricted_lacks_what_full_has)
 	CHECK(!pgtable_walk(&pairs[0].restricted, image.link_base + image.data_start, &leaf));
 	CHECK(pgtable_walk(&pairs[0].full, image.link_base + image.data_start, &leaf));
 	CHECK(pgtable_walk(&pairs[0].restricted, image.link_base, &leaf) && leaf.prot == PG_EXEC);
-	CHECK(pgtable_walk(&pairs[0].restricted, image.link_base + image.global_start, &leaf) && leaf.prot == PG_WRITE);
+	CHECK(pgtable_walk(&pairs[0].restricted, image.link_base + image.global_start, &leaf) &&
+	      leaf.prot == PG_WRITE);
 	/* No writable alias of code or constants, no reserved memory. */
 	CHECK(!pgtable_walk(&pairs[0].full, PHYSMAP_BASE + MIB(16), &leaf));
 	CHECK(!pgtable_walk(&pairs[0].full, PHYSMAP_BASE + KIB(700), &leaf));
@@ -140,7 +149,9 @@ TEST(restricted_stays_within_full_whatever_happens)
 			break;
 		default:
 			if (globals < 100) {
-				CHECK(space_global_alloc(1 + (r >> 20) % 9000, (enum mem_reason)(r >> 50) % REASON_COUNT));
+				CHECK(space_global_alloc(1 + (r >> 20) % 9000,
+							 (enum mem_reason)(r >> 50) %
+								 REASON_COUNT));
 				globals++;
 			}
 			break;
@@ -154,8 +165,8 @@ TEST(restricted_stays_within_full_whatever_happens)
 }
 
 /* Each planted violation must be found, and named. */
-static void plant(uint64_t va, hpa_t restricted, unsigned prot_restricted, hpa_t full, unsigned prot_full,
-		  const char *expected)
+static void plant(uint64_t va, hpa_t restricted, unsigned prot_restricted, hpa_t full,
+		  unsigned prot_full, const char *expected)
 {
 	const char *what = NULL;
 
@@ -171,7 +182,8 @@ static void plant(uint64_t va, hpa_t restricted, unsigned prot_restricted, hpa_t
 TEST(a_sensitive_frame_in_restricted_is_found)
 {
 	start();
-	plant(CPU_BASE + MIB(1), frames_alloc(0, MEM_SENSITIVE, 0), PG_WRITE, HPA_NONE, 0, "not a frame of this CPU");
+	plant(CPU_BASE + MIB(1), frames_alloc(0, MEM_SENSITIVE, 0), PG_WRITE, HPA_NONE, 0,
+	      "not a frame of this CPU");
 }
 
 TEST(a_free_frame_in_restricted_is_found)
@@ -187,7 +199,8 @@ TEST(a_free_frame_in_restricted_is_found)
 TEST(another_cpus_frame_is_found)
 {
 	start();
-	plant(CPU_BASE + MIB(1), frames_alloc(0, MEM_CPU, 1), PG_WRITE, HPA_NONE, 0, "not a frame of this CPU");
+	plant(CPU_BASE + MIB(1), frames_alloc(0, MEM_CPU, 1), PG_WRITE, HPA_NONE, 0,
+	      "not a frame of this CPU");
 }
 
 TEST(another_vms_frame_is_found)
@@ -196,7 +209,8 @@ TEST(another_vms_frame_is_found)
 	create_window(1);
 	space_window_set(&pairs[0], &windows[1]);
 	current_vm[0] = 1;
-	plant(VM_PRIV_BASE + MIB(8), frames_alloc(0, MEM_VM, 2), PG_WRITE, HPA_NONE, 0, "not a frame of the current VM");
+	plant(VM_PRIV_BASE + MIB(8), frames_alloc(0, MEM_VM, 2), PG_WRITE, HPA_NONE, 0,
+	      "not a frame of the current VM");
 }
 
 TEST(a_stale_window_is_found)
@@ -212,14 +226,15 @@ TEST(a_stale_window_is_found)
 TEST(sensitive_data_of_the_image_is_found)
 {
 	start();
-	plant(image.link_base + image.data_start, HPA(MIB(16) + image.data_start), PG_WRITE, HPA_NONE, 0,
-	      "sensitive data of the image");
+	plant(image.link_base + image.data_start, HPA(MIB(16) + image.data_start), PG_WRITE,
+	      HPA_NONE, 0, "sensitive data of the image");
 }
 
 TEST(writable_code_is_found)
 {
 	start();
-	plant(CPU_BASE + MIB(1), frames_alloc(0, MEM_CPU, 0), PG_WRITE | PG_EXEC, HPA_NONE, 0, "writable and executable");
+	plant(CPU_BASE + MIB(1), frames_alloc(0, MEM_CPU, 0), PG_WRITE | PG_EXEC, HPA_NONE, 0,
+	      "writable and executable");
 }
 
 TEST(a_page_that_full_lacks_is_found)
@@ -239,10 +254,12 @@ TEST(a_page_that_full_lacks_is_found)
 TEST(a_page_that_full_translates_differently_is_found)
 {
 	start();
-	pgtable_slot_set(&pairs[0].restricted, PML4_SLOT(WINDOW_BASE), frames_alloc(0, MEM_SENSITIVE, 0));
+	pgtable_slot_set(&pairs[0].restricted, PML4_SLOT(WINDOW_BASE),
+			 frames_alloc(0, MEM_SENSITIVE, 0));
 	pgtable_slot_set(&pairs[0].full, PML4_SLOT(WINDOW_BASE), frames_alloc(0, MEM_SENSITIVE, 0));
 	current_vm[0] = 3;
-	plant(VM_PRIV_BASE, frames_alloc(0, MEM_VM, 3), PG_WRITE, frames_alloc(0, MEM_VM, 3), PG_WRITE, "differently");
+	plant(VM_PRIV_BASE, frames_alloc(0, MEM_VM, 3), PG_WRITE, frames_alloc(0, MEM_VM, 3),
+	      PG_WRITE, "differently");
 }
 
 TEST(other_attributes_in_full_are_found)
@@ -250,7 +267,8 @@ TEST(other_attributes_in_full_are_found)
 	hpa_t hpa;
 
 	start();
-	pgtable_slot_set(&pairs[0].restricted, PML4_SLOT(WINDOW_BASE), frames_alloc(0, MEM_SENSITIVE, 0));
+	pgtable_slot_set(&pairs[0].restricted, PML4_SLOT(WINDOW_BASE),
+			 frames_alloc(0, MEM_SENSITIVE, 0));
 	pgtable_slot_set(&pairs[0].full, PML4_SLOT(WINDOW_BASE), frames_alloc(0, MEM_SENSITIVE, 0));
 	current_vm[0] = 3;
 	hpa = frames_alloc(0, MEM_VM, 3);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Unit tests on the host: TEST(name) { CHECK(...); } any number of times, UNIT_MAIN at the end. Prints a line a test and
- * exits with 1 if a check failed.
+ * Unit tests on the host: TEST(name) { CHECK(...); } any number of times, UNIT_MAIN at the end.
+ * Prints a line a test and exits with 1 if a check failed.
  */
 #ifndef UNIT_H
 #define UNIT_H
@@ -21,37 +21,37 @@ struct unit_test {
 static struct unit_test *unit_first, **unit_last = &unit_first;
 static unsigned unit_failures, unit_failed_checks;
 
-#define TEST(id)                                                            \
-	static void unit_run_##id(void);                                    \
-	static struct unit_test unit_##id = { #id, unit_run_##id, NULL };   \
-	__attribute__((constructor)) static void unit_register_##id(void)   \
-	{                                                                   \
-		*unit_last = &unit_##id;                                    \
-		unit_last = &unit_##id.next;                                \
-	}                                                                   \
+#define TEST(id)                                                                                   \
+	static void unit_run_##id(void);                                                           \
+	static struct unit_test unit_##id = { #id, unit_run_##id, NULL };                          \
+	__attribute__((constructor)) static void unit_register_##id(void)                          \
+	{                                                                                          \
+		*unit_last = &unit_##id;                                                           \
+		unit_last = &unit_##id.next;                                                       \
+	}                                                                                          \
 	static void unit_run_##id(void)
 
-#define CHECK(cond)                                                         \
-	do {                                                                \
-		if (!(cond)) {                                              \
-			unit_failed_checks++;                               \
-			printf("%s:%d: %s\n", __FILE__, __LINE__, #cond);   \
-		}                                                           \
+#define CHECK(cond)                                                                                \
+	do {                                                                                       \
+		if (!(cond)) {                                                                     \
+			unit_failed_checks++;                                                      \
+			printf("%s:%d: %s\n", __FILE__, __LINE__, #cond);                          \
+		}                                                                                  \
 	} while (0)
 
-#define UNIT_MAIN                                                           \
-	int main(void)                                                      \
-	{                                                                   \
-		unsigned count = 0;                                         \
-                                                                            \
-		for (struct unit_test *t = unit_first; t; t = t->next) {    \
-			unit_failed_checks = 0;                             \
-			t->run();                                           \
-			printf("%s %s\n", unit_failed_checks ? "FAIL" : "ok", t->name); \
-			unit_failures += unit_failed_checks != 0;           \
-			count++;                                            \
-		}                                                           \
-		return unit_failures || !count;                             \
+#define UNIT_MAIN                                                                                  \
+	int main(void)                                                                             \
+	{                                                                                          \
+		unsigned count = 0;                                                                \
+                                                                                                   \
+		for (struct unit_test *t = unit_first; t; t = t->next) {                           \
+			unit_failed_checks = 0;                                                    \
+			t->run();                                                                  \
+			printf("%s %s\n", unit_failed_checks ? "FAIL" : "ok", t->name);            \
+			unit_failures += unit_failed_checks != 0;                                  \
+			count++;                                                                   \
+		}                                                                                  \
+		return unit_failures || !count;                                                    \
 	}
 
 /** Small repeatable random numbers (xorshift64*). */

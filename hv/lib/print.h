@@ -8,10 +8,12 @@
 #include <stdarg.h>
 
 /**
- * Formats like snprintf: %d %u %x %llx-style lengths (l, ll, z), %s, %c, %p, %%, with width, 0 and - flags and
- * precision for %s. Returns the length that the whole text has; writes at most @size - 1 bytes and a zero.
+ * Formats like snprintf: %d %u %x %llx-style lengths (l, ll, z), %s, %c, %p, %%, with width, 0 and
+ * - flags and precision for %s. Returns the length that the whole text has; writes at most @size -
+ * 1 bytes and a zero.
  */
-int fmt_snprintf(char *buf, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int fmt_snprintf(char *buf, size_t size, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 int fmt_vsnprintf(char *buf, size_t size, const char *fmt, va_list args);
 
 #endif
