@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+#include "guest-tests/unit/fake_platform.h"
+
+#include <string.h>
+
+static struct vm the_vm;
+
+struct vm *fake_vm(unsigned vcpus, bool x2apic)
+{
+	struct vm *vm = &the_vm;
+
+	memset(vm, 0, sizeof(*vm));
+	vm->vcpus = vcpus;
+	vm->tsc = 1000;
+	for (unsigned i = 0; i < vcpus; i++) {
+		vm->vcpu[i].vm = vm;
+		vlapic_reset(&vm->vcpu[i], i, x2apic);
+	}
+	machine_reset(vm);
+	return vm;
+}
+
+unsigned fake_run_until(struct vm *vm, uint64_t tsc)
+{
+	unsigned expired = 0;
+
+	for (;;) {
+		struct vcpu *next = NULL;
+
+		for (unsigned i = 0; i < vm->vcpus; i++) {
+			struct vcpu *v = &vm->vcpu[i];
+
+			if (v->armed && v->armed <= tsc && (!next || v->armed < next->armed))
+				next = v;
+		}
+		if (!next)
+			break;
+		if (vm->tsc < next->armed)
+			vm->tsc = next->armed;
+		next->armed = 0;
+		vlapic_timer_expired(next);
+		expired++;
+	}
+	vm->tsc = tsc;
+	return expired;
+}
+
+struct machine *vm_machine(struct vm *vm)
+{
+	return &vm->machine;
+}
+
+struct vlapic *vcpu_vlapic(struct vcpu *vcpu)
+{
+	return &vcpu->lapic;
+}
+
+unsigned vm_vcpu_count(const struct vm *vm)
+{
+	return vm->vcpus;
+}
+
+struct vcpu *vm_vcpu(struct vm *vm, unsigned index)
+{
+	return &vm->vcpu[index];
+}
+
+struct vm *vcpu_vm(struct vcpu *vcpu)
+{
+	return vcpu->vm;
+}
+
+uint64_t vm_tsc(struct vm *vm)
+{
+	return vm->tsc;
+}
+
+uint64_t vm_tsc_hz(const struct vm *vm)
+{
+	(void)vm;
+	return FAKE_TSC_HZ;
+}
+
+uint64_t vm_epoch(const struct vm *vm)
+{
+	return vm->epoch;
+}
+
+void vcpu_notify(struct vcpu *vcpu)
+{
+	vcpu->notified++;
+}
+
+void vcpu_timer_arm(struct vcpu *vcpu, uint64_t guest_tsc)
+{
+	vcpu->armed = guest_tsc;
+	vcpu->arms++;
+}
+
+void vcpu_send_init(struct vcpu *vcpu)
+{
+	vcpu->inits++;
+}
+
+void vcpu_send_sipi(struct vcpu *vcpu, uint8_t vector)
+{
+	vcpu->sipis++;
+	vcpu->sipi_vector = vector;
+}
+
+void vcpu_send_nmi(struct vcpu *vcpu)
+{
+	vcpu->nmis++;
+}
+
+void vm_console_write(struct vm *vm, uint8_t byte)
+{
+	if (vm->console_length < FAKE_CONSOLE)
+		vm->console[vm->console_length++] = byte;
+}
+
+void vm_request(struct vm *vm, enum vm_request request)
+{
+	vm->request = request;
+}

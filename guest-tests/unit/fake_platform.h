@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A VM made of nothing but its devices: drivers/guest/platform.h for tests on the host. What a
+ * model asks of the hypervisor is noted down in the structs below.
+ */
+#ifndef FAKE_PLATFORM_H
+#define FAKE_PLATFORM_H
+
+#include "drivers/guest/lapic.h"
+#include "drivers/guest/machine.h"
+
+#define FAKE_VCPUS 4
+#define FAKE_CONSOLE 4096
+#define FAKE_TSC_HZ 1000000000ULL
+
+struct vcpu {
+	struct vm *vm;
+	struct vlapic lapic;
+	unsigned notified, nmis, inits, sipis;
+	uint8_t sipi_vector;
+	uint64_t armed; /* 0: no timer */
+	unsigned arms;
+};
+
+struct vm {
+	struct machine machine;
+	struct vcpu vcpu[FAKE_VCPUS];
+	unsigned vcpus;
+	uint64_t tsc, epoch;
+	uint32_t request;
+	unsigned console_length;
+	uint8_t console[FAKE_CONSOLE];
+};
+
+/** The VM of the test, in its power-on state. */
+struct vm *fake_vm(unsigned vcpus, bool x2apic);
+
+/** Moves the clock to @tsc; timers that come due on the way expire, as often as they rearm. */
+unsigned fake_run_until(struct vm *vm, uint64_t tsc);
+
+#endif
