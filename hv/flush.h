@@ -6,9 +6,9 @@
 #include "hv/policy.h"
 #include "hv/types.h"
 
-/** Allocates the buffer that the software L1D flush reads; publishes the actions. Full map, once.
+/** Allocates the buffer that the software L1D flush reads; publishes @resolved. Full map, once.
  * Returns 0 or -E_NOMEM. */
-int flush_init(const struct policy_actions *actions);
+int flush_init(const struct policy_actions *resolved);
 
 /** What the policy resolved to; visible everywhere. */
 const struct policy_actions *flush_actions(void);

@@ -101,19 +101,24 @@ static _Noreturn void refuse_early(const char *why)
 	halt_forever();
 }
 
+static uint64_t image_offset(const char *symbol)
+{
+	return (uint64_t)symbol - (uint64_t)image_start;
+}
+
 static void build_address_space(void)
 {
 	const struct space_image image = {
 		.link_base = (uint64_t)image_start,
 		.load_base = bi->image_base,
-		.text_start = (uint64_t)(text_start - image_start),
-		.text_end = (uint64_t)(text_end - image_start),
-		.rodata_start = (uint64_t)(rodata_start - image_start),
-		.rodata_end = (uint64_t)(rodata_end - image_start),
-		.global_start = (uint64_t)(global_start - image_start),
-		.global_end = (uint64_t)(global_end - image_start),
-		.data_start = (uint64_t)(data_start - image_start),
-		.data_end = (uint64_t)(data_end - image_start),
+		.text_start = image_offset(text_start),
+		.text_end = image_offset(text_end),
+		.rodata_start = image_offset(rodata_start),
+		.rodata_end = image_offset(rodata_end),
+		.global_start = image_offset(global_start),
+		.global_end = image_offset(global_end),
+		.data_start = image_offset(data_start),
+		.data_end = image_offset(data_end),
 	};
 
 	if (frames_init(bi))

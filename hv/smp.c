@@ -117,8 +117,9 @@ static bool start_one(unsigned id, hpa_t page, uint64_t boot_cr3)
 					(uint64_t)ap_main, id };
 	uint8_t *code = hpa_to_ptr(page);
 
-	memcpy(code, trampoline_start, (size_t)(trampoline_end - trampoline_start));
-	memcpy(code + (trampoline_args - trampoline_start), &args, sizeof(args));
+	memcpy(code, trampoline_start, (uint64_t)trampoline_end - (uint64_t)trampoline_start);
+	memcpy(code + ((uint64_t)trampoline_args - (uint64_t)trampoline_start), &args,
+	       sizeof(args));
 	answered = false;
 	lapic_send_init(cpus[id].apic_id);
 	delay_us(10000);

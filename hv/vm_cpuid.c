@@ -94,7 +94,7 @@ static void add_topology(struct vm *vm)
 
 static void add_xsave(struct vm *vm)
 {
-	struct cpuid_regs r = cpuid(0xd, 0);
+	struct cpuid_regs r;
 	uint32_t size = 576;
 
 	vm->xcr0_allowed = cpu_facts.xcr0_mask & XCR0_ALLOWED;

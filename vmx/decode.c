@@ -36,7 +36,7 @@ static uint64_t next_signed(struct cursor *c, unsigned size)
 
 	for (unsigned i = 0; i < size; i++)
 		value |= (uint64_t)next_byte(c) << 8 * i;
-	if (size < 8 && (value >> (8 * size - 1) & 1))
+	if (size && size < 8 && (value >> (8 * size - 1) & 1))
 		value |= ~0ULL << 8 * size;
 	return value;
 }
