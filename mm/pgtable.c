@@ -29,6 +29,7 @@ enum { EPT_TYPE_UC = 0, EPT_TYPE_WC = 1, EPT_TYPE_WB = 6 };
 
 static uint64_t level_size(unsigned level)
 {
+	/* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): levels begin at 1 */
 	return PAGE_SIZE << (9 * (level - 1));
 }
 
@@ -37,9 +38,13 @@ static unsigned level_index(uint64_t va, unsigned level)
 	return (unsigned)(va >> (PAGE_SHIFT + 9 * (level - 1))) & (ENTRIES - 1);
 }
 
-static bool entry_present(enum pg_format format, uint64_t entry)
+/* "Present" of one format and "readable" of the other, which every mapping here is, are the same
+ * bit. */
+static_assert(HOST_PRESENT == EPT_READ, "entry_present() serves both formats");
+
+static bool entry_present(uint64_t entry)
 {
-	return entry & (format == PG_HOST ? HOST_PRESENT : EPT_READ);
+	return entry & HOST_PRESENT;
 }
 
 static bool entry_is_leaf(uint64_t entry, unsigned level)
@@ -147,9 +152,8 @@ static bool overlaps(const struct pgtable *pt, const uint64_t *table, unsigned l
 
 		if (next > end || next == 0)
 			next = end;
-		if (entry_present(pt->format, entry) &&
-		    (entry_is_leaf(entry, level) ||
-		     overlaps(pt, table_of(entry), level - 1, va, next)))
+		if (entry_present(entry) && (entry_is_leaf(entry, level) ||
+					     overlaps(pt, table_of(entry), level - 1, va, next)))
 			return true;
 		va = next;
 	}
@@ -166,12 +170,12 @@ static int map_level(const struct pgtable *pt, uint64_t *table, unsigned level, 
 
 		if (next > end || next == 0)
 			next = end;
-		if (level <= pt->max_level && whole && !entry_present(pt->format, *entry)) {
+		if (level <= pt->max_level && whole && !entry_present(*entry)) {
 			*entry = entry_leaf(pt->format, HPA(hpa), prot, level);
 		} else {
 			int err;
 
-			if (!entry_present(pt->format, *entry)) {
+			if (!entry_present(*entry)) {
 				hpa_t sub = alloc_table();
 
 				if (hpa_is_none(sub))
@@ -186,15 +190,6 @@ static int map_level(const struct pgtable *pt, uint64_t *table, unsigned level, 
 		va = next;
 	}
 	return 0;
-}
-
-int pgtable_map(struct pgtable *pt, uint64_t va, hpa_t hpa, uint64_t size, unsigned prot)
-{
-	uint64_t *root = hpa_to_ptr(pt->root);
-
-	if (overlaps(pt, root, ROOT_LEVEL, va, va + size))
-		return -E_EXIST;
-	return map_level(pt, root, ROOT_LEVEL, va, hpa.v, va + size, prot);
 }
 
 static bool is_empty(const uint64_t *table)
@@ -216,7 +211,7 @@ static int unmap_level(const struct pgtable *pt, uint64_t *table, unsigned level
 
 		if (next > end || next == 0)
 			next = end;
-		if (!entry_present(pt->format, *entry)) {
+		if (!entry_present(*entry)) {
 			va = next;
 			continue;
 		}
@@ -233,16 +228,45 @@ static int unmap_level(const struct pgtable *pt, uint64_t *table, unsigned level
 			return err;
 		/* The tables right below the root are shared between hierarchies and stay. */
 		if (level < ROOT_LEVEL && is_empty(table_of(*entry))) {
-			frames_free(HPA(*entry & ENTRY_ADDRESS), 0);
+			hpa_t table_hpa = HPA(*entry & ENTRY_ADDRESS);
+
 			*entry = 0;
+			frames_free(table_hpa, 0);
 		}
 		va = next;
 	}
 	return 0;
 }
 
+/* Whole pages, none of them beyond the last address or beyond what an entry can hold. */
+static bool is_valid(uint64_t va, uint64_t hpa, uint64_t size)
+{
+	uint64_t end = hpa + size;
+
+	return !((va | hpa | size) & (PAGE_SIZE - 1)) && va + size > va && end > hpa &&
+	       end <= ENTRY_ADDRESS + PAGE_SIZE;
+}
+
+int pgtable_map(struct pgtable *pt, uint64_t va, hpa_t hpa, uint64_t size, unsigned prot)
+{
+	uint64_t *root = hpa_to_ptr(pt->root);
+	int err;
+
+	if (!is_valid(va, hpa.v, size))
+		return -E_INVAL;
+	if (overlaps(pt, root, ROOT_LEVEL, va, va + size))
+		return -E_EXIST;
+	err = map_level(pt, root, ROOT_LEVEL, va, hpa.v, va + size, prot);
+	/* Nothing was there before, so nothing has to be split and this cannot fail. */
+	if (err)
+		unmap_level(pt, root, ROOT_LEVEL, va, va + size);
+	return err;
+}
+
 int pgtable_unmap(struct pgtable *pt, uint64_t va, uint64_t size)
 {
+	if (!is_valid(va, 0, size))
+		return -E_INVAL;
 	return unmap_level(pt, hpa_to_ptr(pt->root), ROOT_LEVEL, va, va + size);
 }
 
@@ -253,7 +277,7 @@ bool pgtable_walk(const struct pgtable *pt, uint64_t va, struct pg_leaf *leaf)
 	for (unsigned level = ROOT_LEVEL; level > 0; level--) {
 		uint64_t entry = table[level_index(va, level)];
 
-		if (!entry_present(pt->format, entry))
+		if (!entry_present(entry))
 			return false;
 		if (entry_is_leaf(entry, level)) {
 			leaf->hpa =
@@ -271,7 +295,7 @@ int pgtable_slot_create(struct pgtable *pt, unsigned slot, hpa_t *table)
 {
 	uint64_t *root = hpa_to_ptr(pt->root);
 
-	if (!entry_present(pt->format, root[slot])) {
+	if (!entry_present(root[slot])) {
 		hpa_t sub = alloc_table();
 
 		if (hpa_is_none(sub))
@@ -294,8 +318,7 @@ static void free_level(const struct pgtable *pt, uint64_t entry, unsigned level)
 	const uint64_t *table = table_of(entry);
 
 	for (unsigned i = 0; i < ENTRIES; i++)
-		if (level > 1 && entry_present(pt->format, table[i]) &&
-		    !entry_is_leaf(table[i], level))
+		if (level > 1 && entry_present(table[i]) && !entry_is_leaf(table[i], level))
 			free_level(pt, table[i], level - 1);
 	frames_free(HPA(entry & ENTRY_ADDRESS), 0);
 }
@@ -305,7 +328,7 @@ void pgtable_destroy(struct pgtable *pt, const unsigned *own_slots, unsigned cou
 	const uint64_t *root = hpa_to_ptr(pt->root);
 
 	for (unsigned i = 0; i < count; i++)
-		if (entry_present(pt->format, root[own_slots[i]]))
+		if (entry_present(root[own_slots[i]]))
 			free_level(pt, root[own_slots[i]], ROOT_LEVEL - 1);
 	frames_free(pt->root, 0);
 	pt->root = HPA_NONE;
@@ -320,11 +343,11 @@ static int visit_level(const struct pgtable *pt, const uint64_t *table, unsigned
 		uint64_t entry = table[i], at = va + i * level_size(level);
 		int result = 0;
 
-		if (!entry_present(pt->format, entry))
+		if (!entry_present(entry))
 			continue;
-		/* Canonical addresses: bit 47 is copied upwards. Guest-physical ones end below it.
+		/* Canonical addresses: bit 47 is copied upwards. Guest-physical ones have no sign.
 		 */
-		if (level == ROOT_LEVEL && i >= ENTRIES / 2)
+		if (level == ROOT_LEVEL && i >= ENTRIES / 2 && pt->format == PG_HOST)
 			at |= 0xffff000000000000ULL;
 		if (entry_is_leaf(entry, level)) {
 			struct pg_leaf leaf = { HPA(leaf_address(entry, level)), level,

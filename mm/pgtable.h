@@ -35,14 +35,17 @@ struct pg_leaf {
 int pgtable_create(struct pgtable *pt, enum pg_format format, unsigned max_level);
 
 /**
- * Maps [@va, @va + @size) to [@hpa, ...), with the largest leaves that alignment allows.
- * Page-granular. Mapping over an existing leaf is -E_EXIST (nothing is changed before the clash is
- * found out), no memory -E_NOMEM.
+ * Maps [@va, @va + @size) to [@hpa, ...), with the largest leaves that alignment allows. An empty,
+ * unaligned or overflowing range is -E_INVAL, one that overlaps an existing leaf -E_EXIST, no
+ * memory for tables -E_NOMEM; whatever the error, nothing of the range stays mapped by this call.
  */
 int pgtable_map(struct pgtable *pt, uint64_t va, hpa_t hpa, uint64_t size, unsigned prot);
 
-/** Removes the range (splitting large leaves where needed); absent pages are skipped. The caller
- * flushes the TLB. Frees emptied tables. */
+/**
+ * Removes the range, splitting large leaves where needed (-E_NOMEM if there is no memory for that:
+ * what lies before is removed); absent pages are skipped. Frees emptied tables. The caller flushes
+ * the TLB.
+ */
 int pgtable_unmap(struct pgtable *pt, uint64_t va, uint64_t size);
 
 /** Finds the leaf that maps @va; false if none does. */

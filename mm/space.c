@@ -22,6 +22,9 @@ const char *const space_reasons[REASON_COUNT] = {
 		"descriptor tables and stacks of this CPU, which never hold guest data",
 };
 
+/* What one PML4 entry covers. */
+#define SLOT_SPAN GIB(512)
+
 /* The subtrees that all pairs share; two root tables serve as their owners. */
 static struct pgtable shared_restricted; /* global; image without .data and .bss */
 static struct pgtable shared_full;	 /* physmap, full-only devices, global, whole image */
@@ -109,7 +112,7 @@ static int build_physmap(const struct boot_info *bi, const struct space_image *i
 
 int space_init(const struct boot_info *bi, const struct space_image *image, bool has_1g)
 {
-	hpa_t table;
+	hpa_t table = HPA_NONE;
 	int err;
 
 	the_image = *image;
@@ -144,10 +147,29 @@ bool space_image_may_show(uint64_t va)
 	       (offset >= the_image.global_start && offset < the_image.global_end);
 }
 
+bool space_image_is_code(uint64_t va)
+{
+	uint64_t offset = va - the_image.link_base;
+
+	return offset >= the_image.text_start && offset < the_image.text_end;
+}
+
+static bool touches(hpa_t hpa, uint64_t size, uint64_t start, uint64_t end)
+{
+	return start < end && hpa.v < the_image.load_base.v + end &&
+	       the_image.load_base.v + start < hpa.v + size;
+}
+
+bool space_image_is_constant(hpa_t hpa, uint64_t size)
+{
+	return touches(hpa, size, the_image.text_start, the_image.text_end) ||
+	       touches(hpa, size, the_image.rodata_start, the_image.rodata_end);
+}
+
 static int share(struct pgtable *to, struct pgtable *from, const unsigned *slots, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++) {
-		hpa_t table;
+		hpa_t table = HPA_NONE;
 		int err = pgtable_slot_create(from, slots[i], &table);
 
 		if (err)
@@ -159,23 +181,32 @@ static int share(struct pgtable *to, struct pgtable *from, const unsigned *slots
 
 int space_pair_create(struct space_pair *pair, uint16_t cpu)
 {
-	hpa_t table;
+	static const unsigned own_slot = PML4_SLOT(CPU_BASE);
+	hpa_t table = HPA_NONE;
 	int err;
 
 	(void)cpu;
 	err = pgtable_create(&pair->restricted, PG_HOST, 2);
-	if (!err)
-		err = pgtable_create(&pair->full, PG_HOST, shared_full.max_level);
-	if (!err)
-		err = share(&pair->restricted, &shared_restricted, restricted_slots,
-			    ARRAY_SIZE(restricted_slots));
+	if (err)
+		return err;
+	err = pgtable_create(&pair->full, PG_HOST, shared_full.max_level);
+	if (err) {
+		pgtable_destroy(&pair->restricted, NULL, 0);
+		return err;
+	}
+	err = share(&pair->restricted, &shared_restricted, restricted_slots,
+		    ARRAY_SIZE(restricted_slots));
 	if (!err)
 		err = share(&pair->full, &shared_full, full_slots, ARRAY_SIZE(full_slots));
 	if (!err)
-		err = pgtable_slot_create(&pair->full, PML4_SLOT(CPU_BASE), &table);
-	if (!err)
-		pgtable_slot_set(&pair->restricted, PML4_SLOT(CPU_BASE), table);
-	return err;
+		err = pgtable_slot_create(&pair->full, own_slot, &table);
+	if (err) {
+		pgtable_destroy(&pair->restricted, NULL, 0);
+		pgtable_destroy(&pair->full, NULL, 0);
+		return err;
+	}
+	pgtable_slot_set(&pair->restricted, own_slot, table);
+	return 0;
 }
 
 /* Contiguous zeroed frames for @pages pages; the tail of the power of two goes back, so that no
@@ -200,16 +231,28 @@ static int alloc_and_map(struct pgtable *pt, uint64_t va, unsigned pages, enum m
 			 uint16_t owner, void **first)
 {
 	hpa_t base = alloc_run(pages, class, owner);
+	int err;
 
 	if (hpa_is_none(base))
 		return -E_NOMEM;
+	err = pgtable_map(pt, va, base, pages * PAGE_SIZE, PG_WRITE);
+	for (unsigned i = 0; err && i < pages; i++)
+		frames_free(HPA(base.v + i * PAGE_SIZE), 0);
 	*first = hpa_to_ptr(base);
-	return pgtable_map(pt, va, base, pages * PAGE_SIZE, PG_WRITE);
+	return err;
+}
+
+/* Does [va, va + size) lie in [base, end)? Says no to overflow. */
+static bool is_within(uint64_t va, uint64_t size, uint64_t base, uint64_t end)
+{
+	return va >= base && va < end && size <= end - va;
 }
 
 int space_cpu_alloc(struct space_pair *pair, uint16_t cpu, uint64_t va, unsigned pages,
 		    void **first)
 {
+	if (!is_within(va, pages * PAGE_SIZE, CPU_BASE, CPU_BASE + SLOT_SPAN))
+		return -E_RANGE;
 	return alloc_and_map(&pair->full, va, pages, MEM_CPU, cpu, first);
 }
 
@@ -219,10 +262,21 @@ void *space_global_alloc(uint64_t size, enum mem_reason reason)
 	uint64_t va = global_next;
 	void *unused;
 
+	if (!is_within(va, size, GLOBAL_BASE, GLOBAL_MMIO_BASE))
+		return NULL;
 	if (alloc_and_map(&shared_full, va, pages, MEM_GLOBAL, (uint16_t)reason, &unused))
 		return NULL;
 	global_next += (pages + 1) * PAGE_SIZE; /* a guard page in between */
 	return (void *)va;
+}
+
+/* Whatever the firmware's tables say: memory that we manage is no device. */
+static bool holds_ram(uint64_t first, uint64_t end)
+{
+	for (; first < end; first += PAGE_SIZE)
+		if (frames_class(HPA(first)) != MEM_NONE)
+			return true;
+	return false;
 }
 
 static volatile void *map_device(uint64_t *next, hpa_t hpa, uint64_t size, unsigned prot)
@@ -230,7 +284,8 @@ static volatile void *map_device(uint64_t *next, hpa_t hpa, uint64_t size, unsig
 	uint64_t first = ALIGN_DOWN(hpa.v, PAGE_SIZE), end = ALIGN_UP(hpa.v + size, PAGE_SIZE);
 	uint64_t va = *next;
 
-	if (pgtable_map(&shared_full, va, HPA(first), end - first, PG_WRITE | prot))
+	if (holds_ram(first, end) ||
+	    pgtable_map(&shared_full, va, HPA(first), end - first, PG_WRITE | prot))
 		return NULL;
 	*next += end - first + PAGE_SIZE;
 	return (volatile void *)(va + (hpa.v - first));
@@ -248,21 +303,31 @@ volatile void *space_full_mmio(hpa_t hpa, uint64_t size, bool wc)
 
 int space_window_create(struct space_window *window, uint16_t vm_id)
 {
-	hpa_t table;
+	hpa_t table = HPA_NONE;
 	int err;
 
 	window->vm_id = vm_id;
 	err = pgtable_create(&window->table, PG_HOST, 2);
-	return err ? err : pgtable_slot_create(&window->table, PML4_SLOT(WINDOW_BASE), &table);
+	if (err)
+		return err;
+	err = pgtable_slot_create(&window->table, PML4_SLOT(WINDOW_BASE), &table);
+	if (err)
+		pgtable_destroy(&window->table, NULL, 0);
+	return err;
 }
 
 int space_window_map_ram(struct space_window *window, gpa_t gpa, hpa_t hpa, uint64_t size)
 {
+	/* Beyond the span begins what the hypervisor keeps about the VM. */
+	if (!is_within(gpa.v, size, 0, GUEST_SPAN))
+		return -E_RANGE;
 	return pgtable_map(&window->table, GUEST_BASE + gpa.v, hpa, size, PG_WRITE);
 }
 
 int space_window_alloc(struct space_window *window, uint64_t va, unsigned pages, void **first)
 {
+	if (!is_within(va, pages * PAGE_SIZE, VM_PRIV_BASE, WINDOW_BASE + SLOT_SPAN))
+		return -E_RANGE;
 	return alloc_and_map(&window->table, va, pages, MEM_VM, window->vm_id, first);
 }
 

@@ -69,6 +69,13 @@ int space_init(const struct boot_info *bi, const struct space_image *image, bool
 /** True if @va of the image slot lies in a part that restricted may show (not in .data or .bss). */
 bool space_image_may_show(uint64_t va);
 
+/** True if @va lies in the image's code: nothing else may be executable. */
+bool space_image_is_code(uint64_t va);
+
+/** True if [@hpa, @hpa + @size) touches the image's code or constants: nothing may map them
+ * writable. */
+bool space_image_is_constant(hpa_t hpa, uint64_t size);
+
 /** Makes a CPU's pair; its CPU slot is empty yet. */
 int space_pair_create(struct space_pair *pair, uint16_t cpu);
 

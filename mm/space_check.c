@@ -49,8 +49,6 @@ static int check_leaf(uint64_t va, uint64_t size, const struct pg_leaf *leaf, vo
 {
 	struct check *check = context;
 
-	if ((leaf->prot & PG_WRITE) && (leaf->prot & PG_EXEC))
-		violation(check, va, leaf, "writable and executable");
 	for (uint64_t at = 0; at < size; at += PAGE_SIZE) {
 		hpa_t hpa = HPA(leaf->hpa.v + at);
 		const char *what = misplaced(check, va + at, hpa);
@@ -68,11 +66,17 @@ static int check_leaf(uint64_t va, uint64_t size, const struct pg_leaf *leaf, vo
 	return 0;
 }
 
-static int check_full_leaf(uint64_t va, uint64_t size, const struct pg_leaf *leaf, void *context)
+/* W^X, for both hierarchies: by address, and by frame so that no alias undoes it. */
+static int check_rights(uint64_t va, uint64_t size, const struct pg_leaf *leaf, void *context)
 {
-	(void)size;
-	if ((leaf->prot & PG_WRITE) && (leaf->prot & PG_EXEC))
-		violation(context, va, leaf, "writable and executable in full");
+	bool writable = leaf->prot & PG_WRITE, executable = leaf->prot & PG_EXEC;
+
+	if (writable && executable)
+		violation(context, va, leaf, "writable and executable");
+	else if (executable && !(space_image_is_code(va) && space_image_is_code(va + size - 1)))
+		violation(context, va, leaf, "executable outside the image's code");
+	else if (writable && space_image_is_constant(leaf->hpa, size))
+		violation(context, va, leaf, "writable alias of code or constants");
 	return 0;
 }
 
@@ -84,7 +88,8 @@ unsigned space_check(const struct space_pair *pair, uint16_t cpu, uint16_t vm_id
 	struct check check = { pair, cpu, vm_id, report, context, 0 };
 
 	pgtable_for_each(&pair->restricted, check_leaf, &check);
-	pgtable_for_each(&pair->full, check_full_leaf, &check);
+	pgtable_for_each(&pair->restricted, check_rights, &check);
+	pgtable_for_each(&pair->full, check_rights, &check);
 	return check.violations;
 }
 
@@ -96,8 +101,9 @@ static enum mem_reason reason_of(uint64_t va, const struct pg_leaf *leaf)
 	case PML4_SLOT(CPU_BASE):
 		return REASON_CPU_LOCAL;
 	case PML4_SLOT(GLOBAL_BASE):
-		return va >= GLOBAL_MMIO_BASE ? REASON_MMIO
-					      : (enum mem_reason)frames_owner(leaf->hpa);
+		if (va >= GLOBAL_MMIO_BASE || frames_owner(leaf->hpa) >= REASON_COUNT)
+			return REASON_MMIO;
+		return (enum mem_reason)frames_owner(leaf->hpa);
 	default:
 		return leaf->prot & PG_EXEC    ? REASON_TEXT
 		       : leaf->prot & PG_WRITE ? REASON_DATA_GLOBAL
