@@ -8,7 +8,6 @@
 #define ENTRIES 512
 #define ROOT_LEVEL 4
 
-#define HOST_PRESENT BIT(0)
 #define HOST_WRITE BIT(1)
 #define HOST_PWT BIT(3)
 #define HOST_PCD BIT(4)
@@ -16,14 +15,17 @@
 #define HOST_DIRTY BIT(6)
 #define HOST_NX BIT(63)
 
-#define EPT_READ BIT(0)
 #define EPT_WRITE BIT(1)
 #define EPT_EXEC BIT(2)
 #define EPT_TYPE_SHIFT 3
 #define EPT_TYPE_MASK (7ULL << EPT_TYPE_SHIFT)
 enum { EPT_TYPE_UC = 0, EPT_TYPE_WC = 1, EPT_TYPE_WB = 6 };
 
-/* Both formats say "large leaf" with the same bit and keep the address in the same place. */
+/*
+ * What both formats share: the address, "large leaf", and the bit that is "present" for the host
+ * and "readable" for EPT, where every mapping of ours is readable.
+ */
+#define ENTRY_PRESENT BIT(0)
 #define ENTRY_LARGE BIT(7)
 #define ENTRY_ADDRESS 0x000ffffffffff000ULL
 
@@ -38,13 +40,9 @@ static unsigned level_index(uint64_t va, unsigned level)
 	return (unsigned)(va >> (PAGE_SHIFT + 9 * (level - 1))) & (ENTRIES - 1);
 }
 
-/* "Present" of one format and "readable" of the other, which every mapping here is, are the same
- * bit. */
-static_assert(HOST_PRESENT == EPT_READ, "entry_present() serves both formats");
-
 static bool entry_present(uint64_t entry)
 {
-	return entry & HOST_PRESENT;
+	return entry & ENTRY_PRESENT;
 }
 
 static bool entry_is_leaf(uint64_t entry, unsigned level)
@@ -61,11 +59,11 @@ static uint64_t entry_leaf(enum pg_format format, hpa_t hpa, unsigned prot, unsi
 				: prot & PG_WC ? EPT_TYPE_WC
 					       : EPT_TYPE_WB;
 
-		return entry | EPT_READ | (prot & PG_WRITE ? EPT_WRITE : 0) |
+		return entry | ENTRY_PRESENT | (prot & PG_WRITE ? EPT_WRITE : 0) |
 		       (prot & PG_EXEC ? EPT_EXEC : 0) | type << EPT_TYPE_SHIFT;
 	}
 	/* Accessed and dirty are set in advance: the processor then never writes to a table. */
-	entry |= HOST_PRESENT | HOST_ACCESSED | HOST_DIRTY;
+	entry |= ENTRY_PRESENT | HOST_ACCESSED | HOST_DIRTY;
 	if (prot & PG_WRITE)
 		entry |= HOST_WRITE;
 	if (!(prot & PG_EXEC))
@@ -97,8 +95,8 @@ static unsigned entry_prot(enum pg_format format, uint64_t entry)
 
 static uint64_t entry_table(enum pg_format format, hpa_t table)
 {
-	return table.v | (format == PG_HOST ? HOST_PRESENT | HOST_WRITE | HOST_ACCESSED
-					    : EPT_READ | EPT_WRITE | EPT_EXEC);
+	return table.v | (format == PG_HOST ? ENTRY_PRESENT | HOST_WRITE | HOST_ACCESSED
+					    : ENTRY_PRESENT | EPT_WRITE | EPT_EXEC);
 }
 
 static uint64_t *table_of(uint64_t entry)
