@@ -192,6 +192,7 @@ void vm_run(unsigned index)
 	struct vm_record *record = &vm_records[index];
 	struct percpu *cpu = this_cpu();
 	struct vcpu *vcpu = vcpu_here(0);
+	struct vm *vm = VM_HERE;
 
 	set_window(&record->window);
 	if (vm_load(index)) {
@@ -205,10 +206,11 @@ void vm_run(unsigned index)
 	print_vm_record(record->config->name, "running", NULL);
 	boot_state_first_entry();
 	interrupts_off();
+	memset(&vcpu->stats, 0, sizeof(vcpu->stats));
+	vm->site_count = 0;
 	cpu->vcpu = vcpu;
 	if (flush_actions()->restricts)
 		asi_enter();
-	memset(&vcpu->stats, 0, sizeof(vcpu->stats));
 	vmx_launch(vcpu);
 }
 

@@ -49,6 +49,8 @@ enum {
 	LOW_CMDLINE = 0x20000,
 	LOW_USABLE_END = 0x9fc00,
 };
+/* Where a PC's processor starts, ffff:0 in real mode. */
+#define RESET_VECTOR 0xffff0
 #define CMDLINE_MAX 2048
 #define FLAT_BASE MIB(1)
 
@@ -86,6 +88,13 @@ static void build_environment(const struct loader_ram *ram, struct loader_entry 
 	uint64_t pointers = LOW_PAGE_TABLES + PAGE_SIZE, directories = pointers + PAGE_SIZE;
 	uint8_t *gdt = ram->base + LOW_GDT;
 
+	/*
+	 * mov al, 0xfe; out 0x64, al; hlt: asks for a reset. With reduced-hardware ACPI Linux reboots
+	 * by jumping there, once EFI has turned out to be absent.
+	 */
+	static const uint8_t reset_code[] = { 0xb0, 0xfe, 0xe6, 0x64, 0xf4 };
+
+	memcpy(ram->base + RESET_VECTOR, reset_code, sizeof(reset_code));
 	memset(tables, 0, 6 * PAGE_SIZE);
 	put(tables, pointers | 3, 8);
 	for (unsigned i = 0; i < 4; i++)
