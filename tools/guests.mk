@@ -19,7 +19,7 @@ $(BUILD)/guests/%.elf: $(BUILD)/obj/guest-tests/guests/%.c.o $(GUEST_LIB) guest-
 $(BUILD)/guests/%.bin: $(BUILD)/guests/%.elf
 	objcopy -O binary $< $@
 
-.SECONDARY:
+.SECONDARY: $(GUEST_NAMES:%=$(BUILD)/guests/%.elf) $(GUEST_LIB)
 -include $(wildcard $(BUILD)/obj/guest-tests/guests/*.d $(BUILD)/obj/guest-tests/guests/lib/*.d)
 
 # Unit tests: host programs under ASan and UBSan; the first line of each names the sources that it tests.

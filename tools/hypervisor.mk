@@ -10,6 +10,7 @@ hypervisor: $(BUILD)/cloister.elf $(BUILD)/BOOTX64.EFI # builds the hypervisor a
 # Objects are rebuilt when the flags change, not only when the sources do.
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D); echo '$(CFLAGS)' | cmp -s - $@ || echo '$(CFLAGS)' > $@
+.PHONY: FORCE
 FORCE:
 
 $(BUILD)/obj/%.c.o: %.c $(BUILD)/flags $(DSDT) | $(SETUP)
