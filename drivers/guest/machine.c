@@ -132,5 +132,6 @@ bool machine_mmio_write(struct vcpu *vcpu, gpa_t gpa, unsigned size, uint64_t va
 			vlapic_mmio_write(vcpu, (unsigned)(gpa.v & 0xffc), (uint32_t)value);
 		return true;
 	}
-	return false;
+	/* The host bridge has no register that takes anything. */
+	return gpa.v - VPCI_ECAM_BASE < VPCI_ECAM_SIZE;
 }

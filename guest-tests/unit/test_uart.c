@@ -1,6 +1,4 @@
-/* unit-sources: drivers/guest/uart.c drivers/guest/machine.c drivers/guest/ioapic.c
- * drivers/guest/lapic.c drivers/guest/pci.c drivers/guest/power.c drivers/guest/rtc.c
- * guest-tests/unit/fake_platform.c */
+/* unit-sources: drivers/guest/[a-z]*.c hv/lib/[ps]*.c guest-tests/unit/fake_platform.c */
 /* SPDX-License-Identifier: MIT */
 #include "guest-tests/unit/fake_platform.h"
 #include "guest-tests/unit/unit.h"
