@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Round trips through the hypervisor in TSC ticks, the cost of the loop around them subtracted. Each result is a `bench`
- * record: LABEL.min and LABEL.median. The option "lazy" says that memory is populated on first touch.
+ * Round trips through the hypervisor in TSC ticks, the cost of the loop around them subtracted.
+ * Each result is a `bench` record: LABEL.min and LABEL.median. The option "lazy" says that memory
+ * is populated on first touch.
  */
 #include "guest-tests/guests/lib/guest.h"
 
@@ -40,24 +41,25 @@ static void report(const char *label, uint64_t empty, unsigned n)
 	mark(name, samples[n / 2] - empty);
 }
 
-/* Measures a statement: the same code with nothing in it comes first and is the cost of the loop. */
-#define MEASURE(label, statement)                                                \
-	do {                                                                     \
-		uint64_t empty = ~0ULL;                                          \
-                                                                                 \
-		for (unsigned i = 0; i < SAMPLES; i++) {                         \
-			uint64_t start = rdtsc(), end = rdtsc();                 \
-                                                                                 \
-			empty = end - start < empty ? end - start : empty;       \
-		}                                                                \
-		for (unsigned i = 0; i < SAMPLES + WARM_UP; i++) {               \
-			uint64_t start = rdtsc(), end;                           \
-                                                                                 \
-			statement;                                               \
-			end = rdtsc();                                           \
-			samples[i % SAMPLES] = end - start;                      \
-		}                                                                \
-		report(label, empty, SAMPLES);                                   \
+/* Measures a statement: the same code with nothing in it comes first and is the cost of the loop.
+ */
+#define MEASURE(label, statement)                                                                  \
+	do {                                                                                       \
+		uint64_t empty = ~0ULL;                                                            \
+                                                                                                   \
+		for (unsigned i = 0; i < SAMPLES; i++) {                                           \
+			uint64_t start = rdtsc(), end = rdtsc();                                   \
+                                                                                                   \
+			empty = end - start < empty ? end - start : empty;                         \
+		}                                                                                  \
+		for (unsigned i = 0; i < SAMPLES + WARM_UP; i++) {                                 \
+			uint64_t start = rdtsc(), end;                                             \
+                                                                                                   \
+			statement;                                                                 \
+			end = rdtsc();                                                             \
+			samples[i % SAMPLES] = end - start;                                        \
+		}                                                                                  \
+		report(label, empty, SAMPLES);                                                     \
 	} while (0)
 
 static void measure_first_touch(void)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The other VM: while its neighbour misbehaves it computes, sleeps and checks its own memory, and at the end
- * powers off. It must not notice anything.
+ * The other VM: while its neighbour misbehaves it computes, sleeps and checks its own memory, and
+ * at the end powers off. It must not notice anything.
  */
 #include "guest-tests/guests/lib/guest.h"
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* CPUID: what the guest may know of the processor (SDM volume 2, CPUID), and what each question costs. */
+/* CPUID: what the guest may know of the processor (SDM volume 2, CPUID), and what each question
+ * costs. */
 #include "guest-tests/guests/lib/guest.h"
 
 const char guest_name[] = "cpuid";
@@ -30,7 +31,8 @@ static void test_basic(void)
 	struct cpuid_regs r = cpuid(0, 0);
 
 	check_eq("leaf 0: highest basic leaf", r.eax, 0x16);
-	check("leaf 0: GenuineIntel", r.ebx == 0x756e6547 && r.edx == 0x49656e69 && r.ecx == 0x6c65746e);
+	check("leaf 0: GenuineIntel",
+	      r.ebx == 0x756e6547 && r.edx == 0x49656e69 && r.ecx == 0x6c65746e);
 
 	r = cpuid(1, 0);
 	check_eq("leaf 1: no MONITOR, DS-CPL, VMX, SMX, EST, TM2, PDCM", r.ecx & 0x81f8, 0);
@@ -130,7 +132,8 @@ static void test_xsave(void)
 		struct cpuid_regs avx = cpuid(0xd, 2);
 
 		xsetbv(0, XCR0_AVX);
-		check_eq("with AVX: its own offset and size more", cpuid(0xd, 0).ebx, avx.eax + avx.ebx);
+		check_eq("with AVX: its own offset and size more", cpuid(0xd, 0).ebx,
+			 avx.eax + avx.ebx);
 		check_eq("AVX: 256 bytes at 576", avx.eax << 16 | avx.ebx, 256 << 16 | 576);
 	}
 	if ((allowed & XCR0_AVX512) == XCR0_AVX512) {
@@ -148,20 +151,24 @@ static void test_registers(void)
 
 	for (unsigned i = 0; i < 10; i++)
 		in[i] = 0x1111111111111111ULL * (i + 1) ^ 0xa5;
-	/* RBP is the frame pointer of this build: it is checked by the function's getting on at all. */
-	__asm__ volatile("mov 0(%0), %%rsi; mov 8(%0), %%rdi; mov 16(%0), %%r8; mov 24(%0), %%r9;"
-			 "mov 32(%0), %%r10; mov 40(%0), %%r11; mov 48(%0), %%r12; mov 56(%0), %%r13;"
-			 "mov 64(%0), %%r14; push %0; push %1; mov $0x1234567800000001, %%rax;"
-			 "mov $-1, %%rbx; mov $0xffffffff00000000, %%rcx; mov $-1, %%rdx; cpuid;"
-			 "pop %%r15;"
-			 "mov %%rsi, 0(%%r15); mov %%rdi, 8(%%r15); mov %%r8, 16(%%r15); mov %%r9, 24(%%r15);"
-			 "mov %%r10, 32(%%r15); mov %%r11, 40(%%r15); mov %%r12, 48(%%r15); mov %%r13, 56(%%r15);"
-			 "mov %%r14, 64(%%r15); or %%rbx, %%rax; or %%rcx, %%rax; or %%rdx, %%rax;"
-			 "mov %%rax, 72(%%r15); pop %%r15"
-			 : "+a"(from), "+d"(to)
-			 :
-			 : "rbx", "rcx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
-			   "memory", "cc");
+	/* RBP is the frame pointer of this build: it is checked by the function's getting on at
+	 * all. */
+	__asm__ volatile(
+		"mov 0(%0), %%rsi; mov 8(%0), %%rdi; mov 16(%0), %%r8; mov 24(%0), %%r9;"
+		"mov 32(%0), %%r10; mov 40(%0), %%r11; mov 48(%0), %%r12; mov 56(%0), %%r13;"
+		"mov 64(%0), %%r14; push %0; push %1; mov $0x1234567800000001, %%rax;"
+		"mov $-1, %%rbx; mov $0xffffffff00000000, %%rcx; mov $-1, %%rdx; cpuid;"
+		"pop %%r15;"
+		"mov %%rsi, 0(%%r15); mov %%rdi, 8(%%r15); mov %%r8, 16(%%r15); mov %%r9, "
+		"24(%%r15);"
+		"mov %%r10, 32(%%r15); mov %%r11, 40(%%r15); mov %%r12, 48(%%r15); mov %%r13, "
+		"56(%%r15);"
+		"mov %%r14, 64(%%r15); or %%rbx, %%rax; or %%rcx, %%rax; or %%rdx, %%rax;"
+		"mov %%rax, 72(%%r15); pop %%r15"
+		: "+a"(from), "+d"(to)
+		:
+		: "rbx", "rcx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+		  "memory", "cc");
 	check("CPUID leaves the other registers alone", !memcmp(in, out, 9 * 8));
 	check_eq("CPUID clears the upper halves of its four", out[9] >> 32, 0);
 }

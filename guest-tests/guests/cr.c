@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Control registers (SDM volume 3, 2.5), CR8, and every mode that a processor passes through on its way up. */
+/* Control registers (SDM volume 3, 2.5), CR8, and every mode that a processor passes through on its
+ * way up. */
 #include "guest-tests/guests/lib/guest.h"
 
 const char guest_name[] = "cr";
@@ -70,7 +71,8 @@ static void test_cr0(void)
 	expect_fault("CR0: bit 63 faults", VECTOR_GP, 0, set_cr0, cr0 | BIT(63));
 	expect_fault("CR0: NW without CD faults", VECTOR_GP, 0, set_cr0, cr0 | CR0_NW);
 	expect_fault("CR0: PG without PE faults", VECTOR_GP, 0, set_cr0, cr0 & ~CR0_PE);
-	expect_fault("CR0: PG cannot be cleared in 64-bit mode", VECTOR_GP, 0, set_cr0, cr0 & ~CR0_PG);
+	expect_fault("CR0: PG cannot be cleared in 64-bit mode", VECTOR_GP, 0, set_cr0,
+		     cr0 & ~CR0_PG);
 	check_eq("CR0 is as before", read_cr0(), cr0);
 
 	set_cr0(cr0 | CR0_CD);
@@ -144,7 +146,8 @@ static void test_cr4(void)
 	check_eq("CR4 at power-on: PAE, no VMXE to be seen", cr4, CR4_PAE);
 	for (unsigned i = 0; i < ARRAY_SIZE(refused); i++)
 		expect_fault(refused[i].name, VECTOR_GP, 0, set_cr4, cr4 | refused[i].bit);
-	expect_fault("CR4.PAE cannot be cleared in 64-bit mode", VECTOR_GP, 0, set_cr4, cr4 & ~CR4_PAE);
+	expect_fault("CR4.PAE cannot be cleared in 64-bit mode", VECTOR_GP, 0, set_cr4,
+		     cr4 & ~CR4_PAE);
 	check_eq("CR4 is as before", read_cr4(), cr4);
 	expect_exits("PGE is the guest's own: no exit", ANY_REASON, 0, toggle_pge, 0);
 	check_eq("and it is set", read_cr4(), cr4 | CR4_PGE);
@@ -172,17 +175,20 @@ static void test_cr4_features(void)
 	for (unsigned i = 0; i < ARRAY_SIZE(features); i++) {
 		expect_fault(features[i].name, features[i].shown ? NO_FAULT : VECTOR_GP, 0, set_cr4,
 			     cr4 | features[i].bit);
-		check_eq("  and reads back", read_cr4(), features[i].shown ? cr4 | features[i].bit : cr4);
+		check_eq("  and reads back", read_cr4(),
+			 features[i].shown ? cr4 | features[i].bit : cr4);
 		set_cr4(cr4);
 	}
 	if (one.ecx & BIT(17)) {
 		uint64_t cr3 = read_cr3();
 
-		expect_fault("CR4.PCIDE with a PCID already in CR3 faults", VECTOR_GP, 0, toggle_pcide, 5);
+		expect_fault("CR4.PCIDE with a PCID already in CR3 faults", VECTOR_GP, 0,
+			     toggle_pcide, 5);
 		write_cr3(cr3);
 		expect_fault("CR4.PCIDE", NO_FAULT, 0, toggle_pcide, 0);
 		check_eq("  and reads back", read_cr4(), cr4 | CR4_PCIDE);
-		expect_fault("CR0.PG cannot be cleared then", VECTOR_GP, 0, set_cr0, read_cr0() & ~CR0_PG);
+		expect_fault("CR0.PG cannot be cleared then", VECTOR_GP, 0, set_cr0,
+			     read_cr0() & ~CR0_PG);
 		set_cr4(cr4);
 	}
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Guest-physical memory: all of RAM is there, nothing is beyond it. With the option "lazy" the first touch of
- * each 2 MiB takes one exit, which leaves the restricted map once; otherwise RAM takes none at all.
- * The options "memory-N" (MiB) and "lazy" must say what the configuration says.
+ * Guest-physical memory: all of RAM is there, nothing is beyond it. With the option "lazy" the
+ * first touch of each 2 MiB takes one exit, which leaves the restricted map once; otherwise RAM
+ * takes none at all. The options "memory-N" (MiB) and "lazy" must say what the configuration says.
  */
 #include "guest-tests/guests/lib/guest.h"
 
@@ -39,7 +39,8 @@ static void check_chunk(const char *name, void (*fn)(uint64_t), uint64_t address
 	s = stats_end();
 	check_eq(name, s->exits_by_reason[EXIT_EPT_VIOLATION], want);
 	check_eq("  and no other exit", s->exits, want);
-	/* Frames come from the pool, which is sensitive: such a touch leaves the restricted map, once. */
+	/* Frames come from the pool, which is sensitive: such a touch leaves the restricted map,
+	 * once. */
 	check_eq("  escalations", s->escalations, policy_restricts() ? want : 0);
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Exceptions reach the guest as the processor raises them: vector, error code, address (SDM volume 3, 6.15). #DB and
- * #AC exit (a guest could loop in their delivery for ever) and are given back unharmed; the others take no exit.
+ * Exceptions reach the guest as the processor raises them: vector, error code, address (SDM volume
+ * 3, 6.15). #DB and #AC exit (a guest could loop in their delivery for ever) and are given back
+ * unharmed; the others take no exit.
  */
 #include "guest-tests/guests/lib/guest.h"
 
@@ -67,7 +68,8 @@ static void test_plain(void)
 	expect_fault("#BP", VECTOR_BP, 0, breakpoint, 0);
 	expect_fault_exits("#UD takes no exit", VECTOR_UD, ANY_REASON, 0, undefined, 0);
 	expect_fault("#GP: a non-canonical address", VECTOR_GP, 0, noncanonical, 0);
-	expect_fault("#GP: its error code is the selector", VECTOR_GP, 0x1238, load_selector, 0x1238);
+	expect_fault("#GP: its error code is the selector", VECTOR_GP, 0x1238, load_selector,
+		     0x1238);
 }
 
 static void test_page_faults(void)
@@ -107,7 +109,8 @@ static void test_page_faults(void)
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NX);
 	*pte = saved | BIT(63);
 	invlpg(address);
-	expect_fault("#PF: a fetch from what is not executable", VECTOR_PF, 0x11, call_nowhere, address);
+	expect_fault("#PF: a fetch from what is not executable", VECTOR_PF, 0x11, call_nowhere,
+		     address);
 	*pte = saved;
 	invlpg(address);
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) & ~EFER_NX);
@@ -124,7 +127,8 @@ static void test_alignment(void)
 
 	write_cr0(read_cr0() | CR0_AM);
 	expect_fault("no #AC at CPL 0", NO_FAULT, 0, unaligned, (uint64_t)word);
-	check_eq("no #AC while RFLAGS.AC is clear", try_user(unaligned, (uint64_t)word, 0).vector, NO_FAULT);
+	check_eq("no #AC while RFLAGS.AC is clear", try_user(unaligned, (uint64_t)word, 0).vector,
+		 NO_FAULT);
 	stats_begin();
 	fault = try_user(unaligned, (uint64_t)word, RFLAGS_AC);
 	check_eq("#AC is one exit", stats_end()->exits_by_reason[EXIT_EXCEPTION_NMI], 1);
@@ -174,7 +178,8 @@ static void single_step(uint64_t unused)
 	__asm__ volatile("pushfq; orl $0x100, (%%rsp); popfq; nop" : : : "memory", "cc");
 }
 
-/* Runs N instructions with the trap flag set: each is a #DB, each #DB one exit, and then it is over. */
+/* Runs N instructions with the trap flag set: each is a #DB, each #DB one exit, and then it is
+ * over. */
 static void step_many(uint64_t n)
 {
 	__asm__ volatile("pushfq; orl $0x100, (%%rsp); popfq;"
@@ -247,8 +252,8 @@ static void test_software(void)
 }
 
 /*
- * A #PF while an event is delivered through a page that the hypervisor must populate first is covered by the
- * lazy configuration: there the stack below lies in memory that nobody has touched.
+ * A #PF while an event is delivered through a page that the hypervisor must populate first is
+ * covered by the lazy configuration: there the stack below lies in memory that nobody has touched.
  */
 static void test_delivery(void)
 {

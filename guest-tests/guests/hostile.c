@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * A guest that means harm, with a fixed seed: random ports, MSRs, device addresses, CPUID leaves, hypercalls and control
- * registers. What it gets does not matter; that hypervisor and neighbours go on does. Left out is only what
- * would end this VM by its own request.
+ * A guest that means harm, with a fixed seed: random ports, MSRs, device addresses, CPUID leaves,
+ * hypercalls and control registers. What it gets does not matter; that hypervisor and neighbours go
+ * on does. Left out is only what would end this VM by its own request.
  */
 #include "guest-tests/guests/lib/guest.h"
 
@@ -55,7 +55,8 @@ static uint64_t value(void)
 
 static bool is_power_port(uint16_t port)
 {
-	return port == 0x64 || port == 0xcf9 || (port >= 0x5fd && port <= 0x602) || (port >= 0xcf6 && port <= 0xcf9);
+	return port == 0x64 || port == 0xcf9 || (port >= 0x5fd && port <= 0x602) ||
+	       (port >= 0xcf6 && port <= 0xcf9);
 }
 
 static void do_port(uint64_t r)
@@ -87,10 +88,16 @@ static void do_port(uint64_t r)
 		outl(port, (uint32_t)value());
 		break;
 	case 6:
-		__asm__ volatile("rep insb" : : "D"(value()), "c"(random() & 255), "d"(port) : "memory");
+		__asm__ volatile("rep insb"
+				 :
+				 : "D"(value()), "c"(random() & 255), "d"(port)
+				 : "memory");
 		break;
 	default:
-		__asm__ volatile("rep outsl" : : "S"(value()), "c"(random() & 255), "d"(port) : "memory");
+		__asm__ volatile("rep outsl"
+				 :
+				 : "S"(value()), "c"(random() & 255), "d"(port)
+				 : "memory");
 		break;
 	}
 }
@@ -157,7 +164,10 @@ static void do_mmio(uint64_t r)
 		*(volatile uint64_t *)address = random();
 		break;
 	case 6:
-		__asm__ volatile("lock xaddl %%eax, (%0)" : : "r"(0x200000ULL) : "rax", "memory", "cc");
+		__asm__ volatile("lock xaddl %%eax, (%0)"
+				 :
+				 : "r"(0x200000ULL)
+				 : "rax", "memory", "cc");
 		break;
 	default:
 		*(volatile uint32_t *)address ^= (uint32_t)random();
@@ -169,8 +179,10 @@ static void do_hypercall(uint64_t r)
 {
 	uint64_t number = r & 1 ? value() : r >> 8 & 7;
 
-	/* Not the end, not the escalations: they are tested elsewhere; not too much text, and the counts are wanted. */
-	if (number == HYPERCALL_END || number == HYPERCALL_STATS_RESET || number == HYPERCALL_STATS_PRINT || number == HYPERCALL_MARK ||
+	/* Not the end, not the escalations: they are tested elsewhere; not too much text, and the
+	 * counts are wanted. */
+	if (number == HYPERCALL_END || number == HYPERCALL_STATS_RESET ||
+	    number == HYPERCALL_STATS_PRINT || number == HYPERCALL_MARK ||
 	    number >= HYPERCALL_DEBUG_TOUCH_SENSITIVE)
 		number = HYPERCALL_VERSION;
 	if (number == HYPERCALL_CONSOLE_WRITE)
@@ -187,7 +199,8 @@ static void do_control(uint64_t r)
 {
 	switch (r & 7) {
 	case 0:
-		write_cr4((read_cr4() | BIT(r >> 8 & 63)) & ~(CR4_SMEP | CR4_SMAP | CR4_PCIDE | CR4_TSD));
+		write_cr4((read_cr4() | BIT(r >> 8 & 63)) &
+			  ~(CR4_SMEP | CR4_SMAP | CR4_PCIDE | CR4_TSD));
 		break;
 	case 1:
 		write_cr0(read_cr0() | BIT(r >> 8 & 63));
@@ -208,7 +221,8 @@ static void do_control(uint64_t r)
 		__asm__ volatile("rdpmc" : : "c"(value()) : "rax", "rdx");
 		break;
 	default:
-		write_cr0((read_cr0() | CR0_PE | CR0_PG | CR0_ET) & ~(CR0_CD | CR0_NW | CR0_EM | CR0_TS | CR0_WP | CR0_AM));
+		write_cr0((read_cr0() | CR0_PE | CR0_PG | CR0_ET) &
+			  ~(CR0_CD | CR0_NW | CR0_EM | CR0_TS | CR0_WP | CR0_AM));
 		break;
 	}
 }
@@ -253,7 +267,8 @@ void guest_main(void)
 	uint64_t faults = 0;
 
 	apic_enable();
-	/* A local APIC delivers vectors from 16; the exceptions among them do not arise here by themselves. */
+	/* A local APIC delivers vectors from 16; the exceptions among them do not arise here by
+	 * themselves. */
 	for (unsigned i = 16; i < 256; i++)
 		set_handler(i, on_interrupt);
 	set_handler(VECTOR_NMI, on_interrupt);
@@ -265,5 +280,6 @@ void guest_main(void)
 	}
 	print("%u faults, %u interrupts\n", faults, interrupts);
 	check("it came through", faults > 1000 && faults < ROUNDS);
-	check_eq("the maps have no violation", (uint64_t)hypercall(HYPERCALL_DEBUG_CHECK_SPACE, 0, 0, 0), 0);
+	check_eq("the maps have no violation",
+		 (uint64_t)hypercall(HYPERCALL_DEBUG_CHECK_SPACE, 0, 0, 0), 0);
 }

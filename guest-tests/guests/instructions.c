@@ -122,7 +122,8 @@ static void test_hidden(void)
 	expect_fault_exits("MWAIT", VECTOR_UD, EXIT_MWAIT, 1, do_mwait, 0);
 	expect_fault("GETSEC", VECTOR_UD, 0, do_getsec, 0);
 	expect_fault_exits("RDPMC: no counter 0, #GP", VECTOR_GP, EXIT_RDPMC, 1, do_rdpmc, 0);
-	expect_fault_exits("RDPMC: no counter at all, #GP", VECTOR_GP, EXIT_RDPMC, 1, do_rdpmc, 0x40000000);
+	expect_fault_exits("RDPMC: no counter at all, #GP", VECTOR_GP, EXIT_RDPMC, 1, do_rdpmc,
+			   0x40000000);
 }
 
 static void test_caches(void)
@@ -134,7 +135,8 @@ static void test_caches(void)
 	do_wbinvd(0);
 	stats_begin();
 	do_wbinvd(0);
-	check("WBINVD takes one exit, or none where the CPU lacks that control", stats_end()->exits <= 1);
+	check("WBINVD takes one exit, or none where the CPU lacks that control",
+	      stats_end()->exits <= 1);
 }
 
 static void do_rdtsc(uint64_t unused)
@@ -253,7 +255,8 @@ static void test_xsetbv(void)
 	refused("MPX is not offered", 0x1b);
 	refused("PKU is not offered", 0x203);
 	refused("bit 63", BIT(63) | 3);
-	expect_fault_exits("an illegal one is one exit too", VECTOR_GP, EXIT_XSETBV, 1, do_xsetbv, 0);
+	expect_fault_exits("an illegal one is one exit too", VECTOR_GP, EXIT_XSETBV, 1, do_xsetbv,
+			   0);
 	check_eq("XCR0 is as before", xgetbv(), 3);
 	xcr0_value = allowed;
 	do_xsetbv(0);

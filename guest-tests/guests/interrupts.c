@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Interrupts: the local APIC's rules of order, the windows, the NMI, and the IOAPIC with the UART behind it. */
+/* Interrupts: the local APIC's rules of order, the windows, the NMI, and the IOAPIC with the UART
+ * behind it. */
 #include "guest-tests/guests/lib/guest.h"
 
 const char guest_name[] = "interrupts";
@@ -114,7 +115,8 @@ static void test_self(void)
 	check("it waits in IRR", apic_bit(X2APIC_IRR, VECTOR_A) && !apic_bit(X2APIC_ISR, VECTOR_A));
 	settle();
 	check("and comes with STI", LOGGED("\x61"));
-	check("IRR and ISR are empty again", !apic_bit(X2APIC_IRR, VECTOR_A) && !apic_bit(X2APIC_ISR, VECTOR_A));
+	check("IRR and ISR are empty again",
+	      !apic_bit(X2APIC_IRR, VECTOR_A) && !apic_bit(X2APIC_ISR, VECTOR_A));
 
 	begin();
 	interrupts_on();
@@ -142,14 +144,16 @@ static void test_self(void)
 	send(ICR_OTHERS | VECTOR_B);
 	send(7ULL << 32 | VECTOR_B);
 	settle();
-	check("to all including self; to others, or to an id that is not there, goes nowhere", LOGGED("\x61"));
+	check("to all including self; to others, or to an id that is not there, goes nowhere",
+	      LOGGED("\x61"));
 
 	begin();
 	stats_begin();
 	self_ipi(VECTOR_A);
 	open_window(0);
 	s = stats_end();
-	check_eq("a waiting interrupt takes one window exit", s->exits_by_reason[EXIT_INTERRUPT_WINDOW], 1);
+	check_eq("a waiting interrupt takes one window exit",
+		 s->exits_by_reason[EXIT_INTERRUPT_WINDOW], 1);
 	check_eq("two writes of the APIC", s->exits_by_reason[EXIT_MSR_WRITE], 2);
 	check_eq("nothing else", s->exits, 3);
 	check_eq("one injection", s->injected, 1);
@@ -238,7 +242,6 @@ static void test_shadow(void)
 	check("STI; HLT with one pending does not sleep", LOGGED("\x61"));
 }
 
-
 static void test_nmi(void)
 {
 	const struct hypercall_stats *s;
@@ -310,7 +313,8 @@ static void route(uint32_t flags)
 	ioapic_write(0x10 + 2 * UART_LINE, VECTOR_UART | flags);
 }
 
-/* What check() prints goes through the same UART and raises its interrupt: results first, words later. */
+/* What check() prints goes through the same UART and raises its interrupt: results first, words
+ * later. */
 static void test_uart_edge(void)
 {
 	uint8_t first, second;
@@ -423,7 +427,8 @@ static void test_storm(void)
 
 void guest_main(void)
 {
-	static const uint8_t vectors[] = { VECTOR_A, VECTOR_B, VECTOR_LOW, VECTOR_HIGH, VECTOR_UART, 0x63 };
+	static const uint8_t vectors[] = { VECTOR_A,	VECTOR_B,    VECTOR_LOW,
+					   VECTOR_HIGH, VECTOR_UART, 0x63 };
 
 	for (unsigned i = 0; i < sizeof(vectors); i++)
 		set_handler(vectors[i], on_irq);

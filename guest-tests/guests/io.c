@@ -60,7 +60,8 @@ static void test_unowned(void)
 	outl(NOBODY, 1);
 	check_eq("it swallows writes", inb(NOBODY), 0xff);
 	expect_exits("an unowned port is one exit", EXIT_IO, 1, in_byte, NOBODY);
-	/* An access that begins in a device and ends outside it, and one that wraps around the ports' end. */
+	/* An access that begins in a device and ends outside it, and one that wraps around the
+	 * ports' end. */
 	outb(SCRATCH, 0x77);
 	inw(SCRATCH);
 	inl(SCRATCH);
@@ -75,7 +76,8 @@ static void test_pci(void)
 	outl(PCI_ADDRESS, 0x80000000);
 	check_eq("the PCI address register keeps its value", inl(PCI_ADDRESS), 0x80000000);
 	check("there is a host bridge", inl(PCI_DATA) != 0xffffffff);
-	check_eq("its id by halves", (uint32_t)inw(PCI_DATA + 2) << 16 | inw(PCI_DATA), inl(PCI_DATA));
+	check_eq("its id by halves", (uint32_t)inw(PCI_DATA + 2) << 16 | inw(PCI_DATA),
+		 inl(PCI_DATA));
 	check_eq("by bytes", inb(PCI_DATA + 1), inl(PCI_DATA) >> 8 & 0xff);
 	outl(PCI_ADDRESS, 0x80000008);
 	check_eq("its class: a host bridge", inl(PCI_DATA) >> 16, 0x0600);
@@ -95,7 +97,10 @@ struct string_io {
 #define STRING_FUNCTION(name, insn, reg)                                                           \
 	static void name(struct string_io *s)                                                      \
 	{                                                                                          \
-		__asm__ volatile(insn : "+" reg(s->index), "+c"(s->count) : "d"(s->port) : "memory"); \
+		__asm__ volatile(insn                                                              \
+				 : "+" reg(s->index), "+c"(s->count)                               \
+				 : "d"(s->port)                                                    \
+				 : "memory");                                                      \
 	}
 STRING_FUNCTION(rep_outsb, "rep outsb", "S")
 STRING_FUNCTION(rep_outsl, "rep outsl", "S")
@@ -106,7 +111,8 @@ STRING_FUNCTION(rep_insl, "rep insl", "D")
 STRING_FUNCTION(rep_insb_down, "std; rep insb; cld", "D")
 STRING_FUNCTION(rep_insb_32, "addr32 rep insb", "D")
 
-static struct string_io string_io(void (*fn)(struct string_io *), void *at, uint64_t count, uint16_t port)
+static struct string_io string_io(void (*fn)(struct string_io *), void *at, uint64_t count,
+				  uint16_t port)
 {
 	struct string_io s = { (uint64_t)at, count, port };
 
@@ -129,7 +135,8 @@ static void test_strings(void)
 	memset(buffer, 0, sizeof(buffer));
 	memcpy(buffer, "\x01\x02\x03\x04", 4);
 	s = string_io(rep_outsb, buffer, 4, SCRATCH);
-	check("REP OUTSB advances RSI and empties RCX", s.index == (uint64_t)buffer + 4 && s.count == 0);
+	check("REP OUTSB advances RSI and empties RCX",
+	      s.index == (uint64_t)buffer + 4 && s.count == 0);
 	check_eq("the last byte is what stays", inb(SCRATCH), 4);
 	s = string_io(outsb, buffer + 1, 77, SCRATCH);
 	check("OUTSB moves one and leaves RCX", s.index == (uint64_t)buffer + 2 && s.count == 77);
@@ -137,21 +144,26 @@ static void test_strings(void)
 
 	outb(SCRATCH, 0xc3);
 	s = string_io(rep_insb, buffer + 10, 300, SCRATCH);
-	check("REP INSB advances RDI and empties RCX", s.index == (uint64_t)buffer + 310 && s.count == 0);
+	check("REP INSB advances RDI and empties RCX",
+	      s.index == (uint64_t)buffer + 310 && s.count == 0);
 	check("300 bytes arrived", filled(buffer + 10, 0xc3, 300));
 	check("and none beside", filled(buffer + 4, 0, 6) && filled(buffer + 310, 0, 10));
 	s = string_io(rep_insb, buffer + 400, 0, SCRATCH);
 	check("with RCX = 0 nothing moves", s.index == (uint64_t)buffer + 400 && buffer[400] == 0);
 	s = string_io(rep_insb_down, buffer + 509, 10, SCRATCH);
-	check("DF: downwards", s.index == (uint64_t)buffer + 499 && filled(buffer + 500, 0xc3, 10) &&
-				       buffer[499] == 0 && buffer[510] == 0);
+	check("DF: downwards", s.index == (uint64_t)buffer + 499 &&
+				       filled(buffer + 500, 0xc3, 10) && buffer[499] == 0 &&
+				       buffer[510] == 0);
 	s = string_io(rep_insw, buffer + 600, 5, NOBODY);
-	check("REP INSW", s.index == (uint64_t)buffer + 610 && filled(buffer + 600, 0xff, 10) && buffer[610] == 0);
+	check("REP INSW", s.index == (uint64_t)buffer + 610 && filled(buffer + 600, 0xff, 10) &&
+				  buffer[610] == 0);
 	s = string_io(rep_insl, buffer + 4090, 3, NOBODY);
-	check("REP INSD across a page", s.index == (uint64_t)buffer + 4102 && filled(buffer + 4090, 0xff, 12) &&
+	check("REP INSD across a page", s.index == (uint64_t)buffer + 4102 &&
+						filled(buffer + 4090, 0xff, 12) &&
 						buffer[4089] == 0 && buffer[4102] == 0);
 	s = string_io(rep_insb_32, buffer + 700, 4, SCRATCH);
-	check("with 32-bit addresses", s.index == (uint64_t)buffer + 704 && filled(buffer + 700, 0xc3, 4));
+	check("with 32-bit addresses",
+	      s.index == (uint64_t)buffer + 704 && filled(buffer + 700, 0xc3, 4));
 	memset(buffer, 0x80, 8);
 	string_io(rep_outsl, buffer, 2, PCI_ADDRESS);
 	check_eq("REP OUTSD", inl(PCI_ADDRESS), 0x80808080);

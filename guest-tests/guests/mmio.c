@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Device memory by every form of instruction that compilers and kernels use. The device is the IOAPIC: its ID
- * register keeps bits 27:24, the upper half of a redirection entry bits 31:24, the lower half nearly all.
+ * Device memory by every form of instruction that compilers and kernels use. The device is the
+ * IOAPIC: its ID register keeps bits 27:24, the upper half of a redirection entry bits 31:24, the
+ * lower half nearly all.
  */
 #include "guest-tests/guests/lib/guest.h"
 
@@ -73,7 +74,8 @@ static void test_reads(void)
 	check_eq("the register's highest byte", value, 0xf5);
 }
 
-/* Registers 8 to 15, an index, a displacement, RSP-relative: the decoder must find the register operand. */
+/* Registers 8 to 15, an index, a displacement, RSP-relative: the decoder must find the register
+ * operand. */
 static void test_addressing(void)
 {
 	uint64_t value;
@@ -93,10 +95,11 @@ static void test_addressing(void)
 			 :
 			 : "rax", "rcx");
 	check_eq("disp(%rax,%rcx,2)", (uint32_t)value, 0xf5000000);
-	__asm__ volatile("mov %%rsp, %%rdx; mov $0xfec00000, %%esp; mov 0x10(%%rsp), %%eax; mov %%rdx, %%rsp"
-			 : "=a"(value)
-			 :
-			 : "rdx");
+	__asm__ volatile(
+		"mov %%rsp, %%rdx; mov $0xfec00000, %%esp; mov 0x10(%%rsp), %%eax; mov %%rdx, %%rsp"
+		: "=a"(value)
+		:
+		: "rdx");
 	check_eq("0x10(%rsp)", value, 0xf5000000);
 	__asm__ volatile("addr32 mov 0(%k1), %k0" : "=r"(value) : "r"(WINDOW | 0xab00000000000000));
 	check_eq("with a 32-bit address", value, 0xf5000000);
@@ -115,7 +118,10 @@ static void test_writes(void)
 	check_eq("MOV m64, imm32", IOAPIC_DATA, 0x56000000);
 	__asm__ volatile("mov %0, (%1)" : : "r"(0x78000000ULL), "r"(WINDOW) : "memory");
 	check_eq("MOV m64, r64", IOAPIC_DATA, 0x78000000);
-	__asm__ volatile("mov $0x9a000000, %%r14d; mov %%r14d, (%0)" : : "r"(WINDOW) : "memory", "r14");
+	__asm__ volatile("mov $0x9a000000, %%r14d; mov %%r14d, (%0)"
+			 :
+			 : "r"(WINDOW)
+			 : "memory", "r14");
 	check_eq("MOV m32, r14d", IOAPIC_DATA, 0x9a000000);
 	__asm__ volatile("mov $0xbc000000, %%eax; movabs %%eax, 0xfec00010" : : : "memory", "rax");
 	check_eq("MOV moffs, eax", IOAPIC_DATA, 0xbc000000);
@@ -133,8 +139,11 @@ static uint64_t flags_after(void)
 	return index_flags & 0x8c5; /* OF, SF, ZF, PF, CF: AF is undefined after logic */
 }
 
-#define ALU(insn, source)                                                                                      \
-	__asm__ volatile(insn "; pushfq; pop %0" : "=r"(index_flags) : source, "r"(WINDOW) : "memory", "cc")
+#define ALU(insn, source)                                                                          \
+	__asm__ volatile(insn "; pushfq; pop %0"                                                   \
+			 : "=r"(index_flags)                                                       \
+			 : source, "r"(WINDOW)                                                     \
+			 : "memory", "cc")
 
 static void test_alu(void)
 {
@@ -172,7 +181,10 @@ static void test_alu(void)
 	ALU("cmpl (%2), %k1", "r"(0xff000000ULL));
 	check_eq("CMP r32, m32: ZF, PF", flags_after(), 0x44);
 	check_eq("neither TEST nor CMP writes", IOAPIC_DATA, 0xff000000);
-	__asm__ volatile("andl (%1), %k0" : "=r"(value) : "r"(WINDOW), "0"(0xffffffff0f123456) : "cc");
+	__asm__ volatile("andl (%1), %k0"
+			 : "=r"(value)
+			 : "r"(WINDOW), "0"(0xffffffff0f123456)
+			 : "cc");
 	check_eq("AND r32, m32", value, 0x0f000000);
 	__asm__ volatile("orl (%1), %k0" : "=r"(value) : "r"(WINDOW), "0"(0x123456ULL) : "cc");
 	check_eq("OR r32, m32", value, 0xff123456);
@@ -193,7 +205,10 @@ static void test_exchange(void)
 	uint64_t value;
 
 	select(REDIRECTION_HIGH, 0x11000000);
-	__asm__ volatile("xchg %k0, (%1)" : "=r"(value) : "r"(WINDOW), "0"(0xffffffff22000000) : "memory");
+	__asm__ volatile("xchg %k0, (%1)"
+			 : "=r"(value)
+			 : "r"(WINDOW), "0"(0xffffffff22000000)
+			 : "memory");
 	check_eq("XCHG: what was there", value, 0x11000000);
 	check_eq("XCHG: what is there", IOAPIC_DATA, 0x22000000);
 }
@@ -214,11 +229,13 @@ static void test_strings(void)
 	rsi = (uint64_t)words;
 	rdi = WINDOW;
 	__asm__ volatile("movsl" : "+S"(rsi), "+D"(rdi) : : "memory");
-	check("MOVSD from RAM", IOAPIC_DATA == 0x33000000 && rsi == (uint64_t)(words + 1) && rdi == WINDOW + 4);
+	check("MOVSD from RAM",
+	      IOAPIC_DATA == 0x33000000 && rsi == (uint64_t)(words + 1) && rdi == WINDOW + 4);
 	rsi = WINDOW;
 	rdi = (uint64_t)(words + 2);
 	__asm__ volatile("movsl" : "+S"(rsi), "+D"(rdi) : : "memory");
-	check("MOVSD to RAM", words[2] == 0x33000000 && words[3] == 0x55555555 && rsi == WINDOW + 4);
+	check("MOVSD to RAM",
+	      words[2] == 0x33000000 && words[3] == 0x55555555 && rsi == WINDOW + 4);
 }
 
 static void touch(uint64_t address)
@@ -233,7 +250,8 @@ static void test_unowned(void)
 	check_eq("32 bits", *(volatile uint32_t *)NOBODY, 0xffffffff);
 	check_eq("64 bits", *(volatile uint64_t *)NOBODY, ~0ULL);
 	expect_exits("a write to it is one exit", EXIT_EPT_VIOLATION, 1, touch, NOBODY);
-	check_eq("the xAPIC page is nobody's in x2APIC mode", *(volatile uint32_t *)0xfee00030, 0xffffffff);
+	check_eq("the xAPIC page is nobody's in x2APIC mode", *(volatile uint32_t *)0xfee00030,
+		 0xffffffff);
 	check_eq("an IOAPIC register that does not exist", ioapic_read(0xff), 0);
 }
 
@@ -245,7 +263,8 @@ static void test_device(void)
 	check_eq("its version", ioapic_read(VERSION) & 0xff, 0x20);
 	check_eq("24 lines", ioapic_read(VERSION) >> 16 & 0xff, 23);
 	select(REDIRECTION_LOW, MASKED | 0xffff);
-	check_eq("delivery status and remote IRR are read-only", ioapic_read(REDIRECTION_LOW), MASKED | 0xafff);
+	check_eq("delivery status and remote IRR are read-only", ioapic_read(REDIRECTION_LOW),
+		 MASKED | 0xafff);
 	select(REDIRECTION_LOW, MASKED);
 	check_eq("lines are masked at power-on", ioapic_read(REDIRECTION_LOW + 2 * 5), MASKED);
 }
@@ -254,7 +273,7 @@ static void test_device(void)
 static void test_page_crossing(void)
 {
 	static uint8_t code[8192] __attribute__((aligned(4096)));
-	uint32_t (*fn)(uint64_t) = (uint32_t (*)(uint64_t))(code + 4095);
+	uint32_t (*fn)(uint64_t) = (uint32_t(*)(uint64_t))(code + 4095);
 
 	select(REDIRECTION_HIGH, 0x42000000);
 	/* mov (%rdi), %eax; ret */

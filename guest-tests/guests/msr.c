@@ -67,7 +67,8 @@ static void test_own(void)
 	check_eq("STAR", rdmsr(MSR_STAR), 0x0023001000000000);
 	wrmsr(MSR_FMASK, 0x47700);
 	check_eq("FMASK", rdmsr(MSR_FMASK), 0x47700);
-	/* What a guest wrote must survive exits: nothing in the hypervisor may use these registers. */
+	/* What a guest wrote must survive exits: nothing in the hypervisor may use these registers.
+	 */
 	wrmsr(MSR_GS_BASE, 0x1234000);
 	cpuid(0, 0);
 	check_eq("GS_BASE survives an exit", rdmsr(MSR_GS_BASE), 0x1234000);
@@ -94,7 +95,8 @@ static void test_efer(void)
 	check_eq("EFER: long mode on and active, no more", efer, EFER_LME | EFER_LMA);
 	wrmsr(MSR_EFER, efer | EFER_SCE | EFER_NX);
 	cpuid(0, 0);
-	check_eq("EFER.SCE and NXE can be set and stay", rdmsr(MSR_EFER), efer | EFER_SCE | EFER_NX);
+	check_eq("EFER.SCE and NXE can be set and stay", rdmsr(MSR_EFER),
+		 efer | EFER_SCE | EFER_NX);
 	wrmsr(MSR_EFER, efer);
 	write_gp("EFER.LME cannot be cleared while paging", MSR_EFER, efer & ~EFER_LME);
 	write_gp("EFER: reserved bits fault", MSR_EFER, efer | BIT(1));
@@ -107,12 +109,14 @@ static void test_apic_base(void)
 {
 	uint64_t want = APIC_BASE_ADDRESS | APIC_BASE_BSP | APIC_BASE_X2APIC | APIC_BASE_ENABLE;
 
-	check_eq("APIC_BASE: boot processor, x2APIC, at its usual place", rdmsr(MSR_APIC_BASE), want);
+	check_eq("APIC_BASE: boot processor, x2APIC, at its usual place", rdmsr(MSR_APIC_BASE),
+		 want);
 	expect_exits("reading APIC_BASE is one exit", EXIT_MSR_READ, 1, read_msr, MSR_APIC_BASE);
 	write_gp("from x2APIC back to xAPIC is illegal", MSR_APIC_BASE, want & ~APIC_BASE_X2APIC);
 	write_gp("x2APIC without enable is illegal", MSR_APIC_BASE, want & ~APIC_BASE_ENABLE);
 	write_gp("APIC_BASE: reserved bits fault", MSR_APIC_BASE, want | 1);
-	write_gp("APIC_BASE: an address beyond the processor's faults", MSR_APIC_BASE, want | BIT(60));
+	write_gp("APIC_BASE: an address beyond the processor's faults", MSR_APIC_BASE,
+		 want | BIT(60));
 	check_eq("APIC_BASE is as before", rdmsr(MSR_APIC_BASE), want);
 }
 
@@ -123,7 +127,8 @@ static void test_deadline(void)
 	check_eq("TSC_DEADLINE reads 0 outside its mode", rdmsr(MSR_TSC_DEADLINE), 0);
 	wrmsr(X2APIC_LVT_TIMER, LVT_TSC_DEADLINE | LVT_MASKED | 0xef);
 	write_value = rdtsc() + 100000000000;
-	expect_exits("writing TSC_DEADLINE is one exit", EXIT_MSR_WRITE, 1, write_msr, MSR_TSC_DEADLINE);
+	expect_exits("writing TSC_DEADLINE is one exit", EXIT_MSR_WRITE, 1, write_msr,
+		     MSR_TSC_DEADLINE);
 	check_eq("TSC_DEADLINE keeps what was written", rdmsr(MSR_TSC_DEADLINE), write_value);
 	wrmsr(MSR_TSC_DEADLINE, 0);
 	check_eq("0 disarms it", rdmsr(MSR_TSC_DEADLINE), 0);
@@ -132,7 +137,8 @@ static void test_deadline(void)
 static void test_x2apic(void)
 {
 	check_eq("x2APIC id 0", rdmsr(X2APIC_ID), 0);
-	check_eq("x2APIC version: integrated, 6 or 7 LVT entries", rdmsr(X2APIC_VERSION) & 0xfe00ff00, 0);
+	check_eq("x2APIC version: integrated, 6 or 7 LVT entries",
+		 rdmsr(X2APIC_VERSION) & 0xfe00ff00, 0);
 	check_eq("x2APIC logical id", rdmsr(X2APIC_LDR), 1);
 	write_gp("the id cannot be written", X2APIC_ID, 0);
 	write_gp("the version cannot be written", X2APIC_VERSION, 0);
@@ -160,7 +166,8 @@ static void test_answered(void)
 	check("MISC_ENABLE: fast strings", rdmsr(MSR_MISC_ENABLE) & 1);
 	check_eq("MISC_ENABLE: no MONITOR", rdmsr(MSR_MISC_ENABLE) & BIT(18), 0);
 	write_value = rdmsr(MSR_MISC_ENABLE);
-	expect_exits("MISC_ENABLE: one exit to write", EXIT_MSR_WRITE, 1, write_msr, MSR_MISC_ENABLE);
+	expect_exits("MISC_ENABLE: one exit to write", EXIT_MSR_WRITE, 1, write_msr,
+		     MSR_MISC_ENABLE);
 	check_eq("FEATURE_CONTROL: locked, VMX off", rdmsr(MSR_FEATURE_CONTROL), 1);
 	write_gp("FEATURE_CONTROL is locked", MSR_FEATURE_CONTROL, 5);
 	check("a microcode revision is told", rdmsr(MSR_UCODE_REV) != 0);
@@ -173,7 +180,8 @@ static void test_answered(void)
 	wrmsr(MSR_MTRR_DEF_TYPE, 0xc00);
 	check_eq("the default memory type keeps its value", rdmsr(MSR_MTRR_DEF_TYPE), 0xc00);
 	write_gp("the default memory type refuses type 2", MSR_MTRR_DEF_TYPE, 0xc02);
-	write_gp("the default memory type refuses reserved bits", MSR_MTRR_DEF_TYPE, 0xc06 | BIT(12));
+	write_gp("the default memory type refuses reserved bits", MSR_MTRR_DEF_TYPE,
+		 0xc06 | BIT(12));
 	check_eq("DEBUGCTL is 0", rdmsr(MSR_DEBUGCTL), 0);
 	write_gp("DEBUGCTL offers no branch trace", MSR_DEBUGCTL, 1);
 }
@@ -202,7 +210,8 @@ static void test_absent(void)
 	read_gp("SMI_COUNT is not offered", 0x34);
 	read_gp("XSS is not offered", 0xda0);
 	write_value = 0;
-	expect_fault_exits("a fault costs one exit to read", VECTOR_GP, EXIT_MSR_READ, 1, read_msr, 0x1234);
+	expect_fault_exits("a fault costs one exit to read", VECTOR_GP, EXIT_MSR_READ, 1, read_msr,
+			   0x1234);
 	expect_fault_exits("and one to write", VECTOR_GP, EXIT_MSR_WRITE, 1, write_msr, 0x1234);
 }
 
@@ -211,7 +220,8 @@ static void test_halves(void)
 	uint64_t rax = ~0ULL, rdx = ~0ULL, rcx = 0xdeadbeef00000000 | MSR_MISC_ENABLE;
 
 	__asm__ volatile("rdmsr" : "+a"(rax), "+d"(rdx) : "c"(rcx));
-	check_eq("RDMSR ignores RCX's upper half and clears those of RAX and RDX", (rax | rdx) >> 32, 0);
+	check_eq("RDMSR ignores RCX's upper half and clears those of RAX and RDX",
+		 (rax | rdx) >> 32, 0);
 }
 
 static void test_user(void)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The heart of the matter: a word that the restricted map does not hold is read. Exactly one escalation follows,
- * with a flush behind it; ordinary exits have neither. And the maps themselves are in order.
+ * The heart of the matter: a word that the restricted map does not hold is read. Exactly one
+ * escalation follows, with a flush behind it; ordinary exits have neither. And the maps themselves
+ * are in order.
  */
 #include "guest-tests/guests/lib/guest.h"
 
@@ -36,7 +37,8 @@ static void ask(uint64_t leaf)
 void guest_main(void)
 {
 	struct hypercall_stats s;
-	bool flushes = !guest_option("no-flush"), msr = guest_option("msr"), verw = guest_option("verw");
+	bool flushes = !guest_option("no-flush"), msr = guest_option("msr"),
+	     verw = guest_option("verw");
 
 	stats_begin();
 	storm(2000);
@@ -51,10 +53,12 @@ void guest_main(void)
 		s = touch();
 		check_eq("touching it is one escalation", s.escalations, 1);
 		check_eq("one exit is not restricted", s.exits - s.exits_restricted, 1);
-		check_eq("the L1D is flushed once on the way back", s.l1d_flush_msr + s.l1d_flush_software, flushes);
+		check_eq("the L1D is flushed once on the way back",
+			 s.l1d_flush_msr + s.l1d_flush_software, flushes);
 		check_eq("by the primitive that this CPU has", s.l1d_flush_msr, flushes && msr);
 		check_eq("VERW where the microcode makes it useful", s.verw, verw);
 	}
-	check_eq("this CPU's maps have no violation", (uint64_t)hypercall(HYPERCALL_DEBUG_CHECK_SPACE, 0, 0, 0), 0);
+	check_eq("this CPU's maps have no violation",
+		 (uint64_t)hypercall(HYPERCALL_DEBUG_CHECK_SPACE, 0, 0, 0), 0);
 	expect_exits("and exits are restricted again", EXIT_CPUID, 1, ask, 0);
 }

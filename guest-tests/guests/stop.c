@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Ends of a VM, one for each word of the command line: what a guest must not survive, with the reason
- * that the `vm` record must give; and the ways to power off and to reset. Whatever comes after is a failure.
+ * Ends of a VM, one for each word of the command line: what a guest must not survive, with the
+ * reason that the `vm` record must give; and the ways to power off and to reset. Whatever comes
+ * after is a failure.
  */
 #include "guest-tests/guests/lib/guest.h"
 
@@ -39,7 +40,8 @@ static void tables_nowhere(void)
 	write_cr3(NOWHERE);
 }
 
-/* A far jump to a TSS selector in compatibility mode would be a task switch; so is INT through a task gate in 32-bit mode. */
+/* A far jump to a TSS selector in compatibility mode would be a task switch; so is INT through a
+ * task gate in 32-bit mode. */
 extern const char task_switch_start[], task_switch_end[];
 
 static void task_switch(void)
@@ -57,13 +59,30 @@ static void undecodable(void)
 	__asm__ volatile("fxsave (%0)" : : "r"(IOAPIC_BASE) : "memory");
 }
 
-/* The guest's own interrupt delivery faults for ever: #PF on a stack that lies on no memory is a double, then a triple fault. */
+/* The guest's own interrupt delivery faults for ever: #PF on a stack that lies on no memory is a
+ * double, then a triple fault. */
 static void stack_nowhere(void)
 {
 	announce("stopped");
 	*page_entry(0x600000) = 0;
 	invlpg(0x600000);
 	__asm__ volatile("mov %0, %%rsp; push %%rax" : : "r"(0x600800ULL) : "memory");
+}
+
+/*
+ * A watchpoint on the stack of the debug exception itself: each delivery raises the next one before the
+ * handler's first instruction. A processor that delivered them without exits would never come back.
+ */
+static void debug_storm(void)
+{
+	static uint8_t stack[4096] __attribute__((aligned(4096)));
+	uint64_t top = (uint64_t)stack + sizeof(stack);
+
+	set_stack(VECTOR_DB, top);
+	__asm__ volatile("mov %0, %%dr0" : : "r"(top - 8));
+	__asm__ volatile("mov %0, %%dr7" : : "r"(0x400ULL | 1 | 1 << 16 | 2 << 18));
+	announce("a storm of debug exceptions without end");
+	__asm__ volatile("int $1");
 }
 
 static void reset_by(uint16_t port, uint8_t value)
@@ -86,6 +105,8 @@ void guest_main(void)
 		task_switch();
 	else if (guest_option("undecodable"))
 		undecodable();
+	else if (guest_option("debug-storm"))
+		debug_storm();
 	else if (guest_option("stack"))
 		stack_nowhere();
 	else if (guest_option("off"))

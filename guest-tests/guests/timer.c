@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The local APIC's timer: TSC-deadline, one-shot, periodic, cancelled, in the past, and HLT until it comes. With
- * the option "preemption" the hypervisor's clock is the VMX preemption timer, and the exits are of that reason.
+ * The local APIC's timer: TSC-deadline, one-shot, periodic, cancelled, in the past, and HLT until
+ * it comes. With the option "preemption" the hypervisor's clock is the VMX preemption timer, and
+ * the exits are of that reason.
  */
 #include "guest-tests/guests/lib/guest.h"
 
@@ -13,7 +14,8 @@ const char guest_name[] = "timer";
 #define LVT_PERIODIC (1U << 17)
 #define LVT_DEADLINE (2U << 17)
 #define DIVIDE_BY_1 0xb
-/* Ticks within which an interrupt that is due must have come; the preemption timer counts in steps of 2^N. */
+/* Ticks within which an interrupt that is due must have come; the preemption timer counts in steps
+ * of 2^N. */
 #define LATE 20000
 
 static volatile unsigned count;
@@ -149,7 +151,8 @@ static void test_count_modes(void)
 	count = 0;
 	start = rdtsc();
 	wrmsr(X2APIC_TIMER_INITIAL, 300000);
-	check("the count runs down", rdmsr(X2APIC_TIMER_CURRENT) < 300000 && rdmsr(X2APIC_TIMER_CURRENT) > 0);
+	check("the count runs down",
+	      rdmsr(X2APIC_TIMER_CURRENT) < 300000 && rdmsr(X2APIC_TIMER_CURRENT) > 0);
 	wait_until(start + 300000 + LATE);
 	check_eq("one-shot: one interrupt", count, 1);
 	check_came("after the count", 0, start + 300000);
@@ -165,7 +168,8 @@ static void test_count_modes(void)
 	wrmsr(X2APIC_TIMER_INITIAL, 0);
 	check_eq("periodic: 10 interrupts in 10 periods", count, 10);
 	for (unsigned i = 0; i < 10; i++)
-		regular &= came[i] >= start + (i + 1) * 100000 && came[i] < start + (i + 1) * 100000 + LATE;
+		regular &= came[i] >= start + (i + 1) * 100000 &&
+			   came[i] < start + (i + 1) * 100000 + LATE;
 	check("each in its time, without drift", regular);
 	late = count;
 	wait_until(rdtsc() + 300000);

@@ -34,16 +34,23 @@ static void test_write(void)
 {
 	static const char text[] = "written by hypercall\n";
 
-	want("CONSOLE_WRITE", hypercall(HYPERCALL_CONSOLE_WRITE, (uint64_t)text, sizeof(text) - 1, 0),
+	want("CONSOLE_WRITE",
+	     hypercall(HYPERCALL_CONSOLE_WRITE, (uint64_t)text, sizeof(text) - 1, 0),
 	     sizeof(text) - 1);
-	want("CONSOLE_WRITE of nothing", hypercall(HYPERCALL_CONSOLE_WRITE, (uint64_t)text, 0, 0), 0);
-	want("CONSOLE_WRITE of too much", hypercall(HYPERCALL_CONSOLE_WRITE, (uint64_t)text, 4097, 0), -E_INVAL);
-	want("CONSOLE_WRITE of far too much", hypercall(HYPERCALL_CONSOLE_WRITE, (uint64_t)text, ~0ULL, 0),
-	     -E_INVAL);
-	want("CONSOLE_WRITE from no memory", hypercall(HYPERCALL_CONSOLE_WRITE, NO_MEMORY, 16, 0), -E_FAULT);
-	want("CONSOLE_WRITE from the device hole", hypercall(HYPERCALL_CONSOLE_WRITE, IOAPIC_BASE, 16, 0), -E_FAULT);
-	want("CONSOLE_WRITE whose end wraps", hypercall(HYPERCALL_CONSOLE_WRITE, ~0ULL - 8, 16, 0), -E_FAULT);
-	want("CONSOLE_WRITE above 4 GiB", hypercall(HYPERCALL_CONSOLE_WRITE, 0x4000000000, 16, 0), -E_FAULT);
+	want("CONSOLE_WRITE of nothing", hypercall(HYPERCALL_CONSOLE_WRITE, (uint64_t)text, 0, 0),
+	     0);
+	want("CONSOLE_WRITE of too much",
+	     hypercall(HYPERCALL_CONSOLE_WRITE, (uint64_t)text, 4097, 0), -E_INVAL);
+	want("CONSOLE_WRITE of far too much",
+	     hypercall(HYPERCALL_CONSOLE_WRITE, (uint64_t)text, ~0ULL, 0), -E_INVAL);
+	want("CONSOLE_WRITE from no memory", hypercall(HYPERCALL_CONSOLE_WRITE, NO_MEMORY, 16, 0),
+	     -E_FAULT);
+	want("CONSOLE_WRITE from the device hole",
+	     hypercall(HYPERCALL_CONSOLE_WRITE, IOAPIC_BASE, 16, 0), -E_FAULT);
+	want("CONSOLE_WRITE whose end wraps", hypercall(HYPERCALL_CONSOLE_WRITE, ~0ULL - 8, 16, 0),
+	     -E_FAULT);
+	want("CONSOLE_WRITE above 4 GiB", hypercall(HYPERCALL_CONSOLE_WRITE, 0x4000000000, 16, 0),
+	     -E_FAULT);
 }
 
 static void test_stats(void)
@@ -51,21 +58,25 @@ static void test_stats(void)
 	uint8_t guard[16];
 
 	memset(&stats, 0xee, sizeof(stats));
-	want("STATS_READ", hypercall(HYPERCALL_STATS_READ, (uint64_t)&stats, sizeof(stats), 0), sizeof(stats));
+	want("STATS_READ", hypercall(HYPERCALL_STATS_READ, (uint64_t)&stats, sizeof(stats), 0),
+	     sizeof(stats));
 	check_eq("its version", stats.version, HYPERCALL_ABI_VERSION);
 	check_eq("its size", stats.size, sizeof(stats));
 	check("exits were counted", stats.exits > 10 && stats.exits_by_reason[EXIT_VMCALL] > 10);
 	memset(&stats, 0xee, sizeof(stats));
-	want("STATS_READ of the first 16 bytes", hypercall(HYPERCALL_STATS_READ, (uint64_t)&stats, 16, 0), 16);
+	want("STATS_READ of the first 16 bytes",
+	     hypercall(HYPERCALL_STATS_READ, (uint64_t)&stats, 16, 0), 16);
 	memset(guard, 0xee, sizeof(guard));
 	check("and not one more", !memcmp((uint8_t *)&stats + 16, guard, 16) && stats.version == 1);
 	want("STATS_READ with a size that is too large",
 	     hypercall(HYPERCALL_STATS_READ, (uint64_t)&stats, ~0ULL, 0), sizeof(stats));
-	want("STATS_READ to no memory", hypercall(HYPERCALL_STATS_READ, NO_MEMORY, sizeof(stats), 0), -E_FAULT);
+	want("STATS_READ to no memory",
+	     hypercall(HYPERCALL_STATS_READ, NO_MEMORY, sizeof(stats), 0), -E_FAULT);
 	want("STATS_READ that wraps", hypercall(HYPERCALL_STATS_READ, ~0ULL - 8, 16, 0), -E_FAULT);
 	want("STATS_PRINT", hypercall(HYPERCALL_STATS_PRINT, 0, 0, 0), 0);
 	want("STATS_RESET", hypercall(HYPERCALL_STATS_RESET, 0, 0, 0), 0);
-	want("STATS_READ again", hypercall(HYPERCALL_STATS_READ, (uint64_t)&stats, sizeof(stats), 0), sizeof(stats));
+	want("STATS_READ again",
+	     hypercall(HYPERCALL_STATS_READ, (uint64_t)&stats, sizeof(stats), 0), sizeof(stats));
 	/* The reset itself, and the exits of the line that reported it. */
 	check("the counters began anew", stats.exits < 40);
 }
@@ -75,9 +86,12 @@ static void test_mark(void)
 	static const char label[] = "a label of 32 characters, no more";
 
 	want("MARK", hypercall(HYPERCALL_MARK, (uint64_t) "quote\" back\\", 12, 42), 0);
-	want("MARK with the longest label", hypercall(HYPERCALL_MARK, (uint64_t)label, 32, ~0ULL), 0);
-	want("MARK with one character more", hypercall(HYPERCALL_MARK, (uint64_t)label, 33, 0), -E_INVAL);
-	want("MARK with a label in no memory", hypercall(HYPERCALL_MARK, NO_MEMORY, 8, 0), -E_FAULT);
+	want("MARK with the longest label", hypercall(HYPERCALL_MARK, (uint64_t)label, 32, ~0ULL),
+	     0);
+	want("MARK with one character more", hypercall(HYPERCALL_MARK, (uint64_t)label, 33, 0),
+	     -E_INVAL);
+	want("MARK with a label in no memory", hypercall(HYPERCALL_MARK, NO_MEMORY, 8, 0),
+	     -E_FAULT);
 }
 
 static int64_t user_result;
@@ -98,11 +112,14 @@ static void test_user(void)
 
 static void test_registers(void)
 {
-	uint64_t rax = HYPERCALL_VERSION, rbx = 0x1111, rcx = 0x2222, rdx = 0x3333, rsi = 0x4444, rdi = 0x5555;
+	uint64_t rax = HYPERCALL_VERSION, rbx = 0x1111, rcx = 0x2222, rdx = 0x3333, rsi = 0x4444,
+		 rdi = 0x5555;
 
-	__asm__ volatile("vmcall" : "+a"(rax), "+b"(rbx), "+c"(rcx), "+d"(rdx), "+S"(rsi), "+D"(rdi));
-	check("a hypercall keeps all registers but RAX", rax == HYPERCALL_ABI_VERSION && rbx == 0x1111 && rcx == 0x2222 &&
-								 rdx == 0x3333 && rsi == 0x4444 && rdi == 0x5555);
+	__asm__ volatile("vmcall"
+			 : "+a"(rax), "+b"(rbx), "+c"(rcx), "+d"(rdx), "+S"(rsi), "+D"(rdi));
+	check("a hypercall keeps all registers but RAX",
+	      rax == HYPERCALL_ABI_VERSION && rbx == 0x1111 && rcx == 0x2222 && rdx == 0x3333 &&
+		      rsi == 0x4444 && rdi == 0x5555);
 }
 
 void guest_main(void)

@@ -87,7 +87,7 @@ def on_machine(error, **options):
 
 
 def locked_off(context):
-    """GRUB's wrmsr writes IA32_FEATURE_CONTROL as firmware does that locks VMX off; the emulator's OVMF leaves it open."""
+    """GRUB's wrmsr writes IA32_FEATURE_CONTROL as firmware does that locks VMX off; OVMF leaves it open here."""
     if not os.path.exists("/usr/lib/grub/x86_64-efi/wrmsr.mod"):
         raise Skip("there is no GRUB for UEFI with a wrmsr command")
     files = {"cloister.conf": config({"t": flat("calm")}).encode(), "calm.bin": guest_file("calm")["calm.bin"]}
@@ -138,10 +138,10 @@ def register(suite):
     add("bad-value-hypervisor", hypervisor_key("timer = sundial", r"cloister.conf:2: .*timer = sundial.*allowed: "))
     add("bad-key-vm", neighbour(dict(bad, colour="red"), {}, r"cloister.conf:\d+: \[vm bad\].*colour.*allowed: "))
     add("bad-no-kernel-key", neighbour({"memory": "32M"}, {}, r"cloister.conf:\d+: \[vm bad\] has no kernel"))
-    add("bad-kernel-missing", neighbour(dict(bad, kernel="nowhere.bin"), {},
-                                        r"cloister.conf:\d+: \[vm bad\] kernel = nowhere.bin is not on the boot medium"))
+    missing = r"cloister.conf:\d+: \[vm bad\] %s is not on the boot medium"
+    add("bad-kernel-missing", neighbour(dict(bad, kernel="nowhere.bin"), {}, missing % "kernel = nowhere.bin"))
     add("bad-initrd-missing", neighbour(linux(initrd="nowhere.img"), {"vmlinuz": VMLINUZ},
-                                        r"cloister.conf:\d+: \[vm bad\] initrd = nowhere.img is not on the boot medium"))
+                                        missing % "initrd = nowhere.img"))
     add("bad-files-missing-uefi", missing_by_uefi, cost=12)
     add("bad-kernel-text", neighbour(linux(), {"vmlinuz": b"not a kernel at all\n" * 999},
                                      r"kernel = vmlinuz is not a Linux kernel"))

@@ -6,7 +6,14 @@ import os
 from .cases_guests import HASWELL, ICELAKE, SKYLAKE
 from .harness import BUILD, Failure, build, config, flat, guest_file, need
 
-LOGIN = "expect login: 120s\nsend root\nexpect # 30s\nsend uname -r\nexpect \\d-cloud-amd64 20s\nexpect # \nsend poweroff -f\n"
+LOGIN = """expect login: 120s
+send root
+expect # 30s
+send uname -r
+expect \\d-cloud-amd64 20s
+expect #
+send poweroff -f
+"""
 SOURCE = {"uefi": "efi", "bios": "multiboot2"}
 
 

@@ -73,6 +73,18 @@ def stop(word, reason, **options):
     return test
 
 
+def debug_storm(context):
+    """Exceptions without end keep one CPU busy for ever; the neighbour runs to its end and ends the run."""
+    vms = {"bad": flat("stop", "debug-storm"), "good": flat("calm")}
+    run = context.boot(config(vms), dict(guest_file("stop"), **guest_file("calm")), smp=TWO_CORES)
+    need("expect a storm" in run.text, "the storm did not begin")
+    need(not run.failures_of("bad"), "the storm ended: %s" % run.failures_of("bad"))
+    need(not run.of_type("vm", vm="bad", state="stopped"), "the VM was stopped, which a storm does not ask for")
+    run.expect_guest("calm", "good")
+    run.expect_errors()
+    run.expect_end(0)
+
+
 def reset(word):
     """The VM starts again and again, until its neighbour ends the run."""
     def test(context):
@@ -149,6 +161,7 @@ def register(suite):
     suite.add("stop-task-switch", stop("task", "task switch"))
     suite.add("stop-undecodable", stop("undecodable", "cannot decode"))
     suite.add("stop-stack-nowhere", stop("stack", "triple fault"))
+    suite.add("debug-storm", debug_storm, cost=5)
     suite.add("power-off", poweroff)
     for way in ("acpi", "keyboard", "pci"):
         suite.add("power-reset-" + way, reset("reset-" + way), cost=5)

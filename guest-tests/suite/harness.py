@@ -198,7 +198,7 @@ def build(targets, folder=None, flags=()):
 class Suite:
     def __init__(self, verbose):
         self.tests, self.verbose, self.lock = [], verbose, threading.Lock()
-        self.passed, self.failed, self.skipped = 0, 0, 0
+        self.count = {"ok": 0, "FAIL": 0, "skip": 0}
 
     def add(self, name, function, cost=3):
         """@cost: rough seconds; long tests begin first, so that both workers end together."""
@@ -210,6 +210,7 @@ class Suite:
 
     def report(self, word, test, seconds, why, log):
         with self.lock:
+            self.count[word] += 1
             print("%-4s %-44s %6.1f s%s" % (word, test.name, seconds, "  " + why if why else ""))
             if word == "FAIL" or self.verbose:
                 with open(log, errors="replace") as f:
@@ -222,16 +223,12 @@ class Suite:
         started, context, word, why = time.time(), Context(test.name), "ok", ""
         try:
             test.function(context)
-            self.passed += 1
         except Skip as reason:
             word, why = "skip", str(reason)
-            self.skipped += 1
         except Failure as reason:
             word, why = "FAIL", str(reason)
-            self.failed += 1
         except Exception as error:  # the test itself is broken: that is a failure too
             word, why = "FAIL", "%s: %s" % (type(error).__name__, error)
-            self.failed += 1
         if why:
             context.note("%s: %s" % (word, why))
         context.log.close()
@@ -253,6 +250,6 @@ class Suite:
             worker.start()
         for worker in workers:
             worker.join()
-        print("%d passed, %d failed%s" % (self.passed, self.failed,
-                                          ", %d skipped" % self.skipped if self.skipped else ""))
-        return 1 if self.failed else 0
+        skipped = ", %d skipped" % self.count["skip"] if self.count["skip"] else ""
+        print("%d passed, %d failed%s" % (self.count["ok"], self.count["FAIL"], skipped))
+        return 1 if self.count["FAIL"] else 0

@@ -50,13 +50,14 @@ void mark(const char *label, uint64_t value)
 	hypercall(HYPERCALL_MARK, (uint64_t)label, strlen(label), value);
 }
 
-void expect_fault(const char *name, unsigned vector, uint64_t error, void (*fn)(uint64_t), uint64_t arg)
+void expect_fault(const char *name, unsigned vector, uint64_t error, void (*fn)(uint64_t),
+		  uint64_t arg)
 {
 	struct fault fault = try_call(fn, arg);
 
 	if (!count(name, fault.vector == vector && (vector == NO_FAULT || fault.error == error)))
-		print(": got vector 0x%x error 0x%x, want vector 0x%x error 0x%x\n", (uint64_t)fault.vector,
-		      fault.error, (uint64_t)vector, error);
+		print(": got vector 0x%x error 0x%x, want vector 0x%x error 0x%x\n",
+		      (uint64_t)fault.vector, fault.error, (uint64_t)vector, error);
 }
 
 void stats_begin(void)
@@ -64,7 +65,8 @@ void stats_begin(void)
 	hypercall(HYPERCALL_STATS_READ, (uint64_t)&before, sizeof(before), 0);
 }
 
-/* The first call is counted after it has copied the numbers, the last one is not in them: one VMCALL is ours. */
+/* The first call is counted after it has copied the numbers, the last one is not in them: one
+ * VMCALL is ours. */
 const struct hypercall_stats *stats_end(void)
 {
 	bool restricts;
@@ -104,10 +106,12 @@ static void judge_exits(const char *name, unsigned reason, uint64_t want)
 	for (unsigned i = 0; i < HYPERCALL_STATS_REASONS; i++)
 		if (s->exits_by_reason[i])
 			print(" [%u] %u", (uint64_t)i, s->exits_by_reason[i]);
-	print("; restricted %u of %u, escalations %u\n", s->exits_restricted, s->exits, s->escalations);
+	print("; restricted %u of %u, escalations %u\n", s->exits_restricted, s->exits,
+	      s->escalations);
 }
 
-void expect_exits(const char *name, unsigned reason, uint64_t want, void (*fn)(uint64_t), uint64_t arg)
+void expect_exits(const char *name, unsigned reason, uint64_t want, void (*fn)(uint64_t),
+		  uint64_t arg)
 {
 	stats_begin();
 	fn(arg);

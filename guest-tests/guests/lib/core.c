@@ -13,8 +13,8 @@
 #define SLEEP_ENABLE BIT(5)
 #define SLEEP_TYPE_SHIFT 2
 
-extern void load_tables(const void *gdt_pointer, const void *idt_pointer, unsigned code, unsigned data,
-			unsigned tss);
+extern void load_tables(const void *gdt_pointer, const void *idt_pointer, unsigned code,
+			unsigned data, unsigned tss);
 extern int call_guarded(void (*fn)(uint64_t), uint64_t arg);
 extern int call_user(void (*fn)(uint64_t), uint64_t arg, uint64_t rflags, void *task);
 extern const char exception_stubs[], try_recover[], try_recover_user[];
@@ -35,26 +35,21 @@ struct gate {
 	uint32_t offset_high, reserved;
 };
 
-/* SDM volume 3, 7.7. Only RSP0 is used. */
+/* SDM volume 3, 7.7. Only RSP0 and the first interrupt stack are used. */
 static struct {
 	uint32_t reserved;
 	uint64_t rsp0;
-	uint8_t rest[92];
+	uint8_t rsp1_rsp2[24];
+	uint64_t ist1;
+	uint8_t rest[60];
 } __attribute__((packed)) tss;
 static_assert(sizeof(tss) == 104, "TSS");
 
-/* Null, code, data, user data, user code, TSS (two entries), 32-bit code, 16-bit code, 16-bit data. */
+/* Null, code, data, user data, user code, TSS (two entries), 32-bit code, 16-bit code, 16-bit data.
+ */
 uint64_t gdt[10] = {
-	0,
-	0x00af9b000000ffff,
-	0x00cf93000000ffff,
-	0x00cff3000000ffff,
-	0x00affb000000ffff,
-	0,
-	0,
-	0x00cf9b000000ffff,
-	0x00009b000000ffff,
-	0x000093000000ffff,
+	0, 0x00af9b000000ffff, 0x00cf93000000ffff, 0x00cff3000000ffff, 0x00affb000000ffff, 0,
+	0, 0x00cf9b000000ffff, 0x00009b000000ffff, 0x000093000000ffff,
 };
 
 static struct gate idt[256];
@@ -75,7 +70,8 @@ static void load_gdt(void)
 	struct table_pointer idtr = { sizeof(idt) - 1, (uint64_t)idt };
 	uint64_t base = (uint64_t)&tss;
 
-	gdt[5] = (sizeof(tss) - 1) | (base & 0xffffff) << 16 | 0x89ULL << 40 | (base >> 24 & 0xff) << 56;
+	gdt[5] = (sizeof(tss) - 1) | (base & 0xffffff) << 16 | 0x89ULL << 40 |
+		 (base >> 24 & 0xff) << 56;
 	gdt[6] = base >> 32;
 	load_tables(&gdtr, &idtr, SELECTOR_CODE, SELECTOR_DATA, SELECTOR_TSS);
 }
@@ -87,7 +83,9 @@ static void fill_idt(void)
 
 		idt[i] = (struct gate){ .offset_low = (uint16_t)stub,
 					.selector = SELECTOR_CODE,
-					.attributes = i == VECTOR_BP || i == VECTOR_USER_RETURN ? 0xee : 0x8e,
+					.attributes = i == VECTOR_BP || i == VECTOR_USER_RETURN
+							      ? 0xee
+							      : 0x8e,
 					.offset_middle = (uint16_t)(stub >> 16) };
 	}
 }
@@ -108,7 +106,8 @@ uint64_t *page_entry(uint64_t address)
 
 	if (window != pt_window) {
 		if (pt_window != ~0ULL)
-			pd[pt_window / 512][pt_window % 512] = pt_window << 21 | 0x80 | PTE_P | PTE_W | PTE_U;
+			pd[pt_window / 512][pt_window % 512] =
+				pt_window << 21 | 0x80 | PTE_P | PTE_W | PTE_U;
 		for (uint64_t i = 0; i < 512; i++)
 			pt[i] = window << 21 | i << 12 | PTE_P | PTE_W | PTE_U;
 		pd[window / 512][window % 512] = (uint64_t)pt | PTE_P | PTE_W | PTE_U;
@@ -141,6 +140,12 @@ void set_handler(unsigned vector, handler fn)
 	handlers[vector] = fn;
 }
 
+void set_stack(unsigned vector, uint64_t top)
+{
+	tss.ist1 = top;
+	idt[vector].ist = 1;
+}
+
 static void recover(struct frame *frame, const char *where)
 {
 	frame->rip = (uint64_t)where;
@@ -170,8 +175,8 @@ void guest_exception(struct frame *frame)
 		recover(frame, try_recover);
 		return;
 	}
-	print("FAIL unexpected vector %u: error 0x%x, rip 0x%x, cr2 0x%x, rsp 0x%x\n", frame->vector,
-	      frame->error, frame->rip, read_cr2(), frame->rsp);
+	print("FAIL unexpected vector %u: error 0x%x, rip 0x%x, cr2 0x%x, rsp 0x%x\n",
+	      frame->vector, frame->error, frame->rip, read_cr2(), frame->rsp);
 	check("no unexpected exception", false);
 	finish();
 }

@@ -25,7 +25,8 @@ guest_entry:
 	jmp .stop
 
 section .text
-; void load_tables(const void *gdt_pointer, const void *idt_pointer, unsigned code, unsigned data, unsigned tss)
+; void load_tables(const void *gdt_pointer, const void *idt_pointer,
+;                  unsigned code, unsigned data, unsigned tss)
 global load_tables
 load_tables:
 	lgdt [rdi]
@@ -110,7 +111,8 @@ save_all:
 	push r15
 %endmacro
 
-; int call_guarded(void (*fn)(uint64_t), uint64_t arg): 0, or 1 if the exception handler came to try_recover.
+; int call_guarded(void (*fn)(uint64_t), uint64_t arg): 0, or 1 if the exception handler came to
+; try_recover.
 global call_guarded, try_recover, try_recover_user
 call_guarded:
 	save_callee

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a test guest stands on. A guest is one C file with a name and a guest_main(); it says what it expects by check(), and
- * what the hypervisor had to do for it by expect_exits(). One line a check: "ok NAME" or "FAIL NAME: why";
- * at the end "done GUEST: N passed, M failed".
+ * What a test guest stands on. A guest is one C file with a name and a guest_main(); it says what
+ * it expects by check(), and what the hypervisor had to do for it by expect_exits(). One line a
+ * check: "ok NAME" or "FAIL NAME: why"; at the end "done GUEST: N passed, M failed".
  */
 #ifndef GUEST_H
 #define GUEST_H
@@ -27,7 +27,8 @@ void check(const char *name, bool ok);
 void check_eq(const char *name, uint64_t got, uint64_t want);
 /* Says what is about to happen that ends this VM: for the person who reads the log. */
 void announce(const char *what);
-/* Ends: HYPERCALL_END with 0 or 1, or with the option "poweroff" the ACPI way, so that other VMs go on. */
+/* Ends: HYPERCALL_END with 0 or 1, or with the option "poweroff" the ACPI way, so that other VMs go
+ * on. */
 _Noreturn void finish(void);
 /* By the power-off register, whatever the command line says. */
 _Noreturn void power_off(void);
@@ -70,27 +71,34 @@ struct fault {
 typedef void (*handler)(struct frame *frame);
 /* From now on @vector calls @fn; NULL: it is unexpected again. */
 void set_handler(unsigned vector, handler fn);
+/* @vector's handler begins at stack @top each time (one such stack for all). */
+void set_stack(unsigned vector, uint64_t top);
 
 /* Runs @fn and tells which exception ended it; vectors with a handler do not count. */
 struct fault try_call(void (*fn)(uint64_t), uint64_t arg);
 /* The same at CPL 3 with @rflags. */
 struct fault try_user(void (*fn)(uint64_t), uint64_t arg, uint64_t rflags);
 /* check(): @fn raises exactly @vector (with this error code). */
-void expect_fault(const char *name, unsigned vector, uint64_t error, void (*fn)(uint64_t), uint64_t arg);
+void expect_fault(const char *name, unsigned vector, uint64_t error, void (*fn)(uint64_t),
+		  uint64_t arg);
 
-/* Statistics: what the hypervisor counted from stats_begin() to stats_end(), the calls themselves left out. */
+/* Statistics: what the hypervisor counted from stats_begin() to stats_end(), the calls themselves
+ * left out. */
 void stats_begin(void);
 const struct hypercall_stats *stats_end(void);
 #define ANY_REASON HYPERCALL_STATS_REASONS
-/* check(): @fn causes @count exits for @reason, no other exit, and none of them leaves the restricted map. */
-void expect_exits(const char *name, unsigned reason, uint64_t count, void (*fn)(uint64_t), uint64_t arg);
+/* check(): @fn causes @count exits for @reason, no other exit, and none of them leaves the
+ * restricted map. */
+void expect_exits(const char *name, unsigned reason, uint64_t count, void (*fn)(uint64_t),
+		  uint64_t arg);
 /* Both: an exception, and the exits that it took. */
 void expect_fault_exits(const char *name, unsigned vector, unsigned reason, uint64_t count,
 			void (*fn)(uint64_t), uint64_t arg);
 /* Is the policy one that has a restricted map? */
 bool policy_restricts(void);
 
-/* Paging: identity for 4 GiB, all of it usable at CPL 3; page_4k() gives the entry of one 4 KiB page. */
+/* Paging: identity for 4 GiB, all of it usable at CPL 3; page_4k() gives the entry of one 4 KiB
+ * page. */
 uint64_t *page_entry(uint64_t address);
 #define PTE_P 1ULL
 #define PTE_W 2ULL

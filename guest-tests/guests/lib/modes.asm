@@ -1,6 +1,7 @@
 ; SPDX-License-Identifier: MIT
-; Leaves 64-bit mode, passes through 32-bit protected mode (flat, then with 32-bit paging) and real mode, executes
-; something that exits in each, and comes back. Runs from a copy at LOW, where real mode can reach it.
+; Leaves 64-bit mode, passes through 32-bit protected mode (flat, then with 32-bit paging) and real
+; mode, executes something that exits in each, and comes back. Runs from a copy at LOW, where real
+; mode can reach it.
 LOW equ 0x8000
 TABLE32 equ 0x9000
 IVT equ 0				; real mode's interrupt vectors
@@ -24,8 +25,8 @@ DATA16 equ 0x48
 
 section .text
 BITS 64
-; void tour(uint32_t *results): the caller copies modes_start to modes_end to LOW and calls it there, with page
-; TABLE32 free and results below 64 KiB.
+; void tour(uint32_t *results): the caller copies modes_start to modes_end to LOW and calls it there,
+; with page TABLE32 free and results below 64 KiB.
 global modes_start, modes_end
 modes_start:
 	push rbx

@@ -1,6 +1,6 @@
 ; SPDX-License-Identifier: MIT
-; A hardware task switch: possible in 32-bit protected mode only, so this goes there (lib/modes.asm has the whole tour)
-; and jumps to a TSS of its own. Runs from a copy at LOW; does not come back.
+; A hardware task switch: possible in 32-bit protected mode only, so this goes there (lib/modes.asm
+; has the whole tour) and jumps to a TSS of its own. Runs from a copy at LOW; does not come back.
 LOW equ 0x8000
 %define at(label) (LOW + (label) - task_switch_start)
 
