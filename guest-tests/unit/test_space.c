@@ -1,6 +1,7 @@
 /* unit-sources: mm/space.c mm/space_check.c mm/pgtable.c mm/frames.c hv/lib/string.c */
 /* SPDX-License-Identifier: MIT */
 #include "guest-tests/unit/fake_memory.h"
+#include "hv/errno.h"
 #include "mm/space.h"
 
 #define CPUS 3
@@ -235,6 +236,150 @@ TEST(writable_code_is_found)
 	start();
 	plant(CPU_BASE + MIB(1), frames_alloc(0, MEM_CPU, 0), PG_WRITE | PG_EXEC, HPA_NONE, 0,
 	      "writable and executable");
+}
+
+TEST(code_outside_the_image_is_found)
+{
+	start();
+	plant(CPU_BASE + MIB(1), frames_alloc(0, MEM_CPU, 0), PG_EXEC, HPA_NONE, 0,
+	      "executable outside the image");
+}
+
+TEST(a_writable_alias_of_code_is_found)
+{
+	const char *what = NULL;
+
+	start();
+	/* Only in full, where the image's frames were left out of the map of all memory. */
+	CHECK(pgtable_map(&pairs[0].full, PHYSMAP_BASE + MIB(16), HPA(MIB(16)), PAGE_SIZE,
+			  PG_WRITE) == 0);
+	CHECK(check(0, &what) == 1);
+	CHECK(what && strstr(what, "writable alias"));
+}
+
+TEST(memory_behind_device_addresses_is_found)
+{
+	start();
+	plant(GLOBAL_MMIO_BASE + GIB(1), frames_alloc(0, MEM_GLOBAL, REASON_MMIO), PG_WRITE | PG_UC,
+	      HPA_NONE, 0, "RAM where device registers belong");
+}
+
+TEST(an_address_outside_every_region_is_found)
+{
+	start();
+	plant(0x400000, frames_alloc(0, MEM_GLOBAL, REASON_STATISTICS), 0, HPA_NONE, 0,
+	      "absent from full");
+	start();
+	plant(PHYSMAP_BASE, HPA(0), PG_WRITE, HPA_NONE, 0, "outside every region");
+}
+
+TEST(memory_is_no_device)
+{
+	struct pg_leaf leaf;
+	uint64_t registers, screen;
+
+	start();
+	CHECK(!space_global_mmio(HPA(MIB(8)), PAGE_SIZE));
+	CHECK(!space_global_mmio(HPA(MIB(16)), PAGE_SIZE));
+	CHECK(!space_full_mmio(HPA(MIB(16) - 4), 8, true));
+	registers = (uint64_t)space_global_mmio(HPA(0xfee00020), 0x10);
+	CHECK(registers && registers % PAGE_SIZE == 0x20);
+	CHECK(pgtable_walk(&pairs[2].restricted, registers, &leaf));
+	CHECK(leaf.hpa.v == 0xfee00020 && leaf.prot == (PG_WRITE | PG_UC));
+	screen = (uint64_t)space_full_mmio(HPA(GIB(3)), MIB(4), true);
+	CHECK(!pgtable_walk(&pairs[2].restricted, screen, &leaf));
+	CHECK(pgtable_walk(&pairs[2].full, screen + MIB(4) - 1, &leaf));
+	CHECK(leaf.hpa.v == GIB(3) + MIB(4) - 1 && leaf.prot == (PG_WRITE | PG_WC));
+	CHECK(!pgtable_walk(&pairs[2].full, screen + MIB(4), &leaf));
+}
+
+TEST(nothing_leaves_its_region)
+{
+	void *first;
+
+	start();
+	create_window(0);
+	CHECK(space_window_map_ram(&windows[0], GPA(GUEST_SPAN - PAGE_SIZE), HPA(0),
+				   2 * PAGE_SIZE) == -E_RANGE);
+	CHECK(space_window_map_ram(&windows[0], GPA(GUEST_SPAN), HPA(0), PAGE_SIZE) == -E_RANGE);
+	CHECK(space_window_map_ram(&windows[0], GPA(-PAGE_SIZE), HPA(0), 2 * PAGE_SIZE) ==
+	      -E_RANGE);
+	CHECK(space_window_alloc(&windows[0], GUEST_BASE + GIB(1), 1, &first) == -E_RANGE);
+	CHECK(space_window_alloc(&windows[0], CPU_BASE, 1, &first) == -E_RANGE);
+	CHECK(space_cpu_alloc(&pairs[0], 0, GLOBAL_BASE, 1, &first) == -E_RANGE);
+	CHECK(!space_global_alloc(GIB(64), REASON_STATISTICS));
+	CHECK(!space_global_alloc(0, REASON_STATISTICS));
+}
+
+static uint64_t free_bytes(void)
+{
+	struct frames_stats stats;
+
+	frames_stats(&stats);
+	return stats.free_bytes;
+}
+
+/* Takes everything but @spare frames. */
+static void hoard(unsigned spare)
+{
+	static hpa_t kept[64];
+	unsigned count = 0;
+
+	for (hpa_t hpa = frames_alloc(0, MEM_SENSITIVE, 0); !hpa_is_none(hpa);
+	     hpa = frames_alloc(0, MEM_SENSITIVE, 0))
+		if (count < spare)
+			kept[count++] = hpa;
+	while (count)
+		frames_free(kept[--count], 0);
+}
+
+TEST(what_finds_no_memory_gives_back_what_it_took)
+{
+	for (unsigned spare = 0; spare < 10; spare++) {
+		struct space_window window = { .vm_id = 0 };
+		struct space_pair pair;
+		const char *what = NULL;
+		uint64_t before;
+		void *first;
+
+		start();
+		hoard(spare);
+		before = free_bytes();
+		CHECK(before == spare * PAGE_SIZE);
+		if (space_pair_create(&pair, 9)) {
+			CHECK(spare < 3);
+			CHECK(free_bytes() == before);
+		} else {
+			CHECK(free_bytes() == before - 3 * PAGE_SIZE);
+		}
+
+		before = free_bytes();
+		if (space_window_create(&window, 3)) {
+			CHECK(free_bytes() == before);
+			continue;
+		}
+		/* Two pages and two tables, if they are to be had. */
+		if (space_window_alloc(&window, VM_PRIV_BASE, 2, &first))
+			CHECK(free_bytes() == before - 2 * PAGE_SIZE);
+		else
+			CHECK(free_bytes() == before - 6 * PAGE_SIZE);
+		space_window_destroy(&window);
+		CHECK(free_bytes() == before);
+		CHECK(check(0, &what) == 0);
+	}
+}
+
+TEST(a_destroyed_window_returns_all_but_the_ram)
+{
+	uint64_t before;
+
+	start();
+	before = free_bytes();
+	create_window(2);
+	CHECK(free_bytes() < before - PAGE_SIZE_2M);
+	destroy_window(2);
+	CHECK(free_bytes() == before);
+	CHECK(frames_class(chunks[2]) == MEM_FREE);
 }
 
 TEST(a_page_that_full_lacks_is_found)
