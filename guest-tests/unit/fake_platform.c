@@ -94,7 +94,6 @@ void vcpu_notify(struct vcpu *vcpu)
 void vcpu_timer_arm(struct vcpu *vcpu, uint64_t guest_tsc)
 {
 	vcpu->armed = guest_tsc;
-	vcpu->arms++;
 }
 
 void vcpu_send_init(struct vcpu *vcpu)

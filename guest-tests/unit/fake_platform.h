@@ -19,7 +19,6 @@ struct vcpu {
 	unsigned notified, nmis, inits, sipis;
 	uint8_t sipi_vector;
 	uint64_t armed; /* 0: no timer */
-	unsigned arms;
 };
 
 struct vm {
