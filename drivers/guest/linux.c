@@ -89,8 +89,8 @@ static void build_environment(const struct loader_ram *ram, struct loader_entry 
 	uint8_t *gdt = ram->base + LOW_GDT;
 
 	/*
-	 * mov al, 0xfe; out 0x64, al; hlt: asks for a reset. With reduced-hardware ACPI Linux reboots
-	 * by jumping there, once EFI has turned out to be absent.
+	 * mov al, 0xfe; out 0x64, al; hlt: asks for a reset. With reduced-hardware ACPI Linux
+	 * reboots by jumping there, once EFI has turned out to be absent.
 	 */
 	static const uint8_t reset_code[] = { 0xb0, 0xfe, 0xe6, 0x64, 0xf4 };
 
@@ -120,10 +120,18 @@ static int fail(char *why, size_t size, int err, const char *fmt, uint64_t a, ui
 	return err;
 }
 
+/* The real-mode part of the file, of no use in 64-bit mode: the boot sector and some more. */
+static uint64_t setup_size(const uint8_t *kernel)
+{
+	unsigned sectors = kernel[HDR_SETUP_SECTS];
+
+	return ((sectors ? sectors : 4) + 1) * SECTOR;
+}
+
 static int check_header(const struct loader_input *in, char *why, size_t why_size)
 {
 	const uint8_t *k = in->kernel;
-	uint64_t setup, wanted;
+	uint64_t wanted, load;
 
 	if (in->kernel_size >= 4 && !memcmp(k, "\177ELF", 4))
 		return fail(why, why_size, -E_INVAL,
@@ -139,14 +147,18 @@ static int check_header(const struct loader_input *in, char *why, size_t why_siz
 			    "has no 64-bit entry point (boot protocol 0x%llx): a 64-bit kernel "
 			    "since 3.8 is needed",
 			    get(k + HDR_VERSION, 2), 0);
-	setup = (get(k + HDR_SETUP_SECTS, 1) ? get(k + HDR_SETUP_SECTS, 1) : 4) + 1;
-	wanted = setup * SECTOR + get(k + HDR_SYSSIZE, 4) * 16;
+	wanted = setup_size(k) + get(k + HDR_SYSSIZE, 4) * 16;
 	/* The size is in paragraphs: up to 15 bytes of the last one may be missing. */
-	if (in->kernel_size <= setup * SECTOR || in->kernel_size + 15 < wanted)
+	if (in->kernel_size <= setup_size(k) + ENTRY_64 || in->kernel_size + 15 < wanted)
 		return fail(why, why_size, -E_INVAL,
 			    "is truncated: its header promises %llu bytes, the file has %llu; copy "
 			    "it again",
 			    wanted, in->kernel_size);
+	load = get(k + HDR_PREF_ADDRESS, 8);
+	if (load < LOADER_LOW_SIZE || load >= GIB(4))
+		return fail(why, why_size, -E_INVAL,
+			    "is damaged: its header wants it at address 0x%llx; copy it again",
+			    load, 0);
 	return 0;
 }
 
@@ -225,19 +237,19 @@ static int put_cmdline(const struct loader_ram *ram, const char *cmdline, uint64
 int linux_load(const struct loader_ram *ram, const struct loader_input *in,
 	       struct loader_entry *entry, char *why_buf, size_t why_size)
 {
-	uint64_t load, end, initrd, payload;
+	uint64_t load, payload, size, end, initrd;
 	int err = check_header(in, why_buf, why_size);
 
 	if (err)
 		return err;
 	load = get(in->kernel + HDR_PREF_ADDRESS, 8);
-	end = load + get(in->kernel + HDR_INIT_SIZE, 4);
-	payload =
-		(get(in->kernel + HDR_SETUP_SECTS, 1) ? get(in->kernel + HDR_SETUP_SECTS, 1) : 4) +
-		1;
-	payload *= SECTOR;
-	if (load < MIB(1) || end < load || end > ram->low ||
-	    in->kernel_size - payload > ram->low - load)
+	payload = in->kernel_size - setup_size(in->kernel);
+	/* What it unpacks itself into; the file may be longer, with a signature at its end. */
+	size = get(in->kernel + HDR_INIT_SIZE, 4);
+	if (size < payload)
+		size = payload;
+	end = load + size;
+	if (end > ram->low)
 		return fail(why_buf, why_size, -E_NOMEM,
 			    "needs %llu MiB of memory, the VM has %llu MiB: raise memory =",
 			    (end + MIB(1) - 1) >> 20, (ram->low + ram->high) >> 20);
@@ -247,10 +259,10 @@ int linux_load(const struct loader_ram *ram, const struct loader_input *in,
 				  why_size);
 	if (err)
 		return err;
-	if (!backed(ram, load, end - load) || (initrd && !backed(ram, initrd, in->initrd_size)))
+	if (!backed(ram, load, size) || (initrd && !backed(ram, initrd, in->initrd_size)))
 		return fail(why_buf, why_size, -E_NOMEM,
 			    "does not fit: the machine's memory ran out", 0, 0);
-	copy_bulk(ram->base + load, in->kernel + payload, in->kernel_size - payload);
+	copy_bulk(ram->base + load, in->kernel + setup_size(in->kernel), payload);
 	if (initrd)
 		copy_bulk(ram->base + initrd, in->initrd, in->initrd_size);
 	build_zero_page(ram, in, initrd);
@@ -265,7 +277,7 @@ int flat_load(const struct loader_ram *ram, const struct loader_input *in,
 {
 	int err;
 
-	if (in->kernel_size == 0 || in->kernel_size > ram->low - FLAT_BASE)
+	if (in->kernel_size == 0 || ram->low < FLAT_BASE || in->kernel_size > ram->low - FLAT_BASE)
 		return fail(why_buf, why_size, -E_NOMEM,
 			    "is a flat image of %llu bytes, which does not fit into %llu MiB: "
 			    "raise memory =",
