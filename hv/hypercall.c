@@ -48,6 +48,9 @@ static OWN_FRAME int64_t stats_read(const struct vcpu *vcpu, uint64_t gpa, uint6
 
 static OWN_FRAME int64_t stats_reset(struct vcpu *vcpu)
 {
+#ifdef BREAK_wild_pointer
+	*(volatile uint64_t *)0xdead000 = 0;
+#endif
 	memset(&vcpu->stats, 0, sizeof(vcpu->stats));
 	vcpu->vm->site_count = 0;
 	vcpu->vm->sites_dropped = 0;

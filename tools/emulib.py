@@ -127,7 +127,7 @@ class Bochs:
 
     def configure(self, options, disk, work, port):
         rom, address = self.firmware(options, work)
-        com1 = "socket-server, dev=localhost:%d" % port if port else "file, dev=%s/serial.txt" % work
+        com1 = "socket-server, dev=127.0.0.1:%d" % port if port else "file, dev=%s/serial.txt" % work
         exclude = ', exclude_features="%s"' % options["exclude_features"] if options["exclude_features"] else ""
         quantum = ", quantum=%d" % options["quantum"] if options["quantum"] else ""
         lines = [
@@ -180,7 +180,7 @@ class Qemu:
         command = [qemu, "-machine", "q35", "-accel", "tcg", "-cpu", "qemu64", "-m", str(options["mem"]),
                    "-display", "none", "-no-reboot", "-net", "none",
                    "-drive", "format=raw,file=%s,snapshot=on" % disk,
-                   "-serial", "tcp:localhost:%d" % port if port else "file:%s/serial.txt" % work]
+                   "-serial", "tcp:127.0.0.1:%d" % port if port else "file:%s/serial.txt" % work]
         if options["firmware"] == "uefi":
             command += ["-drive", "if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd",
                         "-drive", "if=pflash,format=raw,file=%s/vars.fd" % work]
@@ -224,7 +224,7 @@ class SocketSerial:
         self.socket = None
         while not self.socket:
             try:
-                self.socket = socket.create_connection(("localhost", port), 1)
+                self.socket = socket.create_connection(("127.0.0.1", port), 1)
             except OSError:
                 if time.time() > end or process.poll() is not None:
                     raise CannotStart("the emulator does not open its serial port")
@@ -283,7 +283,7 @@ class Script:
 
 def free_port():
     with socket.socket() as s:
-        s.bind(("localhost", 0))
+        s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
 
 

@@ -69,6 +69,21 @@ def caught(defect, expected):
     return test
 
 
+def panics(context):
+    """A bug of the hypervisor's own ends in a report that names the place, with registers and a symbolised stack."""
+    folder = variant(context, "wild_pointer", "BREAK=wild_pointer")
+    run = context.boot(config({"t": flat("vmcall")}), guest_file("vmcall"), build=folder, panic=True)
+    need(run.status == 1, "the run is called a success")
+    records = run.of_type("panic")
+    need(len(records) == 1, "%d panic records" % len(records))
+    need(records[0]["site"].startswith("stats_reset+"), "the site is %s" % records[0]["site"])
+    text = "\n".join(run.lines())
+    need("exception 14" in text and "CR2 0xdead000" in text, "the exception is not described")
+    need("cloister:   rax " in text, "the registers are missing")
+    for caller in ("exit_vmcall+", "vmx_exit+", "vmx_exit_entry+"):
+        need("] " + caller in text, "the stack does not show " + caller)
+
+
 def register(suite):
     for name in names():
         suite.add("unit-" + name, unit(os.path.join(BUILD, "unit", name)), 1)
@@ -76,3 +91,4 @@ def register(suite):
     suite.add("build-reproducible", reproducible, 20)
     suite.add("caught-sensitive-mapped", caught("map_sensitive", "touching it is one escalation"), 15)
     suite.add("caught-flush-skipped", caught("skip_flush", "the L1D is flushed once"), 15)
+    suite.add("panic-report", panics, 15)

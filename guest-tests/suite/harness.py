@@ -60,8 +60,10 @@ class Context:
         self.note(text)
         return done.returncode, text
 
-    def boot(self, conf=None, files=None, **options):
-        """Boots with configuration text @conf (None: no such file) and @files {name: path or bytes}; a Run."""
+    def boot(self, conf=None, files=None, panic=False, **options):
+        """Boots with configuration text @conf (None: no such file) and @files {name: path or bytes}; a Run.
+
+        @panic: the hypervisor is meant to panic; otherwise that is a failure whatever the test asks."""
         self.boots += 1
         work = os.path.join(self.dir, "boot%d" % self.boots)
         esp = os.path.join(work, "esp")
@@ -79,6 +81,7 @@ class Context:
             else:
                 shutil.copy(source, target)
         options.setdefault("timeout", 90)
+        may_panic = options.pop("may_panic", False)
         try:
             result = emulib.run(esp, keep=os.path.join(work, "emu"), **options)
         except emulib.CannotStart as error:
@@ -89,18 +92,21 @@ class Context:
         shutil.rmtree(work, ignore_errors=True)
         if result.status == 124:
             raise Failure("the run did not end within %d s" % options["timeout"])
-        return Run(result)
+        return Run(result, panic)
 
 
 class Run:
     """A run that ended, and what may be asked of it. Each expect_ raises Failure."""
 
-    def __init__(self, result):
+    def __init__(self, result, panic=False):
         self.result, self.text, self.records, self.status = result, result.serial, result.records, result.status
-        if self.of_type("panic"):
+        if self.of_type("panic") and not panic:
             raise Failure("the hypervisor panicked: %s" % self.of_type("panic")[0])
         if self.of_type("unparsable"):
             raise Failure("a record is not JSON: %s" % self.of_type("unparsable")[0]["line"])
+
+    def lines(self):
+        return self.text.splitlines()
 
     def of_type(self, kind, **fields):
         return [r for r in self.records
