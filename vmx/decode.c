@@ -12,7 +12,7 @@ struct cursor {
 };
 
 struct prefixes {
-	bool operand16, address, rep, repne, lock;
+	bool operand16, address, rep, repne, lock, based; /* FS or GS */
 	uint8_t rex;
 };
 
@@ -76,8 +76,10 @@ static uint8_t parse_prefixes(struct cursor *c, enum decode_mode mode, struct pr
 		case 0x2e:
 		case 0x36:
 		case 0x3e:
+			break;
 		case 0x64:
 		case 0x65:
+			p->based = true;
 			break;
 		default:
 			/* REX counts only right before the opcode. */
@@ -310,8 +312,11 @@ static int decode_opcode(struct cursor *c, const struct prefixes *p, enum decode
 	case 0xa5:
 	case 0xaa:
 	case 0xab:
-		/* Only with the mode's own address size: the caller advances whole registers. */
-		if (mode == DECODE_16 || p->address)
+		/*
+		 * Only with the mode's own address size, since the caller advances whole registers,
+		 * and MOVS only from a flat segment.
+		 */
+		if (mode == DECODE_16 || p->address || (p->based && opcode < 0xaa))
 			return -E_NOTSUP;
 		insn->op = opcode >= 0xaa ? DECODE_STOS : DECODE_MOVS;
 		insn->size = (uint8_t)size;
