@@ -198,9 +198,8 @@ static struct span place_table(const struct boot_info *bi, uint64_t size)
 	return (struct span){ 0, 0 };
 }
 
-/* Everything of @piece but the table and the first MiB, of which one page is kept for the
- * trampoline. */
-static void add_piece(struct span piece, struct span table)
+/* Everything of @piece but the first MiB, of which one page is kept for the trampoline. */
+static void add_piece(struct span piece)
 {
 	uint64_t low = piece.start ? piece.start : PAGE_SIZE;
 
@@ -211,10 +210,6 @@ static void add_piece(struct span piece, struct span table)
 	}
 	if (piece.start < LOW_MEMORY_END)
 		piece.start = LOW_MEMORY_END;
-	if (piece.start < table.end && table.start < piece.end) {
-		add_frames(piece.start >> PAGE_SHIFT, table.start >> PAGE_SHIFT, MEM_NONE);
-		piece.start = table.end;
-	}
 	add_frames(piece.start >> PAGE_SHIFT, piece.end >> PAGE_SHIFT, MEM_NONE);
 }
 
@@ -249,7 +244,7 @@ int frames_init(const struct boot_info *bi)
 
 		if (bi->ranges[i].type == BOOT_RANGE_RAM)
 			for (; next_piece(bi, ram.start, ram.end, &piece); ram.start = piece.end)
-				add_piece(piece, table);
+				add_piece(piece);
 	}
 	return 0;
 }

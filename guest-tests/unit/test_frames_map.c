@@ -112,13 +112,15 @@ TEST(no_ram_below_4_gib_is_an_error)
 TEST(a_range_that_wraps_is_cut)
 {
 	sparse_reset();
-	fake_range(MIB(1), MIB(31), BOOT_RANGE_RAM);
+	fake_range(MIB(1), MIB(63), BOOT_RANGE_RAM);
 	fake_range(UINT64_MAX - MIB(1) + 1, MIB(2), BOOT_RANGE_RAM);
+	fake_range(GIB(5) - MIB(2), MIB(4), BOOT_RANGE_RAM);
 	fake_range(GIB(5), UINT64_MAX - GIB(4), BOOT_RANGE_RESERVED);
 	CHECK(frames_init(&fake_boot) == 0);
 	take_all();
-	CHECK(taken_in(MIB(32), SPARSE_SIZE) == 0);
-	CHECK(taken_in(MIB(1), MIB(32)) > 0);
+	CHECK(taken_in(MIB(1), MIB(64)) > 0);
+	CHECK(taken_in(MIB(64), SPARSE_SIZE) == taken_in(GIB(5) - MIB(2), GIB(5)));
+	CHECK(taken_in(GIB(5) - MIB(2), GIB(5)) == 512);
 }
 
 /* Whoever else claims a page of RAM gets it, in whatever order the claims come. */

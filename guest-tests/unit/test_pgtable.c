@@ -128,6 +128,15 @@ TEST(entries_are_what_the_processor_wants)
 		t = hpa_to_ptr(HPA(t[0] & 0xffffffffff000ULL));
 	/* Present, writable, accessed, dirty, large, no-execute (SDM table 4-18). */
 	CHECK(t[0] == (0x80000000000000e3ULL | MIB(2)));
+	/* Device memory is PAT entry 3 (UC), a framebuffer entry 1 (WC), and nothing is global or
+	 * the user's. */
+	pgtable_map(&host, MIB(2), HPA(MIB(4)), MIB(2), PG_WRITE | PG_UC);
+	pgtable_map(&host, MIB(4), HPA(MIB(6)), MIB(2), PG_WC);
+	pgtable_map(&host, MIB(6), HPA(MIB(8)), MIB(2), PG_EXEC);
+	CHECK(t[1] == (0x80000000000000fbULL | MIB(4)));
+	CHECK(t[2] == (0x80000000000000e9ULL | MIB(6)));
+	CHECK(t[3] == (0xe1ULL | MIB(8)));
+	CHECK(t[4] == 0);
 	pgtable_create(&ept, PG_EPT, 2);
 	pgtable_map(&ept, 0, HPA(MIB(2)), MIB(2), PG_WRITE | PG_EXEC);
 	t = hpa_to_ptr(ept.root);

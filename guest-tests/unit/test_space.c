@@ -116,6 +116,27 @@ TEST(guard_pages_are_absent)
 	CHECK(!pgtable_walk(&pairs[1].full, CPU_BASE + 3 * PAGE_SIZE, &leaf));
 }
 
+TEST(global_allocations_are_apart_and_seen_by_all)
+{
+	struct pg_leaf restricted, full;
+
+	start();
+	for (unsigned i = 1; i < 20; i++) {
+		uint64_t va = (uint64_t)space_global_alloc(i * KIB(1), REASON_STATISTICS);
+		uint64_t end = va + ALIGN_UP(i * KIB(1), PAGE_SIZE);
+
+		for (uint64_t at = va; at < end; at += PAGE_SIZE) {
+			CHECK(pgtable_walk(&pairs[2].restricted, at, &restricted));
+			CHECK(pgtable_walk(&pairs[0].full, at, &full));
+			CHECK(restricted.hpa.v == full.hpa.v && full.prot == PG_WRITE);
+			CHECK(frames_class(full.hpa) == MEM_GLOBAL);
+			CHECK(frames_owner(full.hpa) == REASON_STATISTICS);
+		}
+		CHECK(!pgtable_walk(&pairs[0].full, end, &full));
+		CHECK(va == GLOBAL_BASE || !pgtable_walk(&pairs[0].full, va - 1, &full));
+	}
+}
+
 /* Thousands of random steps, and after each the invariants hold on every CPU. */
 TEST(restricted_stays_within_full_whatever_happens)
 {
@@ -255,6 +276,24 @@ TEST(a_writable_alias_of_code_is_found)
 			  PG_WRITE) == 0);
 	CHECK(check(0, &what) == 1);
 	CHECK(what && strstr(what, "writable alias"));
+}
+
+TEST(a_sensitive_frame_among_the_global_ones_is_found)
+{
+	start();
+	plant(GLOBAL_BASE + GIB(1), frames_alloc(0, MEM_SENSITIVE, 0), PG_WRITE, HPA_NONE, 0,
+	      "not a frame of class global");
+}
+
+TEST(a_frame_in_place_of_code_is_found)
+{
+	hpa_t hpa;
+
+	start();
+	hpa = frames_alloc(0, MEM_GLOBAL, REASON_TEXT);
+	CHECK(pgtable_unmap(&pairs[0].restricted, image.link_base, PAGE_SIZE) == 0);
+	CHECK(pgtable_unmap(&pairs[0].full, image.link_base, PAGE_SIZE) == 0);
+	plant(image.link_base, hpa, PG_EXEC, hpa, PG_EXEC, "not a frame of the image");
 }
 
 TEST(memory_behind_device_addresses_is_found)
