@@ -70,8 +70,9 @@ static void stack_nowhere(void)
 }
 
 /*
- * A watchpoint on the stack of the debug exception itself: each delivery raises the next one before the
- * handler's first instruction. A processor that delivered them without exits would never come back.
+ * A watchpoint on the stack of the debug exception itself: each delivery raises the next one before
+ * the handler's first instruction. A processor that delivered them without exits would never come
+ * back.
  */
 static void debug_storm(void)
 {

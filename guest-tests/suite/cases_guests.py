@@ -76,7 +76,7 @@ def stop(word, reason, **options):
 
 def debug_storm(context):
     """Exceptions without end keep one CPU busy for ever; the neighbour runs to its end and ends the run."""
-    vms = {"bad": flat("stop", "debug-storm"), "good": flat("calm")}
+    vms = {"bad": flat("stop", "debug-storm"), "good": flat("calm", "short")}
     run = context.boot(config(vms), dict(guest_file("stop"), **guest_file("calm")), smp=TWO_CORES)
     need("expect a storm" in run.text, "the storm did not begin")
     need(not run.failures_of("bad"), "the storm ended: %s" % run.failures_of("bad"))
