@@ -17,6 +17,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 RECORD = "@cloister {"
 # After the last record, what is still on its way; after a panic, the rest of its report.
 GRACE_END, GRACE_PANIC = 0.2, 1.0
+# However this program ends, no emulator outlives it.
+DIE_WITH_US = ["setpriv", "--pdeathsig", "KILL"]
 
 
 class CannotStart(Exception):
@@ -59,9 +61,18 @@ def run_quietly(command, **kwargs):
         raise CannotStart("%s failed:\n%s" % (command[0], done.stdout.decode(errors="replace")[-2000:]))
 
 
+def files_of(esp, program):
+    """Paths of the files of directory @esp, for a disk that is to hold @program besides."""
+    if not os.path.isdir(esp):
+        raise CannotStart("%s is not a directory" % esp)
+    if not os.path.exists(program):
+        raise CannotStart("%s is not there: run `make`" % program)
+    return sorted(path for path in (os.path.join(esp, name) for name in os.listdir(esp)) if os.path.isfile(path))
+
+
 def make_uefi_disk(esp, image, loader):
     """A bare FAT volume with the loader and the files of @esp; mtools, so no mount is needed."""
-    files = sorted(os.path.join(esp, f) for f in os.listdir(esp))
+    files = files_of(esp, loader)
     size = sum(os.path.getsize(f) for f in files) + os.path.getsize(loader)
     with open(image, "wb") as out:
         out.truncate((size // (1 << 20) + 40) << 20)
@@ -74,10 +85,11 @@ def make_uefi_disk(esp, image, loader):
 
 def make_grub_disk(esp, image, kernel, work, platforms=("i386-pc",)):
     """GRUB as a rescue image that is attached as a hard disk: multiboot2 with every file as a module."""
+    files = files_of(esp, kernel)
     tree = os.path.join(work, "iso")
     os.makedirs(os.path.join(tree, "boot/grub"))
     shutil.copy(kernel, os.path.join(tree, "boot/cloister"))
-    names = sorted(os.listdir(esp), key=lambda n: (n != "cloister.conf", n))
+    names = sorted((os.path.basename(f) for f in files), key=lambda n: (n != "cloister.conf", n))
     with open(os.path.join(tree, "boot/grub/grub.cfg"), "w") as cfg:
         cfg.write("set timeout=0\nmultiboot2 /boot/cloister\n")
         for name in names:
@@ -156,7 +168,7 @@ class Bochs:
         if options["debugger"]:
             command = self.command + ["-q", "-unlock", "-dbg", "-f", "bochsrc", "-rc", os.path.abspath(options["debugger"])]
         with open(os.path.join(work, "console.txt"), "wb") as out:
-            return subprocess.Popen(command, cwd=work, env=self.env, stdin=subprocess.DEVNULL, stdout=out,
+            return subprocess.Popen(DIE_WITH_US + command, cwd=work, env=self.env, stdin=subprocess.DEVNULL, stdout=out,
                                     stderr=subprocess.STDOUT, start_new_session=True)
 
     @staticmethod
@@ -167,6 +179,16 @@ class Bochs:
         except OSError:
             return ""
         return "\n".join(wanted[-10:])
+
+    @staticmethod
+    def refusal(work):
+        """Why Bochs ended before the first instruction; None if it did start."""
+        try:
+            with open(os.path.join(work, "bochs.log"), errors="replace") as log:
+                panics = [line.strip() for line in log if ">>PANIC<<" in line]
+        except OSError:
+            return "Bochs does not accept its configuration: is there such a CPU model, topology, memory size?"
+        return panics[0] if panics and re.match(r"0+p", panics[0]) else None
 
 
 class Qemu:
@@ -180,18 +202,22 @@ class Qemu:
         command = [qemu, "-machine", "q35", "-accel", "tcg", "-cpu", "qemu64", "-m", str(options["mem"]),
                    "-display", "none", "-no-reboot", "-net", "none",
                    "-drive", "format=raw,file=%s,snapshot=on" % disk,
-                   "-serial", "tcp:127.0.0.1:%d" % port if port else "file:%s/serial.txt" % work]
+                   "-serial", "tcp:127.0.0.1:%d,server=on" % port if port else "file:%s/serial.txt" % work]
         if options["firmware"] == "uefi":
             command += ["-drive", "if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd",
                         "-drive", "if=pflash,format=raw,file=%s/vars.fd" % work]
         with open(os.path.join(work, "console.txt"), "wb") as out:
-            return subprocess.Popen(command, cwd=work, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-                                    start_new_session=True)
+            return subprocess.Popen(DIE_WITH_US + command, cwd=work, stdin=subprocess.DEVNULL, stdout=out,
+                                    stderr=subprocess.STDOUT, start_new_session=True)
 
     @staticmethod
     def complaints(work):
         with open(os.path.join(work, "console.txt"), errors="replace") as out:
             return out.read()[-2000:]
+
+    def refusal(self, work):
+        """Why QEMU ended without a word on the serial line; None if it said nothing of its own either."""
+        return self.complaints(work).strip() or None
 
 
 class FileSerial:
@@ -318,6 +344,7 @@ def follow(process, serial, script, timeout, echo):
     """Reads until the run ends; (status, text)."""
     raw, end, stop = b"", time.time() + timeout, None
     while True:
+        ended = process.poll() is not None  # asked before reading: then nothing more can come
         data = serial.read(0.05)
         raw += data
         if echo and data:
@@ -333,35 +360,52 @@ def follow(process, serial, script, timeout, echo):
             stop = now + (GRACE_PANIC if '"type":"panic"' in text else GRACE_END)
         if stop is not None and now >= stop:
             return status, text
-        if process.poll() is not None and not data:
+        if ended and not data:
             return (status if status is not None else 1), text
         if now > end:
             return 124, text
 
 
+def keys_for_guest(typed, escaped):
+    """What of @typed the guest gets, whether Ctrl-A waits for its second key, and whether the user wants to leave."""
+    keys = bytearray()
+    for key in typed:
+        if escaped and key in b"xX":
+            return bytes(keys), False, True
+        if key == 1 and not escaped:
+            escaped = True
+            continue
+        keys.append(key)
+        escaped = False
+    return bytes(keys), escaped, False
+
+
 def interact(process, serial):
-    """The terminal as the console, raw; Ctrl-A x leaves."""
+    """The terminal as the console, raw; Ctrl-A x leaves, Ctrl-A twice is one Ctrl-A."""
     import termios
     import tty
-    stdin, saved, text, escape = sys.stdin.fileno(), termios.tcgetattr(sys.stdin), "", False
+    stdin, saved, text, escaped, stop = sys.stdin.fileno(), termios.tcgetattr(sys.stdin), "", False, None
     tty.setraw(stdin)
     try:
-        while process.poll() is None:
+        while True:
+            ended = process.poll() is not None
             data = serial.read(0.02)
             if data:
                 os.write(1, data)
                 text = (text + data.decode(errors="replace"))[-20000:]
-                if judge(text) is not None:
-                    return judge(text), text
-            if not select.select([stdin], [], [], 0)[0]:
-                continue
-            typed = os.read(stdin, 64)
-            if escape and typed[:1] in b"xX":
-                return 0, text
-            escape = typed == b"\x01"
-            if not escape:
-                serial.write(typed)
-        return 1, text
+            status = judge(text)
+            if status is not None:
+                stop = stop or time.time() + GRACE_PANIC
+                if time.time() > stop or ended:
+                    return status, text
+            if ended and not data:
+                return 1, text
+            if select.select([stdin], [], [], 0)[0]:
+                typed = os.read(stdin, 64)
+                keys, escaped, leave = keys_for_guest(typed, escaped)
+                if leave or not typed:
+                    return 0, text
+                serial.write(keys)
     finally:
         termios.tcsetattr(stdin, termios.TCSADRAIN, saved)
 
@@ -369,6 +413,8 @@ def interact(process, serial):
 def run(esp, echo=None, **given):
     """Boots Cloister with the files of directory @esp (cloister.conf among them). Options: DEFAULTS."""
     options = dict(DEFAULTS, **given)
+    if options["interactive"] and not sys.stdin.isatty():
+        raise CannotStart("an interactive run needs a terminal on its input")
     build = options["build"] or build_dir()
     work = options["keep"] or tempfile.mkdtemp(prefix="cloister-emu-")
     os.makedirs(work, exist_ok=True)
@@ -396,7 +442,11 @@ def run(esp, echo=None, **given):
                 status, text = follow(process, serial, script, options["timeout"], echo)
         finally:
             kill(process)
+        if status == 1 and not text and emulator.refusal(work):
+            raise CannotStart(emulator.refusal(work))
         log = emulator.complaints(work)
+        if script and script.steps and not script.failure and status != 124:
+            status, script.failure = 1, "the run ended before %r was done" % " ".join(script.steps[0][:2])
         if script and script.failure:
             log = "script: %s\n%s" % (script.failure, log)
         return Result(status, text.replace("\r\n", "\n").replace("\r", "\n"), time.time() - started, log)
