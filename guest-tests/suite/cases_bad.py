@@ -185,7 +185,7 @@ def alone_cpu(context):
 
 def old_cpu(context):
     """A CPU without long mode: the multiboot2 entry has to say so in 32-bit code."""
-    run = context.boot(config({"t": flat("calm")}), guest_file("calm"), model="core_duo_t2400_yonah", timeout=40)
+    run = context.boot(config({"t": flat("calm")}), guest_file("calm"), model="core_duo_t2400_yonah", timeout=120)
     need("64-bit" in run.text or "long mode" in run.text, "the console does not say what is missing")
     if run.status == 0:
         raise Failure("the run is called a success")

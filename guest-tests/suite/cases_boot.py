@@ -36,7 +36,7 @@ def processors(firmware, smp, cpus, cores):
     def test(context):
         last = cpus - cpus // cores
         conf = config({"first": flat("calm", "poweroff"), "last": flat("calm", "poweroff", cpus=str(last))})
-        run = context.boot(conf, guest_file("calm"), firmware=firmware, smp=smp, timeout=150)
+        run = context.boot(conf, guest_file("calm"), firmware=firmware, smp=smp, timeout=400)
         found = run.of_type("cpu")
         need(len(found) == cpus, "%d cpu records, want %d" % (len(found), cpus))
         need(all(c["online"] for c in found), "a CPU is not online: %s" % found)
@@ -64,7 +64,7 @@ def tcg(firmware):
     """QEMU's TCG has no VMX: Cloister must boot there, say so, and end."""
     def test(context):
         run = context.boot(config({"t": flat("calm")}), guest_file("calm"), machine="qemu-tcg", firmware=firmware,
-                           timeout=120)
+                           timeout=600)
         run.expect_errors(r"cannot run: this (CPU has no VMX|is not an Intel CPU)")
         run.expect_end(1)
     return test
@@ -82,7 +82,7 @@ def built(name):
 def disk(name, firmware):
     """Boots to Linux's login, runs a command, powers off."""
     def test(context):
-        run = context.boot(disk=built(name), firmware=firmware, script=LOGIN, timeout=300)
+        run = context.boot(disk=built(name), firmware=firmware, script=LOGIN, timeout=600)
         run.expect_vm("linux", "poweroff")
         run.expect_errors()
         run.expect_end(0)
@@ -91,7 +91,7 @@ def disk(name, firmware):
 
 def disk_tcg(name):
     def test(context):
-        run = context.boot(disk=built(name), firmware="uefi", machine="qemu-tcg", timeout=150)
+        run = context.boot(disk=built(name), firmware="uefi", machine="qemu-tcg", timeout=400)
         run.expect_errors(r"cannot run: this (CPU has no VMX|is not an Intel CPU)")
         run.expect_end(1)
     return test

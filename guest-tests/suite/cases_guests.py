@@ -121,7 +121,7 @@ def hostile(mode, lazy=False):
         more = {"memory_mode": "lazy"} if lazy else {}
         vms = {"bad": flat("hostile", "poweroff", **more), "good": flat("calm", "poweroff")}
         run = context.boot(config(vms, mitigation=mode), dict(guest_file("hostile"), **guest_file("calm")),
-                           smp=TWO_CORES, timeout=180)
+                           smp=TWO_CORES, timeout=400)
         run.expect_guest("hostile", "bad")
         run.expect_guest("calm", "good")
         total = run.one("stats", vm="bad")["total"]

@@ -9,8 +9,8 @@ from .harness import BUILD, ROOT, Skip, config, guest_file, need, flat
 
 FILES = {name: os.path.join(BUILD, "linux", name) for name in ("vmlinuz", "initrd.img")}
 # The markers are spelt in two parts, so that the echo of the command is not taken for its output.
-PRINT = "send echo A''-%s; %s; echo Z''-%s\nexpect Z-%s 30s\n"
-LOGIN = "expect login: %ds\nsend root\nexpect # 30s\n"
+PRINT = "send echo A''-%s; %s; echo Z''-%s\nexpect Z-%s 180s\n"
+LOGIN = "expect login: %ds\nsend root\nexpect # 120s\n"
 SECTIONS = {
     "uname": "uname -a",
     "cpuinfo": "cat /proc/cpuinfo",
@@ -29,7 +29,7 @@ EXPECTED_WARNINGS = (
 )
 
 
-def session(sections, boot_seconds=150):
+def session(sections, boot_seconds=400):
     lines = LOGIN % boot_seconds
     for name in sections:
         lines += PRINT % (name, SECTIONS[name], name, name)
@@ -48,7 +48,7 @@ def boot(context, script, hypervisor=None, vm=None, **options):
             raise Skip("%s is not there: run make setup" % os.path.relpath(path, ROOT))
     keys = dict({"kernel": "vmlinuz", "initrd": "initrd.img", "cmdline": "console=ttyS0 quiet", "memory": "256M"},
                 **(vm or {}))
-    options.setdefault("timeout", 240)
+    options.setdefault("timeout", 600)
     return context.boot(config({"linux": keys}, **(hypervisor or {})), FILES, script=script, **options)
 
 
@@ -110,7 +110,7 @@ def restricted(**options):
 def reboot(context):
     """Reboots from the shell, comes up again, powers off."""
     script = session(["uname"]) + "send reboot -f\n" + session(["uname"]) + "send poweroff -f\n"
-    run = boot(context, script, timeout=360)
+    run = boot(context, script, timeout=900)
     need(len(run.of_type("vm", vm="linux", state="reboot")) == 1, "not one reboot")
     need(len(run.of_type("vm", vm="linux", state="running")) == 2, "not two starts")
     run.expect_vm("linux", "poweroff")
@@ -126,7 +126,7 @@ def beside_hostile(context):
     linux = {"kernel": "vmlinuz", "initrd": "initrd.img", "cmdline": "console=ttyS0 quiet cloister.auto",
              "memory": "256M"}
     conf = config({"linux": linux, "bad": flat("hostile", "poweroff")})
-    run = context.boot(conf, dict(FILES, **guest_file("hostile")), smp="1:2:2", timeout=400)
+    run = context.boot(conf, dict(FILES, **guest_file("hostile")), smp="1:2:2", timeout=900)
     run.expect_guest("hostile", "bad")
     run.expect_vm("linux", "poweroff")
     run.expect_vm("bad", "poweroff")
@@ -135,7 +135,7 @@ def beside_hostile(context):
 
 def make_run(context):
     """What a newcomer types, without a terminal: it boots, shows a session and the statistics, and ends with 0."""
-    status, text = context.command(["make", "-C", ROOT, "run"], timeout=400)
+    status, text = context.command(["make", "-C", ROOT, "run"], timeout=900)
     need(status == 0, "make run ended with status %d" % status)
     for part in ("end of session", '"type":"stats"', '"type":"end","status":0'):
         need(part in text, "make run does not show %r" % part)

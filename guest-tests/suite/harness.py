@@ -47,7 +47,7 @@ class Context:
         self.log.write(text.rstrip("\n") + "\n")
         self.log.flush()
 
-    def command(self, command, timeout=300, **kwargs):
+    def command(self, command, timeout=900, **kwargs):
         """Runs a program; its output goes to the log and is returned with the status."""
         self.note("$ " + " ".join(command))
         try:
@@ -80,7 +80,7 @@ class Context:
                 raise Failure("%s is not there" % os.path.relpath(source, ROOT))
             else:
                 shutil.copy(source, target)
-        options.setdefault("timeout", 90)
+        options.setdefault("timeout", 300)
         may_panic = options.pop("may_panic", False)
         try:
             result = emulib.run(esp, keep=os.path.join(work, "emu"), **options)
