@@ -199,7 +199,7 @@ class Qemu:
         if not qemu:
             raise CannotStart("there is no qemu-system-x86_64: run `make setup`")
         shutil.copy("/usr/share/OVMF/OVMF_VARS_4M.fd", work + "/vars.fd")
-        command = [qemu, "-machine", "q35", "-accel", "tcg", "-cpu", "qemu64", "-m", str(options["mem"]),
+        command = [qemu, "-machine", "q35", "-accel", "tcg", "-cpu", "qemu64,vendor=GenuineIntel", "-m", str(options["mem"]),
                    "-display", "none", "-no-reboot", "-net", "none",
                    "-drive", "format=raw,file=%s,snapshot=on" % disk,
                    "-serial", "tcp:127.0.0.1:%d,server=on" % port if port else "file:%s/serial.txt" % work]

@@ -12,7 +12,9 @@ run: hypervisor # boots the demonstration guest in the emulator, through UEFI
 	@tools/run $(BUILD) --firmware uefi
 
 run-tcg: hypervisor # boots in QEMU without VMX: says so and halts
-	@tools/run $(BUILD) --machine qemu-tcg --firmware uefi --timeout 120 </dev/null; test $$? -eq 1
+	@tools/run $(BUILD) --machine qemu-tcg --firmware uefi --timeout 120 </dev/null > $(BUILD)/run-tcg.txt; cat $(BUILD)/run-tcg.txt
+	@grep -q '^cloister: cannot run: .* VMX' $(BUILD)/run-tcg.txt && \
+		grep -q '"type":"end","status":1' $(BUILD)/run-tcg.txt
 
 run-kvm: image # boots nested in QEMU/KVM on an Intel host
 	@tools/run-kvm $(BUILD)/cloister.img
