@@ -140,54 +140,33 @@ static int split(const struct pgtable *pt, uint64_t *entry, unsigned level)
 	return 0;
 }
 
-/* Is any page of the range mapped? */
-static bool overlaps(const struct pgtable *pt, const uint64_t *table, unsigned level, uint64_t va,
-		     uint64_t end)
+/* Maps the largest leaf that may begin at @va, and says its size. Nothing is there, or -E_EXIST. */
+static int map_leaf(const struct pgtable *pt, uint64_t va, uint64_t hpa, uint64_t end,
+		    unsigned prot, uint64_t *size)
 {
-	while (va < end) {
-		uint64_t entry = table[level_index(va, level)];
-		uint64_t next = ALIGN_DOWN(va, level_size(level)) + level_size(level);
+	uint64_t *table = hpa_to_ptr(pt->root);
+	unsigned level = ROOT_LEVEL;
 
-		if (next > end || next == 0)
-			next = end;
-		if (entry_present(entry) && (entry_is_leaf(entry, level) ||
-					     overlaps(pt, table_of(entry), level - 1, va, next)))
-			return true;
-		va = next;
-	}
-	return false;
-}
-
-static int map_level(const struct pgtable *pt, uint64_t *table, unsigned level, uint64_t va,
-		     uint64_t hpa, uint64_t end, unsigned prot)
-{
-	while (va < end) {
+	for (;; level--) {
 		uint64_t *entry = &table[level_index(va, level)];
-		uint64_t next = ALIGN_DOWN(va, level_size(level)) + level_size(level);
-		bool whole = !((va | hpa) & (level_size(level) - 1)) && next != 0 && next <= end;
 
-		if (next > end || next == 0)
-			next = end;
-		if (level <= pt->max_level && whole && !entry_present(*entry)) {
+		*size = level_size(level);
+		if (entry_present(*entry)) {
+			if (entry_is_leaf(*entry, level))
+				return -E_EXIST;
+		} else if (level <= pt->max_level && !((va | hpa) & (*size - 1)) &&
+			   *size <= end - va) {
 			*entry = entry_leaf(pt->format, HPA(hpa), prot, level);
+			return 0;
 		} else {
-			int err;
+			hpa_t sub = alloc_table();
 
-			if (!entry_present(*entry)) {
-				hpa_t sub = alloc_table();
-
-				if (hpa_is_none(sub))
-					return -E_NOMEM;
-				*entry = entry_table(pt->format, sub);
-			}
-			err = map_level(pt, table_of(*entry), level - 1, va, hpa, next, prot);
-			if (err)
-				return err;
+			if (hpa_is_none(sub))
+				return -E_NOMEM;
+			*entry = entry_table(pt->format, sub);
 		}
-		hpa += next - va;
-		va = next;
+		table = table_of(*entry);
 	}
-	return 0;
 }
 
 static bool is_empty(const uint64_t *table)
@@ -247,17 +226,19 @@ static bool is_valid(uint64_t va, uint64_t hpa, uint64_t size)
 
 int pgtable_map(struct pgtable *pt, uint64_t va, hpa_t hpa, uint64_t size, unsigned prot)
 {
-	uint64_t *root = hpa_to_ptr(pt->root);
-	int err;
+	uint64_t done = 0, step;
+	int err = is_valid(va, hpa.v, size) ? 0 : -E_INVAL;
 
-	if (!is_valid(va, hpa.v, size))
-		return -E_INVAL;
-	if (overlaps(pt, root, ROOT_LEVEL, va, va + size))
-		return -E_EXIST;
-	err = map_level(pt, root, ROOT_LEVEL, va, hpa.v, va + size, prot);
-	/* Nothing was there before, so nothing has to be split and this cannot fail. */
-	if (err)
-		unmap_level(pt, root, ROOT_LEVEL, va, va + size);
+	for (; !err && done < size; done += err ? 0 : step)
+		err = map_leaf(pt, va + done, hpa.v + done, va + size, prot, &step);
+	/*
+	 * What was mapped goes again, and the empty tables made for the leaf that failed: where one
+	 * was there before, none was made. All leaves are ours and whole, so this cannot fail.
+	 */
+	if (err == -E_NOMEM)
+		done += PAGE_SIZE;
+	if (err && done)
+		unmap_level(pt, hpa_to_ptr(pt->root), ROOT_LEVEL, va, va + done);
 	return err;
 }
 
