@@ -105,6 +105,8 @@ static int create(struct vm_record *record, const struct config_vm *config, uint
 	err = pgtable_create(&record->ept, PG_EPT, vmx_caps.ept_2m ? 2 : 1);
 	if (!err && !record->vm->lazy)
 		err = populate_all(record);
+	if (!err && record->vm->lazy)
+		frames_prepare(config->memory); /* the touch itself is to be short */
 	return err ? err : vcpu_create(record);
 }
 

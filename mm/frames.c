@@ -24,7 +24,23 @@ struct frame {
 };
 static_assert(sizeof(struct frame) == 12, "0.3 % of RAM");
 
+/*
+ * One per 2 MiB. A chunk that was handed out as a whole says class and owner for all of its frames,
+ * so that taking it costs the same as taking a page.
+ */
+struct chunk {
+	uint16_t owner;
+	uint16_t dirty; /* how many of its frames are */
+	uint8_t class;
+	bool whole;
+	uint16_t unused;
+};
+static_assert(sizeof(struct chunk) == 8, "a trifle beside the frames");
+
+#define CHUNK_FRAMES (1U << FRAMES_MAX_ORDER)
+
 static struct frame *frames;
+static struct chunk *chunks; /* behind the frames, in the same table */
 static uint64_t frame_count;
 static uint32_t free_heads[FRAMES_MAX_ORDER + 1];
 static uint64_t total_frames, free_frames;
@@ -74,18 +90,18 @@ static void release(uint32_t n, unsigned order)
 	list_push(n, order);
 }
 
-/* Hands the frames of [first, end) that are of class @from to the pool; others belong to somebody.
- */
-static void add_frames(uint64_t first, uint64_t end, enum mem_class from)
+/* Hands the frames of [first, end) that nobody has claimed to the pool. */
+static void add_frames(uint64_t first, uint64_t end)
 {
 	if (end > frame_count)
 		end = frame_count;
 	while (first < end) {
 		uint64_t stop = first;
 
-		for (; stop < end && frames[stop].class == from; stop++) {
+		for (; stop < end && frames[stop].class == MEM_NONE; stop++) {
 			frames[stop].class = MEM_FREE;
 			frames[stop].dirty = 1;
+			chunks[stop / CHUNK_FRAMES].dirty++;
 		}
 		total_frames += stop - first;
 		free_frames += stop - first;
@@ -210,7 +226,14 @@ static void add_piece(struct span piece)
 	}
 	if (piece.start < LOW_MEMORY_END)
 		piece.start = LOW_MEMORY_END;
-	add_frames(piece.start >> PAGE_SHIFT, piece.end >> PAGE_SHIFT, MEM_NONE);
+	add_frames(piece.start >> PAGE_SHIFT, piece.end >> PAGE_SHIFT);
+}
+
+static uint64_t table_size(uint64_t count)
+{
+	return ALIGN_UP(count * sizeof(struct frame) +
+				(count / CHUNK_FRAMES + 1) * sizeof(struct chunk) + 8,
+			PAGE_SIZE);
 }
 
 int frames_init(const struct boot_info *bi)
@@ -220,11 +243,12 @@ int frames_init(const struct boot_info *bi)
 	/* A machine with more memory than a table below 4 GiB can describe keeps the rest idle. */
 	frame_count = end_of_ram(bi) >> PAGE_SHIFT;
 	do {
-		table = place_table(bi, ALIGN_UP(frame_count * sizeof(struct frame), PAGE_SIZE));
+		table = place_table(bi, table_size(frame_count));
 	} while (!table.end && (frame_count /= 2) > LOW_MEMORY_END >> PAGE_SHIFT);
 	if (!table.end)
 		return -E_NOMEM;
 	frames = hpa_to_ptr(HPA(table.start));
+	chunks = (struct chunk *)ALIGN_UP((uint64_t)(frames + frame_count), 8);
 	zero_pages(frames, table.end - table.start);
 	for (unsigned i = 0; i <= FRAMES_MAX_ORDER; i++)
 		free_heads[i] = NIL;
@@ -255,14 +279,46 @@ static void scrub(uint32_t n, uint32_t end)
 	while (n < end) {
 		uint32_t first = n;
 
-		for (; n < end && frames[n].dirty; n++)
+		for (; n < end && frames[n].dirty; n++) {
 			frames[n].dirty = 0;
+			chunks[n / CHUNK_FRAMES].dirty--;
+		}
 		if (n > first)
 			zero_pages(hpa_to_ptr(HPA((uint64_t)first << PAGE_SHIFT)),
 				   (uint64_t)(n - first) << PAGE_SHIFT);
 		else
 			n++;
 	}
+}
+
+static void set_class(uint32_t n, unsigned order, enum mem_class class, uint16_t owner)
+{
+	if (order == FRAMES_MAX_ORDER) {
+		struct chunk *c = &chunks[n / CHUNK_FRAMES];
+
+		c->whole = class != MEM_FREE;
+		c->class = (uint8_t) class;
+		c->owner = owner;
+		return;
+	}
+	for (uint32_t i = n; i < n + (1U << order); i++) {
+		frames[i].class = (uint8_t) class;
+		frames[i].owner = owner;
+	}
+}
+
+/* A part of a whole chunk goes back: from now on each frame speaks for itself. */
+static void break_up(uint32_t n)
+{
+	struct chunk *c = &chunks[n / CHUNK_FRAMES];
+	uint32_t first = n & ~(CHUNK_FRAMES - 1);
+
+	if (!c->whole)
+		return;
+	c->whole = false;
+	set_class(first, FRAMES_MAX_ORDER - 1, (enum mem_class)c->class, c->owner);
+	set_class(first + CHUNK_FRAMES / 2, FRAMES_MAX_ORDER - 1, (enum mem_class)c->class,
+		  c->owner);
 }
 
 hpa_t frames_alloc(unsigned order, enum mem_class class, uint16_t owner)
@@ -284,13 +340,11 @@ hpa_t frames_alloc(unsigned order, enum mem_class class, uint16_t owner)
 		list_push(n + (1U << from), from);
 	}
 	free_frames -= 1ULL << order;
-	for (uint32_t i = n; i < n + (1U << order); i++) {
-		frames[i].class = (uint8_t) class;
-		frames[i].owner = owner;
-	}
+	set_class(n, order, class, owner);
 	spinlock_release(&lock);
 
-	scrub(n, n + (1U << order));
+	if (chunks[n / CHUNK_FRAMES].dirty)
+		scrub(n, n + (1U << order));
 	return HPA((uint64_t)n << PAGE_SHIFT);
 }
 
@@ -300,21 +354,14 @@ void frames_free(hpa_t base, unsigned order)
 
 	zero_pages(hpa_to_ptr(base), PAGE_SIZE << order);
 	spinlock_acquire(&lock);
-	for (uint32_t i = n; i < n + (1U << order); i++) {
-		frames[i].class = MEM_FREE;
-		frames[i].owner = 0;
-		frames[i].dirty = 0;
-	}
+	if (order < FRAMES_MAX_ORDER)
+		break_up(n);
+	else if (!chunks[n / CHUNK_FRAMES].whole) /* was taken in parts */
+		for (unsigned half = 0; half < 2; half++)
+			set_class(n + half * CHUNK_FRAMES / 2, FRAMES_MAX_ORDER - 1, MEM_FREE, 0);
+	set_class(n, order, MEM_FREE, 0);
 	free_frames += 1ULL << order;
 	release(n, order);
-	spinlock_release(&lock);
-}
-
-void frames_reclaim(hpa_t base, uint64_t size)
-{
-	spinlock_acquire(&lock);
-	add_frames(ALIGN_UP(base.v, PAGE_SIZE) >> PAGE_SHIFT, (base.v + size) >> PAGE_SHIFT,
-		   MEM_BOOT);
 	spinlock_release(&lock);
 }
 
@@ -325,9 +372,25 @@ hpa_t frames_trampoline(void)
 	return trampoline;
 }
 
+void frames_prepare(uint64_t bytes)
+{
+	uint64_t prepared = 0;
+
+	spinlock_acquire(&lock);
+	for (uint32_t n = free_heads[FRAMES_MAX_ORDER]; n != NIL && prepared < bytes;
+	     n = frames[n].next) {
+		scrub(n, n + CHUNK_FRAMES);
+		prepared += PAGE_SIZE_2M;
+	}
+	spinlock_release(&lock);
+}
+
 enum mem_class frames_class(hpa_t hpa)
 {
 	uint64_t n = hpa.v >> PAGE_SHIFT;
+
+	if (n < frame_count && chunks[n / CHUNK_FRAMES].whole)
+		return (enum mem_class)chunks[n / CHUNK_FRAMES].class;
 
 	return n < frame_count ? (enum mem_class)frames[n].class : MEM_NONE;
 }
@@ -335,6 +398,9 @@ enum mem_class frames_class(hpa_t hpa)
 uint16_t frames_owner(hpa_t hpa)
 {
 	uint64_t n = hpa.v >> PAGE_SHIFT;
+
+	if (n < frame_count && chunks[n / CHUNK_FRAMES].whole)
+		return chunks[n / CHUNK_FRAMES].owner;
 
 	return n < frame_count ? frames[n].owner : 0;
 }

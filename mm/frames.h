@@ -35,8 +35,8 @@ hpa_t frames_alloc(unsigned order, enum mem_class class, uint16_t owner);
 /** Zeroes and returns a block that frames_alloc() gave with the same order. */
 void frames_free(hpa_t base, unsigned order);
 
-/** Hands a BOOT_RANGE_FILE range to the pool. */
-void frames_reclaim(hpa_t base, uint64_t size);
+/** Zeroes free 2 MiB blocks, up to @bytes of them, so that they can be taken later without that. */
+void frames_prepare(uint64_t bytes);
 
 /** A page below 1 MiB for the processors' start-up code, or HPA_NONE. Zeroed, class MEM_SENSITIVE.
  */

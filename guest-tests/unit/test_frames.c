@@ -91,20 +91,47 @@ TEST(too_little_memory_is_an_error)
 	CHECK(frames_init(&fake_boot) < 0);
 }
 
-TEST(reclaimed_files_join_the_pool_dirty)
+TEST(prepared_blocks_are_zero_before_they_are_taken)
 {
-	uint64_t before;
+	static uint64_t addresses[32];
+	unsigned count = 0;
+	hpa_t base;
 
 	fake_memory_reset();
-	fake_boot.ranges[4].type = BOOT_RANGE_FILE;
 	frames_init(&fake_boot);
-	CHECK(frames_class(HPA(MIB(20))) == MEM_BOOT);
+	frames_prepare(MIB(20));
+	while (count < 10 && !hpa_is_none(base = frames_alloc(FRAMES_MAX_ORDER, MEM_VM, 1)))
+		addresses[count++] = base.v;
+	CHECK(count == 10);
+	fake_memory_reset();
+	frames_init(&fake_boot);
+	frames_prepare(MIB(20));
+	for (unsigned i = 0; i < count; i++)
+		CHECK(is_zero(HPA(addresses[i]), PAGE_SIZE_2M));
+}
+
+TEST(a_chunk_may_be_taken_whole_and_given_back_in_parts)
+{
+	uint64_t before;
+	hpa_t base;
+
+	fake_memory_reset();
+	frames_init(&fake_boot);
 	before = free_bytes();
-	frames_reclaim(HPA(MIB(17)), MIB(15));
-	CHECK(free_bytes() == before + MIB(15));
-	for (hpa_t base = frames_alloc(0, MEM_GLOBAL, 0); !hpa_is_none(base);
-	     base = frames_alloc(0, MEM_GLOBAL, 0))
-		CHECK(is_zero(base, PAGE_SIZE));
+	base = frames_alloc(FRAMES_MAX_ORDER, MEM_VM, 5);
+	CHECK(frames_class(HPA(base.v + 100 * PAGE_SIZE)) == MEM_VM);
+	CHECK(frames_owner(HPA(base.v + 511 * PAGE_SIZE)) == 5);
+	frames_free(HPA(base.v + 8 * PAGE_SIZE), 3);
+	CHECK(frames_class(HPA(base.v + 7 * PAGE_SIZE)) == MEM_VM);
+	CHECK(frames_class(HPA(base.v + 8 * PAGE_SIZE)) == MEM_FREE);
+	CHECK(frames_class(HPA(base.v + 16 * PAGE_SIZE)) == MEM_VM);
+	CHECK(frames_owner(HPA(base.v + 16 * PAGE_SIZE)) == 5);
+	frames_free(base, 3);
+	for (unsigned i = 16; i < 512; i += 16)
+		frames_free(HPA(base.v + i * PAGE_SIZE), 4);
+	CHECK(free_bytes() == before);
+	for (unsigned i = 0; i < 512; i++)
+		CHECK(frames_class(HPA(base.v + i * PAGE_SIZE)) == MEM_FREE);
 }
 
 /* Against a map of who has what: no overlap, class and owner as asked, all comes back. */
