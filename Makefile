@@ -4,6 +4,10 @@
 BUILD ?= build
 BREAK ?=
 MAKEFLAGS += --no-builtin-rules
+# One short line a step; `make V=1` shows the commands.
+V ?=
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-8s%s\n' $(1) $(2))
 
 CC := gcc
 NASM := nasm

@@ -10,14 +10,16 @@ guests: $(GUEST_NAMES:%=$(BUILD)/guests/%.bin) # builds the bare-metal test gues
 
 $(BUILD)/obj/guest-tests/%.c.o: guest-tests/%.c | $(SETUP)
 	@mkdir -p $(@D)
-	$(CC) $(GUEST_CFLAGS) -MMD -MP -c $< -o $@
+	$(call say,CC,$<)
+	$(Q)$(CC) $(GUEST_CFLAGS) -MMD -MP -c $< -o $@
 
 $(BUILD)/guests/%.elf: $(BUILD)/obj/guest-tests/guests/%.c.o $(GUEST_LIB) guest-tests/guests/guest.ld
 	@mkdir -p $(@D)
-	ld -nostdlib -static -z noexecstack --no-warn-rwx-segments --build-id=none -T guest-tests/guests/guest.ld $(GUEST_LIB) $< -o $@
+	$(Q)ld -nostdlib -static -z noexecstack --no-warn-rwx-segments --build-id=none -T guest-tests/guests/guest.ld $(GUEST_LIB) $< -o $@
 
 $(BUILD)/guests/%.bin: $(BUILD)/guests/%.elf
-	objcopy -O binary $< $@
+	$(call say,GUEST,$@)
+	$(Q)objcopy -O binary $< $@
 
 .SECONDARY: $(GUEST_NAMES:%=$(BUILD)/guests/%.elf) $(GUEST_LIB)
 -include $(wildcard $(BUILD)/obj/guest-tests/guests/*.d $(BUILD)/obj/guest-tests/guests/lib/*.d)
@@ -33,7 +35,8 @@ define UNIT_RULE
 $(BUILD)/unit/$(1): guest-tests/unit/test_$(1).c guest-tests/unit/unit.h $(DSDT) $$(wildcard guest-tests/unit/*.h) \
 		$$(shell sed -n '1s,.*unit-sources: *\(.*[^ ]\) *\*/,\1,p' guest-tests/unit/test_$(1).c) | $(SETUP)
 	@mkdir -p $$(@D)
-	$(CC) $(UNIT_CFLAGS) -MMD -MP -MF $$@.d $$(filter %.c,$$^) -o $$@
+	$(call say,TEST,$$@)
+	$(Q)$(CC) $(UNIT_CFLAGS) -MMD -MP -MF $$@.d $$(filter %.c,$$^) -o $$@
 -include $(BUILD)/unit/$(1).d
 endef
 $(foreach name,$(UNIT_NAMES),$(eval $(call UNIT_RULE,$(name))))

@@ -15,30 +15,34 @@ FORCE:
 
 $(BUILD)/obj/%.c.o: %.c $(BUILD)/flags $(DSDT) | $(SETUP)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
 
 $(BUILD)/obj/%.asm.o: %.asm | $(SETUP)
 	@mkdir -p $(@D)
-	$(NASM) -f elf64 -w+all -Werror -MD $@.d -MQ $@ $< -o $@
+	$(call say,NASM,$<)
+	$(Q)$(NASM) -f elf64 -w+all -Werror -MD $@.d -MQ $@ $< -o $@
 
 $(DSDT): drivers/guest/dsdt.asl | $(SETUP)
 	@mkdir -p $(@D)
-	iasl -ve -p $(BUILD)/gen/dsdt $< > $(BUILD)/gen/iasl.log || { cat $(BUILD)/gen/iasl.log; exit 1; }
-	{ echo 'static const uint8_t dsdt_aml[] = {'; od -An -v -tx1 $(BUILD)/gen/dsdt.aml | \
+	$(call say,IASL,$<)
+	$(Q)iasl -ve -p $(BUILD)/gen/dsdt $< > $(BUILD)/gen/iasl.log || { cat $(BUILD)/gen/iasl.log; exit 1; }
+	$(Q){ echo 'static const uint8_t dsdt_aml[] = {'; od -An -v -tx1 $(BUILD)/gen/dsdt.aml | \
 		sed 's/ \([0-9a-f][0-9a-f]\)/0x\1, /g'; echo '};'; } > $@
 
 # Linked with an empty symbol table, then with the real one twice: the table is the last read-only thing, so the
 # addresses of the code do not depend on its size, and the last two must be the same.
 $(BUILD)/cloister.elf: $(HV_OBJECTS) linker.ld tools/symtab
 	@mkdir -p $(BUILD)/gen
-	tools/symtab > $(BUILD)/gen/symtab.0.asm
-	$(NASM) -f elf64 $(BUILD)/gen/symtab.0.asm -o $(BUILD)/gen/symtab.0.o
-	ld $(LDFLAGS) -T linker.ld $(HV_OBJECTS) $(BUILD)/gen/symtab.0.o -o $(BUILD)/gen/pass1.elf
-	tools/symtab $(BUILD)/gen/pass1.elf > $(BUILD)/gen/symtab.1.asm
-	$(NASM) -f elf64 $(BUILD)/gen/symtab.1.asm -o $(BUILD)/gen/symtab.1.o
-	ld $(LDFLAGS) -T linker.ld $(HV_OBJECTS) $(BUILD)/gen/symtab.1.o -o $(BUILD)/gen/pass2.elf
-	tools/symtab $(BUILD)/gen/pass2.elf | cmp - $(BUILD)/gen/symtab.1.asm
-	mv $(BUILD)/gen/pass2.elf $@
+	$(call say,LD,$@)
+	$(Q)tools/symtab > $(BUILD)/gen/symtab.0.asm
+	$(Q)$(NASM) -f elf64 $(BUILD)/gen/symtab.0.asm -o $(BUILD)/gen/symtab.0.o
+	$(Q)ld $(LDFLAGS) -T linker.ld $(HV_OBJECTS) $(BUILD)/gen/symtab.0.o -o $(BUILD)/gen/pass1.elf
+	$(Q)tools/symtab $(BUILD)/gen/pass1.elf > $(BUILD)/gen/symtab.1.asm
+	$(Q)$(NASM) -f elf64 $(BUILD)/gen/symtab.1.asm -o $(BUILD)/gen/symtab.1.o
+	$(Q)ld $(LDFLAGS) -T linker.ld $(HV_OBJECTS) $(BUILD)/gen/symtab.1.o -o $(BUILD)/gen/pass2.elf
+	$(Q)tools/symtab $(BUILD)/gen/pass2.elf | cmp - $(BUILD)/gen/symtab.1.asm
+	$(Q)mv $(BUILD)/gen/pass2.elf $@
 
 # The loader is an ordinary gnu-efi program that carries the stripped image.
 EFI_SOURCES := $(wildcard boot/*.c boot/efi/*.c) drivers/host/uart.c hv/config.c hv/config_keys.c \
@@ -50,19 +54,22 @@ EFI_CFLAGS := -std=gnu11 -O2 $(WARNINGS) -I. -isystem /usr/include/efi -isystem 
 
 $(BUILD)/obj/efi/%.c.o: %.c | $(SETUP)
 	@mkdir -p $(@D)
-	$(CC) $(EFI_CFLAGS) -MMD -MP -c $< -o $@
+	$(call say,CC,$<)
+	$(Q)$(CC) $(EFI_CFLAGS) -MMD -MP -c $< -o $@
 
 $(BUILD)/obj/efi/blob.o: boot/efi/blob.asm $(BUILD)/cloister.elf
 	@mkdir -p $(@D)
-	strip -o $(BUILD)/gen/cloister.stripped $(BUILD)/cloister.elf
-	$(NASM) -f elf64 -I$(BUILD)/gen/ $< -o $@
+	$(call say,NASM,$<)
+	$(Q)strip -o $(BUILD)/gen/cloister.stripped $(BUILD)/cloister.elf
+	$(Q)$(NASM) -f elf64 -I$(BUILD)/gen/ $< -o $@
 
 $(BUILD)/BOOTX64.EFI: $(EFI_OBJECTS) $(BUILD)/obj/efi/blob.o
-	ld -nostdlib -znocombreloc -znoexecstack -shared -Bsymbolic --no-warn-rwx-segments --no-undefined --build-id=none \
+	$(call say,LD,$@)
+	$(Q)ld -nostdlib -znocombreloc -znoexecstack -shared -Bsymbolic --no-warn-rwx-segments --no-undefined --build-id=none \
 		-T /usr/lib/elf_x86_64_efi.lds /usr/lib/crt0-efi-x86_64.o $^ -o $(BUILD)/gen/loader.so /usr/lib/libgnuefi.a
-	objcopy -j .text -j .sdata -j .data -j .rodata -j .dynamic -j .dynsym -j .rel -j .rela -j '.rel.*' -j '.rela.*' \
+	$(Q)objcopy -j .text -j .sdata -j .data -j .rodata -j .dynamic -j .dynsym -j .rel -j .rela -j '.rel.*' -j '.rela.*' \
 		-j .reloc --target efi-app-x86_64 --subsystem=10 $(BUILD)/gen/loader.so $@
 	@# The linker's time stamp is the only thing that differs between two builds.
-	printf '\0\0\0\0' | dd of=$@ bs=1 seek=$$(( $$(od -An -tu4 -j60 -N4 $@) + 8 )) conv=notrunc status=none
+	$(Q)printf '\0\0\0\0' | dd of=$@ bs=1 seek=$$(( $$(od -An -tu4 -j60 -N4 $@) + 8 )) conv=notrunc status=none
 
 -include $(patsubst %.o,%.d,$(filter %.c.o,$(HV_OBJECTS) $(EFI_OBJECTS))) $(patsubst %,%.d,$(filter %.asm.o,$(HV_OBJECTS)))
