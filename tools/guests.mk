@@ -21,7 +21,8 @@ $(BUILD)/guests/%.bin: $(BUILD)/guests/%.elf
 	$(call say,GUEST,$@)
 	$(Q)objcopy -O binary $< $@
 
-.SECONDARY: $(GUEST_NAMES:%=$(BUILD)/guests/%.elf) $(GUEST_LIB)
+# Nothing built here is thrown away: make would do that behind the suite's last line.
+.SECONDARY: $(GUEST_NAMES:%=$(BUILD)/guests/%.elf) $(GUEST_NAMES:%=$(BUILD)/obj/guest-tests/guests/%.c.o) $(GUEST_LIB)
 -include $(wildcard $(BUILD)/obj/guest-tests/guests/*.d $(BUILD)/obj/guest-tests/guests/lib/*.d)
 
 # Unit tests: host programs under ASan and UBSan; the first line of each names the sources that it tests.
