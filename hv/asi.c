@@ -4,6 +4,7 @@
 #include "hv/asm.h"
 #include "hv/flush.h"
 #include "hv/percpu.h"
+#include "hv/stun.h"
 #include "hv/vm.h"
 
 static const char *const cause_names[ASI_CAUSE_COUNT] = {
@@ -12,6 +13,7 @@ static const char *const cause_names[ASI_CAUSE_COUNT] = {
 	[ASI_CAUSE_POPULATE] = "populate",
 	[ASI_CAUSE_VM_STATE] = "vm-state",
 	[ASI_CAUSE_CHECK] = "check",
+	[ASI_CAUSE_SCHEDULE] = "schedule",
 };
 
 #define PF_PRESENT BIT(0)
@@ -25,7 +27,6 @@ const char *asi_cause_name(enum asi_cause cause)
 /* Everything written here lies in the running VM's own window. */
 static void account(struct vcpu *vcpu, enum asi_cause cause, uint64_t rip, uint64_t address)
 {
-	struct vm *vm = vcpu->vm;
 	struct escalation_site *site = NULL;
 
 	vcpu->stats.escalations++;
@@ -33,17 +34,17 @@ static void account(struct vcpu *vcpu, enum asi_cause cause, uint64_t rip, uint6
 		vcpu->escalated = true;
 		vcpu->stats.exits_full++;
 	}
-	for (unsigned i = 0; i < vm->site_count && !site; i++) {
-		if (vm->sites[i].rip == rip && vm->sites[i].cause == cause &&
-		    vm->sites[i].exit_reason == vcpu->exit_reason)
-			site = &vm->sites[i];
+	for (unsigned i = 0; i < vcpu->site_count && !site; i++) {
+		if (vcpu->sites[i].rip == rip && vcpu->sites[i].cause == cause &&
+		    vcpu->sites[i].exit_reason == vcpu->exit_reason)
+			site = &vcpu->sites[i];
 	}
-	if (!site && vm->site_count == VM_MAX_ESCALATION_SITES) {
-		vm->sites_dropped++;
+	if (!site && vcpu->site_count == VM_MAX_ESCALATION_SITES) {
+		vcpu->sites_dropped++;
 		return;
 	}
 	if (!site) {
-		site = &vm->sites[vm->site_count++];
+		site = &vcpu->sites[vcpu->site_count++];
 		site->rip = rip;
 		site->cause = cause;
 		site->exit_reason = vcpu->exit_reason;
@@ -55,6 +56,8 @@ static void account(struct vcpu *vcpu, enum asi_cause cause, uint64_t rip, uint6
 
 static void leave(struct percpu *cpu, enum asi_cause cause, uint64_t rip, uint64_t address)
 {
+	if (flush_actions()->stun)
+		stun_hold(cpu);
 	write_cr3(cpu->cr3_full);
 	cpu->asi_state = ASI_FULL;
 	if (cpu->vcpu) {
@@ -80,12 +83,23 @@ void asi_enter(void)
 	 * only. */
 	write_cr3(cpu->cr3_restricted);
 #ifndef BREAK_skip_flush
-	flush_core();
-	vcpu->stats.l1d_flush[flush_actions()->l1d]++;
-	vcpu->stats.verw += flush_actions()->buffers == POLICY_BUFFERS_VERW;
+	flush_core(vcpu ? &vcpu->stats : NULL);
 #endif
 	cpu->asi_state = ASI_RESTRICTED;
-	vcpu->work &= ~(uint32_t)WORK_ASI;
+	/* From here on a sibling may run its guest. */
+	stun_release(cpu);
+	if (vcpu)
+		vcpu->work &= ~(uint32_t)WORK_ASI;
+}
+
+void asi_rest(void)
+{
+	struct percpu *cpu = this_cpu();
+
+	if (!flush_actions()->restricts)
+		stun_release(cpu);
+	else if (cpu->asi_state == ASI_FULL)
+		asi_enter();
 }
 
 /* The page-walk code and the tables are sensitive, so this runs in full. */
@@ -101,7 +115,8 @@ bool asi_handle_fault(const struct exception_frame *frame)
 	struct percpu *cpu = this_cpu();
 	uint64_t address = read_cr2();
 
-	if (cpu->asi_state != ASI_RESTRICTED || (frame->error & (PF_PRESENT | PF_RESERVED)))
+	if (cpu->asi_state != ASI_RESTRICTED || cpu->in_nmi ||
+	    (frame->error & (PF_PRESENT | PF_RESERVED)))
 		return false;
 	leave(cpu, ASI_CAUSE_FAULT, frame->rip, address);
 	if (cpu->vcpu)

@@ -22,6 +22,7 @@ enum asi_cause {
 	ASI_CAUSE_POPULATE, /* guest memory is taken from the pool on first touch */
 	ASI_CAUSE_VM_STATE, /* a VM starts, stops or is reset */
 	ASI_CAUSE_CHECK,    /* the maps are examined */
+	ASI_CAUSE_SCHEDULE, /* the core goes to another VM, or an idle CPU looks for one */
 	ASI_CAUSE_COUNT,
 };
 
@@ -38,6 +39,12 @@ void asi_exit(enum asi_cause cause);
  * may be touched before the guest runs. Interrupts off; in FULL.
  */
 void asi_enter(void);
+
+/**
+ * Nothing sensitive is needed until this CPU is woken: returns to the restricted map if the policy
+ * has one, and lets the siblings go. Call it before every wait. Interrupts off.
+ */
+void asi_rest(void);
 
 /**
  * A page fault in the hypervisor: leaves to full if restricted lacks what full maps, and returns

@@ -52,6 +52,7 @@
 
 #define MSR_TSC 0x10
 #define MSR_APIC_BASE 0x1b
+#define APIC_BASE_X2APIC BIT(10)
 #define MSR_FEATURE_CONTROL 0x3a
 #define MSR_UCODE_REV 0x8b
 #define MSR_MTRRCAP 0xfe

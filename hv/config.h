@@ -28,6 +28,7 @@ enum config_mitigation {
 	CONFIG_MITIGATION_OFF,
 	CONFIG_MITIGATION_ALWAYS_FLUSH,
 	CONFIG_MITIGATION_ASI,
+	CONFIG_MITIGATION_ASI_STUN,
 };
 
 /* `timer =`: what interrupts a guest when its timer is due. */
@@ -59,7 +60,7 @@ struct config_vm {
 	unsigned kernel_line, initrd_line; /* where they are named, for messages */
 	uint64_t memory; /* bytes, multiple of 2 MiB, 2 MiB at least; default 256 MiB */
 	unsigned memory_line;
-	unsigned vcpus;	   /* 1 is all that this version runs */
+	unsigned vcpus;	   /* 1 to CONFIG_MAX_VCPUS */
 	uint64_t cpu_mask; /* physical CPUs it may use; 0: any */
 	enum config_format format;
 	enum config_populate populate;
@@ -70,6 +71,7 @@ struct config {
 			     `console = none` */
 	enum config_mitigation mitigation;
 	bool paranoid;	       /* treat every CPU as vulnerable */
+	bool smt_off;	       /* one thread of each core runs guests, the others are parked */
 	bool debug_hypercalls; /* the hypercalls that only tests need */
 	enum config_timer timer;
 	unsigned vm_count;

@@ -93,7 +93,8 @@ static bool set_mitigation(const struct config_target *target, const char *value
 						  { "off", CONFIG_MITIGATION_OFF },
 						  { "always-flush",
 						    CONFIG_MITIGATION_ALWAYS_FLUSH },
-						  { "asi", CONFIG_MITIGATION_ASI } };
+						  { "asi", CONFIG_MITIGATION_ASI },
+						  { "asi+stun", CONFIG_MITIGATION_ASI_STUN } };
 	unsigned v;
 
 	if (!choose(value, policies, ARRAY_SIZE(policies), &v))
@@ -109,8 +110,12 @@ static bool set_paranoid(const struct config_target *target, const char *value)
 
 static bool set_smt(const struct config_target *target, const char *value)
 {
-	(void)target;
-	return !strcmp(value, "off");
+	bool on;
+
+	if (!parse_switch(value, &on))
+		return false;
+	target->cfg->smt_off = !on;
+	return true;
 }
 
 static bool set_timer(const struct config_target *target, const char *value)
@@ -194,9 +199,9 @@ static bool set_vcpus(const struct config_target *target, const char *value)
 {
 	uint64_t v;
 
-	if (!parse_number(&value, &v) || *value || v != 1)
+	if (!parse_number(&value, &v) || *value || v < 1 || v > CONFIG_MAX_VCPUS)
 		return false;
-	target->vm->vcpus = 1;
+	target->vm->vcpus = (unsigned)v;
 	return true;
 }
 
@@ -260,9 +265,9 @@ static bool set_vm_console(const struct config_target *target, const char *value
 
 static const struct config_key hypervisor_keys[] = {
 	{ "console", set_console, "com1, com2, framebuffer (several with commas) or none" },
-	{ "mitigation", set_mitigation, "auto, off, always-flush or asi" },
+	{ "mitigation", set_mitigation, "auto, off, always-flush, asi or asi+stun" },
 	{ "paranoid", set_paranoid, "on or off" },
-	{ "smt", set_smt, "off: this version runs guests on one thread of a core" },
+	{ "smt", set_smt, "on or off" },
 	{ "timer", set_timer, "auto, deadline or preemption" },
 	{ "debug-hypercalls", set_debug_hypercalls, "on or off" },
 };
@@ -273,7 +278,7 @@ static const struct config_key vm_keys[] = {
 	{ "cmdline", set_cmdline, "up to 1023 characters" },
 	{ "memory", set_memory, "a multiple of 2M from 2M to 240G, with K, M or G" },
 	{ "memory-mode", set_memory_mode, "eager or lazy" },
-	{ "vcpus", set_vcpus, "1: this version runs one vCPU a VM" },
+	{ "vcpus", set_vcpus, "1 to 8" },
 	{ "cpus", set_cpus, "numbers and ranges from 0 to 63, like 0-1,3" },
 	{ "format", set_format, "linux or flat" },
 	{ "console", set_vm_console, "uart" },

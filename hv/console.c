@@ -181,8 +181,8 @@ void console_drain(void)
 	uart_drain(&console.com2);
 }
 
-void console_enable_input(void)
+void console_set_input(bool on)
 {
-	uart_enable_receive_irq(&console.com1);
-	uart_enable_receive_irq(&console.com2);
+	uart_set_receive_irq(&console.com1, on);
+	uart_set_receive_irq(&console.com2, on);
 }

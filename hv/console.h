@@ -39,8 +39,9 @@ int console_getc(void);
 
 /** Waits until all output has left. */
 void console_drain(void);
-/** Receive interrupts on: call once the line is routed. */
-void console_enable_input(void);
+/** Receive interrupts on (once the line is routed) or off: what arrives meanwhile stays in the
+ * UART. Any map. */
+void console_set_input(bool on);
 
 /** From now on nobody else gets the lock: a panicking CPU owns the console. */
 void console_seize(void);

@@ -5,6 +5,7 @@
 #include "hv/asi.h"
 #include "hv/interrupt.h"
 #include "hv/panic.h"
+#include "hv/percpu.h"
 
 enum { VECTOR_NMI = 2, VECTOR_PF = 14, VECTOR_FIRST_INTERRUPT = 32 };
 
@@ -15,7 +16,9 @@ void exception_handle(struct exception_frame *frame)
 		return;
 	}
 	if (frame->vector == VECTOR_NMI) {
+		this_cpu()->in_nmi = true;
 		interrupt_handle_nmi();
+		this_cpu()->in_nmi = false;
 		return;
 	}
 	if (frame->vector == VECTOR_PF && asi_handle_fault(frame))

@@ -5,6 +5,7 @@
 #include "hv/errno.h"
 #include "hv/global.h"
 #include "hv/percpu.h"
+#include "hv/vm.h"
 #include "mm/space.h"
 
 /* Twice the largest L1D of the CPUs that need it, so that pseudo-LRU replacement cannot keep an old
@@ -45,7 +46,7 @@ static void fill_l1d(void)
 	__asm__ volatile("lfence" : : : "memory");
 }
 
-void flush_core(void)
+void flush_core(struct vcpu_stats *stats)
 {
 	static const uint16_t selector = GDT_DATA;
 
@@ -61,4 +62,8 @@ void flush_core(void)
 	}
 	if (actions.buffers == POLICY_BUFFERS_VERW)
 		__asm__ volatile("verw %0" : : "m"(selector) : "cc", "memory");
+	if (stats) {
+		stats->l1d_flush[actions.l1d]++;
+		stats->verw += actions.buffers == POLICY_BUFFERS_VERW;
+	}
 }

@@ -13,10 +13,12 @@ int flush_init(const struct policy_actions *resolved);
 /** What the policy resolved to; visible everywhere. */
 const struct policy_actions *flush_actions(void);
 
+struct vcpu_stats;
+
 /**
- * Flushes what the actions name, L1D first and the buffers last. Either map (in restricted, what it
- * reads is harmless and is what remains cached).
+ * Flushes what the actions name, L1D first and the buffers last, and counts it in @stats (may be
+ * NULL). Either map (in restricted, what it reads is harmless and is what remains cached).
  */
-void flush_core(void);
+void flush_core(struct vcpu_stats *stats);
 
 #endif

@@ -26,8 +26,10 @@ static OWN_FRAME int64_t console_write(struct vm *vm, uint64_t gpa, uint64_t siz
 	text = vm_ram(vm, GPA(gpa), size);
 	if (!text)
 		return -E_FAULT;
+	vm_lock(vm);
 	for (uint64_t i = 0; i < size; i++)
 		vm_console_write(vm, text[i]);
+	vm_unlock(vm);
 	return (int64_t)size;
 }
 
@@ -41,7 +43,7 @@ static OWN_FRAME int64_t stats_read(const struct vcpu *vcpu, uint64_t gpa, uint6
 	out = vm_ram(vcpu->vm, GPA(gpa), size);
 	if (!out)
 		return -E_FAULT;
-	vm_copy_stats(vcpu, &stats);
+	vm_copy_stats(vcpu->vm, &stats);
 	memcpy(out, &stats, size);
 	return (int64_t)size;
 }
@@ -51,9 +53,8 @@ static OWN_FRAME int64_t stats_reset(struct vcpu *vcpu)
 #ifdef BREAK_wild_pointer
 	*(volatile uint64_t *)0xdead000 = 0;
 #endif
-	memset(&vcpu->stats, 0, sizeof(vcpu->stats));
-	vcpu->vm->site_count = 0;
-	vcpu->vm->sites_dropped = 0;
+	for (unsigned i = 0; i < vcpu->vm->vcpu_count; i++)
+		vcpu_reset_stats(vcpu_here(i));
 	return 0;
 }
 

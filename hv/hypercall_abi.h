@@ -45,6 +45,9 @@ struct hypercall_stats {
 	uint64_t injected;				   /* interrupts given to the guest */
 	uint64_t exits_by_reason[HYPERCALL_STATS_REASONS]; /* by basic exit reason */
 	uint64_t ticks_by_reason[HYPERCALL_STATS_REASONS]; /* TSC ticks in root mode */
+	uint64_t stuns_sent; /* siblings that were interrupted for this VM's escalations */
+	uint64_t stun_wait_min, stun_wait_median, stun_wait_p99; /* ticks to the acknowledgement */
+	uint64_t stunned; /* entries that waited for a sibling in the full map */
 };
 
 #endif

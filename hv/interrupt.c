@@ -12,31 +12,63 @@
 
 static bool stopping GLOBAL_DATA("whether the machine is going down");
 
-static void timer_interrupt(void)
+/* To the scheduler, before the next entry or from the idle loop. */
+static void call_scheduler(struct percpu *cpu)
 {
-	struct vcpu *vcpu = this_cpu()->vcpu;
-
-	if (!vcpu || !vcpu->timer_deadline)
-		return;
-	/* A timer without TSC-deadline may be early. */
-	if (rdtsc() < vcpu->timer_deadline) {
-		lapic_arm(vcpu->timer_deadline);
-		return;
-	}
-	vcpu->timer_deadline = 0;
-	vlapic_timer_expired(vcpu);
+	cpu->kicked = true;
+	if (cpu->vcpu)
+		cpu->vcpu->work |= WORK_SWITCH;
 }
 
-/* Everything that has arrived goes to the VM that has the console; while its FIFO is full, the rest
- * waits in ours. */
+static void timer_interrupt(void)
+{
+	struct percpu *cpu = this_cpu();
+	struct vcpu *vcpu = cpu->vcpu;
+	uint64_t now = rdtsc();
+
+	if (cpu->slice_end && now >= cpu->slice_end)
+		call_scheduler(cpu);
+	/* A timer without TSC-deadline may be early. */
+	if (vcpu && vcpu->timer_deadline && now >= vcpu->timer_deadline) {
+		vcpu->timer_deadline = 0;
+		vlapic_timer_expired(vcpu);
+	} else {
+		vcpu_timer_program(vcpu);
+	}
+}
+
+static void kick_interrupt(void)
+{
+	struct percpu *cpu = this_cpu();
+
+	cpu->kicked = true;
+	if (!cpu->vcpu)
+		return;
+	if (cpu->resched)
+		cpu->vcpu->work |= WORK_SWITCH;
+	vcpu_take_remote(cpu->vcpu);
+}
+
+/*
+ * What is typed is the console VM's, so only while that VM is here is it read: another's stack must
+ * not hold it. Until then the UART keeps it and its interrupt is off.
+ */
 static void console_interrupt(void)
 {
 	struct vcpu *vcpu = this_cpu()->vcpu;
 	int c;
 
+	if (!vcpu || !vcpu->vm->has_console) {
+		console_set_input(false);
+		this_cpu()->input_waits = true;
+		call_scheduler(this_cpu());
+		return;
+	}
+	/* While the guest's FIFO is full, the rest waits in ours. */
+	vm_lock(vcpu->vm);
 	while ((c = console_getc()) >= 0)
-		if (vcpu)
-			vuart_receive(vcpu->vm, (uint8_t)c);
+		vuart_receive(vcpu->vm, (uint8_t)c);
+	vm_unlock(vcpu->vm);
 }
 
 void interrupt_handle(uint8_t vector)
@@ -48,9 +80,12 @@ void interrupt_handle(uint8_t vector)
 	case HOST_VECTOR_UART:
 		console_interrupt();
 		break;
+	case HOST_VECTOR_KICK:
+		kick_interrupt();
+		break;
 	case HOST_VECTOR_SPURIOUS: /* has no EOI */
 		return;
-	default:
+	default: /* a stun: the exit was the acknowledgement */
 		break;
 	}
 	lapic_eoi();
@@ -60,6 +95,7 @@ void interrupt_handle_nmi(void)
 {
 	if (stopping)
 		halt_forever();
+	this_cpu()->nmis++;
 }
 
 void interrupt_stop_others(void)
@@ -80,5 +116,4 @@ void interrupt_route_console(uint32_t apic_id)
 		     smp_acpi()->isa[ISA_COM1].level_low);
 	ioapic_route(smp_acpi()->isa[ISA_COM2].gsi, HOST_VECTOR_UART, apic_id,
 		     smp_acpi()->isa[ISA_COM2].level_low);
-	console_enable_input();
 }

@@ -8,7 +8,9 @@
 #include "hv/flush.h"
 #include "hv/lib/string.h"
 #include "hv/percpu.h"
+#include "hv/place.h"
 #include "hv/record.h"
+#include "hv/sched.h"
 #include "hv/smp.h"
 #include "hv/symbols.h"
 #include "hv/version.h"
@@ -214,49 +216,47 @@ static void start_hardware(void)
 		record_u64("apic_id", cpus[i].apic_id);
 		record_u64("core", cpus[i].core);
 		record_bool("online", cpus[i].online);
-		record_bool("primary", cpus[i].primary);
+		record_bool("primary", cpus[i].leader == i);
 		record_end();
 	}
 }
 
-/* The first free core that the VM may use; -1 if there is none. */
-static int find_cpu(const struct config_vm *vm, const bool *taken)
+static void build_vm(unsigned index, const struct place_cpu *places, unsigned *load)
 {
-	for (unsigned i = 0; i < cpu_count; i++) {
-		bool allowed = !vm->cpu_mask || (i < 64 && (vm->cpu_mask >> i & 1));
+	const struct config_vm *vm = &config.vms[index];
+	uint32_t chosen[CONFIG_MAX_VCPUS];
+	int found;
 
-		if (allowed && cpus[i].online && cpus[i].primary && !taken[i])
-			return (int)i;
+	if (vm->bad) {
+		vm_refuse(vm, "its section of cloister.conf has errors");
+		return;
 	}
-	return -1;
+	found = place_vm(vm, places, cpu_count, load, chosen);
+	if (found < 0) {
+		console_error("cloister.conf:%u: [vm %s] wants %u CPUs, %d are there for it: lower "
+			      "vcpus = or change cpus =",
+			      vm->line, vm->name, vm->vcpus, -1 - found);
+		vm_refuse(vm, "not enough CPUs");
+	} else if (vm_create(index, vm, chosen)) {
+		vm_refuse(vm, "not enough memory");
+	} else {
+		if (console_vm < 0)
+			console_vm = (int)index;
+		built++;
+	}
 }
 
 static void build_vms(void)
 {
-	static bool taken[PERCPU_MAX];
+	static struct place_cpu places[PERCPU_MAX];
+	static unsigned load[PERCPU_MAX];
 
-	for (unsigned i = 0; i < config.vm_count; i++) {
-		const struct config_vm *vm = &config.vms[i];
-		int cpu = find_cpu(vm, taken);
-
-		if (vm->bad) {
-			vm_refuse(vm, "its section of cloister.conf has errors");
-		} else if (cpu < 0) {
-			console_error("cloister.conf:%u: [vm %s] finds no free CPU: this version "
-				      "runs one VM on the "
-				      "first thread of a core; give it another with cpus =, or "
-				      "remove a VM",
-				      vm->line, vm->name);
-			vm_refuse(vm, "no free CPU");
-		} else if (vm_create(i, vm, (uint32_t)cpu)) {
-			vm_refuse(vm, "not enough memory");
-		} else {
-			taken[cpu] = true;
-			if (console_vm < 0)
-				console_vm = (int)i;
-			built++;
-		}
-	}
+	for (unsigned i = 0; i < cpu_count; i++)
+		places[i] = (struct place_cpu){
+			cpus[i].leader, cpus[i].online && (cpus[i].leader == i || !config.smt_off)
+		};
+	for (unsigned i = 0; i < config.vm_count; i++)
+		build_vm(i, places, load);
 }
 
 /* On the boot processor's idle stack; the loader's tables are out of use from here on. */
@@ -279,12 +279,12 @@ static void run(void)
 		refuse("no VM can be started, see above");
 	vm_expect(built);
 	for (unsigned i = 0; i < config.vm_count; i++)
-		if (vm_records[i].present && vm_records[i].cpu != 0)
-			smp_assign(vm_records[i].cpu, (int)i);
+		if (vm_records[i].state == VM_READY)
+			sched_add(i);
 	for (unsigned i = 0; i < config.vm_count; i++)
-		if (vm_records[i].present && vm_records[i].cpu == 0)
-			smp_assign(0, (int)i);
-	smp_idle();
+		if (vm_records[i].state == VM_READY)
+			sched_kick_vm(&vm_records[i]);
+	sched_loop();
 }
 
 /** From hv/start.asm, on the boot stack with the loader's tables; @hand_off is a physical address.

@@ -12,6 +12,7 @@
 #include "mm/space.h"
 
 #define PERCPU_MAX 256
+#define PERCPU_MAX_SIBLINGS 7 /* a core has at most 8 threads */
 
 enum asi_state { ASI_RESTRICTED = 0, ASI_FULL = 1 };
 
@@ -41,15 +42,27 @@ enum { GDT_CODE = 0x08, GDT_DATA = 0x10, GDT_TSS = 0x18 };
 
 struct vcpu;
 
+struct percpu_sibling {
+	uint32_t id, apic_id;
+};
+
 struct percpu {
 	uint32_t id;	  /* index, 0 is the boot processor */
 	uint32_t apic_id; /* of the local APIC */
 	uint32_t core;	  /* number of the core: equal on hyperthreads of one core */
 	uint32_t asi_state;
 	bool lapic_x2apic;
-	bool asi_restricts; /* the policy puts VM exits into the restricted map */
 	bool uses_pcid;
-	struct vcpu *vcpu;	 /* running here, NULL when idle */
+	bool holding;	    /* the siblings' gates are held shut, hv/stun.h */
+	bool in_nmi;	    /* an NMI handler must not leave the restricted map */
+	bool kicked;	    /* the scheduler has something for this CPU */
+	bool resched;	    /* the core runs another VM next */
+	bool input_waits;   /* the console's VM is to come next, to read its input */
+	struct vcpu *vcpu;  /* running here, NULL when idle */
+	uint64_t nmis;	    /* that came from nobody here */
+	uint64_t slice_end; /* TSC; 0: nobody else wants the core, or a sibling looks after it */
+	uint32_t sibling_count;
+	struct percpu_sibling siblings[PERCPU_MAX_SIBLINGS];
 	uint64_t cr3_restricted; /* as loaded: with PCID and, where PCIDs are in use, the no-flush
 				    bit */
 	uint64_t cr3_full;
@@ -79,8 +92,8 @@ struct cpu_record {
 	hpa_t vmxon;
 	uint32_t apic_id;
 	uint32_t core;
+	uint32_t leader; /* first CPU of its core */
 	bool online;
-	bool primary; /* first thread of its core: the only one that runs guests in this version */
 };
 
 extern struct cpu_record cpus[PERCPU_MAX];

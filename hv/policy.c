@@ -9,7 +9,7 @@
 #define ARCH_CAP_FBSDP_NO BIT(14)
 #define ARCH_CAP_RFDS_NO BIT(27)
 
-static const char *const mode_names[] = { "off", "always-flush", "asi" };
+static const char *const mode_names[] = { "off", "always-flush", "asi", "asi+stun" };
 static const char *const l1d_names[] = { "none", "msr", "software" };
 static const char *const buffers_names[] = { "none", "verw" };
 
@@ -58,8 +58,12 @@ void policy_resolve(const struct cpu_facts *facts, enum config_mitigation reques
 	case CONFIG_MITIGATION_ASI:
 		actions->mode = POLICY_ASI;
 		break;
+	case CONFIG_MITIGATION_ASI_STUN:
+		actions->mode = POLICY_ASI_STUN;
+		break;
 	}
-	actions->restricts = actions->mode == POLICY_ASI;
+	actions->stun = actions->mode == POLICY_ASI_STUN;
+	actions->restricts = actions->mode == POLICY_ASI || actions->stun;
 	actions->l1d = !l1d		  ? POLICY_L1D_NONE
 		       : facts->l1d_flush ? POLICY_L1D_MSR
 					  : POLICY_L1D_SOFTWARE;

@@ -10,6 +10,7 @@ enum policy_mode {
 	POLICY_OFF,	     /* VM exits land in full; no flush */
 	POLICY_ALWAYS_FLUSH, /* VM exits land in full; flush before every VM entry */
 	POLICY_ASI,	     /* VM exits land in restricted; flush on the way back from full */
+	POLICY_ASI_STUN,     /* the same, and siblings run no guest meanwhile */
 };
 
 enum policy_l1d {
@@ -28,6 +29,7 @@ struct policy_actions {
 	uint8_t l1d;	 /* enum policy_l1d */
 	uint8_t buffers; /* enum policy_buffers */
 	bool restricts;	 /* VM exits load the restricted root */
+	bool stun;	 /* siblings run no guest while this CPU is in full */
 };
 
 const char *policy_mode_name(unsigned mode);

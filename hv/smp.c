@@ -8,7 +8,8 @@
 #include "hv/interrupt.h"
 #include "hv/lib/string.h"
 #include "hv/percpu.h"
-#include "hv/vm.h"
+#include "hv/sched.h"
+#include "hv/stun.h"
 #include "mm/frames.h"
 #include "vmx/caps.h"
 
@@ -22,7 +23,6 @@ void cpu_switch_stack(void *top, void (*function)(void));
 
 static struct acpi_facts acpi;
 static uint8_t start_stack[PAGE_SIZE * 2] __attribute__((aligned(16)));
-static volatile int assigned[PERCPU_MAX];
 static volatile bool answered;
 
 const struct acpi_facts *smp_acpi(void)
@@ -57,7 +57,6 @@ static void add_cpu(uint32_t apic_id)
 	if (cpu_count < PERCPU_MAX) {
 		cpus[cpu_count].apic_id = apic_id;
 		cpus[cpu_count].core = cpu_core_of(apic_id);
-		assigned[cpu_count] = -1;
 		cpu_count++;
 	}
 }
@@ -65,7 +64,6 @@ static void add_cpu(uint32_t apic_id)
 void smp_discover(const struct boot_info *bi)
 {
 	acpi_read(bi->rsdp, is_mapped, &acpi);
-	assigned[0] = -1;
 	if (bi->cpu_count)
 		for (unsigned i = 0; i < bi->cpu_count; i++)
 			add_cpu(bi->cpus[i].apic_id);
@@ -73,11 +71,13 @@ void smp_discover(const struct boot_info *bi)
 		for (unsigned i = 0; i < acpi.cpu_count; i++)
 			add_cpu(acpi.apic_ids[i]);
 	for (unsigned i = 0; i < cpu_count; i++) {
-		cpus[i].primary = true;
-		for (unsigned j = 0; j < i; j++)
-			if (cpus[j].core == cpus[i].core)
-				cpus[i].primary = false;
+		unsigned first = 0;
+
+		while (cpus[first].core != cpus[i].core)
+			first++;
+		cpus[i].leader = first;
 	}
+	stun_init_cpu();
 }
 
 const char *smp_init_cpu(unsigned id)
@@ -90,9 +90,10 @@ const char *smp_init_cpu(unsigned id)
 /* On its own stack: the start stack is free for the next one. */
 static void start_idle(void)
 {
+	stun_init_cpu();
 	cpus[this_cpu()->id].online = true;
 	answered = true;
-	smp_idle();
+	sched_loop();
 }
 
 /* First C code of another processor: loader's map, the one start stack. */
@@ -155,28 +156,4 @@ void smp_start(uint64_t boot_cr3)
 	/* The trampoline is no longer needed, and holds addresses. */
 	if (!hpa_is_none(page))
 		memset(hpa_to_ptr(page), 0, PAGE_SIZE);
-}
-
-void smp_assign(unsigned id, int vm_index)
-{
-	assigned[id] = vm_index;
-	if (id != this_cpu()->id)
-		lapic_send(cpus[id].apic_id, HOST_VECTOR_KICK);
-}
-
-void smp_idle(void)
-{
-	unsigned id = this_cpu()->id;
-
-	for (;;) {
-		int vm = assigned[id];
-
-		if (vm >= 0) {
-			assigned[id] = -1;
-			vm_run((unsigned)vm);
-		}
-		interrupts_off();
-		if (assigned[id] < 0)
-			interrupts_wait();
-	}
 }

@@ -23,11 +23,4 @@ void smp_start(uint64_t boot_cr3);
  * NULL. */
 const char *smp_init_cpu(unsigned id);
 
-/** VM that CPU @id is to start: -1 none. The boot processor assigns, then wakes the CPU. */
-void smp_assign(unsigned id, int vm_index);
-
-/** The idle loop of this CPU: starts the VM assigned to it, else halts. On the idle stack, full
- * map. */
-_Noreturn void smp_idle(void);
-
 #endif

@@ -6,6 +6,8 @@
 #include "drivers/host/lapic.h"
 #include "hv/asm.h"
 #include "hv/console.h"
+#include "hv/interrupt.h"
+#include "hv/percpu.h"
 #include "vmx/vcpu.h"
 
 struct machine *vm_machine(struct vm *vm)
@@ -44,7 +46,7 @@ uint64_t vm_ram_high(const struct vm *vm)
 	return vm->ram_high;
 }
 
-static bool is_populated(const struct vm *vm, uint64_t gpa)
+bool vm_is_populated(const struct vm *vm, uint64_t gpa)
 {
 	uint64_t chunk = gpa / VM_POPULATE_CHUNK;
 
@@ -56,7 +58,7 @@ static bool populate_range(struct vm *vm, uint64_t gpa, uint64_t len)
 {
 	for (uint64_t at = ALIGN_DOWN(gpa, VM_POPULATE_CHUNK); at < gpa + len;
 	     at += VM_POPULATE_CHUNK)
-		if (!is_populated(vm, at) && vm_populate(vm, GPA(at)))
+		if (!vm_is_populated(vm, at) && vm_populate(vm, GPA(at)))
 			return false;
 	return true;
 }
@@ -72,6 +74,18 @@ void *vm_ram(struct vm *vm, gpa_t gpa, uint64_t len)
 	if (unlikely(vm->lazy) && !populate_range(vm, gpa.v, len))
 		return NULL;
 	return (void *)(GUEST_BASE + gpa.v);
+}
+
+void vm_lock(struct vm *vm)
+{
+	if (vm->vcpu_count > 1)
+		spinlock_acquire(&vm->lock);
+}
+
+void vm_unlock(struct vm *vm)
+{
+	if (vm->vcpu_count > 1)
+		spinlock_release(&vm->lock);
 }
 
 uint64_t vm_tsc(struct vm *vm)
@@ -94,6 +108,12 @@ void vcpu_notify(struct vcpu *vcpu)
 	vcpu->work |= WORK_IRQ;
 }
 
+/* Of two times the earlier one, where 0 is never. */
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a - 1 < b - 1 ? a : b;
+}
+
 /*
  * The guest's clock runs behind the host's by a start time (or, if it was set forward, ahead of
  * it). A sum that wraps is a time that never comes; a difference that wraps one that is over.
@@ -113,25 +133,102 @@ void vcpu_timer_arm(struct vcpu *vcpu, uint64_t guest_tsc)
 
 	vcpu->timer_deadline = deadline;
 	if (likely(vcpu->vm->timer == VM_TIMER_DEADLINE))
-		lapic_arm(deadline);
+		lapic_arm(earlier(deadline, this_cpu()->slice_end));
+}
+
+void vcpu_timer_program(const struct vcpu *vcpu)
+{
+	uint64_t deadline = 0;
+
+	/* The preemption timer counts in guest mode only: while halted, this one stands in. */
+	if (vcpu && (vcpu->vm->timer == VM_TIMER_DEADLINE || (vcpu->work & WORK_HALT)))
+		deadline = vcpu->timer_deadline;
+	lapic_arm(earlier(deadline, this_cpu()->slice_end));
+}
+
+bool vcpu_is_here(const struct vcpu *vcpu)
+{
+	return this_cpu()->vcpu == vcpu;
+}
+
+/* The bit is seen by whoever attaches the vCPU later, or the vCPU's CPU is told. */
+static void post(struct vcpu *vcpu, uint32_t bit)
+{
+	__atomic_fetch_or(&vcpu->remote, bit, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&vcpu->attached, __ATOMIC_SEQ_CST))
+		lapic_send(vcpu->host_apic_id, HOST_VECTOR_KICK);
+}
+
+void vcpu_post(struct vcpu *vcpu, uint8_t vector, bool level)
+{
+	uint32_t *bits = level ? vcpu->remote_level : vcpu->remote_edge;
+
+	__atomic_fetch_or(&bits[vector / 32], 1U << (vector % 32), __ATOMIC_SEQ_CST);
+	post(vcpu, REMOTE_IRQ);
+}
+
+void vcpu_post_stop(struct vcpu *vcpu)
+{
+	post(vcpu, REMOTE_STOP);
+}
+
+static void take_vectors(struct vcpu *vcpu, uint32_t bits[8], bool level)
+{
+	for (unsigned i = 0; i < 8; i++) {
+		uint32_t word = bits[i] ? __atomic_exchange_n(&bits[i], 0, __ATOMIC_SEQ_CST) : 0;
+
+		for (; word; word &= word - 1)
+			vlapic_accept(vcpu, (uint8_t)(32 * i + (unsigned)__builtin_ctz(word)),
+				      level);
+	}
+}
+
+void vcpu_take_remote(struct vcpu *vcpu)
+{
+	uint32_t bits = __atomic_exchange_n(&vcpu->remote, 0, __ATOMIC_SEQ_CST);
+
+	if (bits & REMOTE_IRQ) {
+		take_vectors(vcpu, vcpu->remote_edge, false);
+		take_vectors(vcpu, vcpu->remote_level, true);
+	}
+	if (bits & REMOTE_NMI)
+		vcpu_send_nmi(vcpu);
+	if (bits & REMOTE_INIT)
+		vcpu->work |= WORK_INIT;
+	/* One that does not wait for it ignores it. */
+	if ((bits & REMOTE_SIPI) && (vcpu->work & (WORK_INIT | WORK_SIPI)))
+		vcpu->sipi_pending = true;
+	if (bits & REMOTE_STOP)
+		vcpu->work |= WORK_STOP;
 }
 
 void vcpu_send_nmi(struct vcpu *vcpu)
 {
+	if (!vcpu_is_here(vcpu)) {
+		post(vcpu, REMOTE_NMI);
+		return;
+	}
 	vcpu->nmi_pending = true;
 	vcpu->work |= WORK_IRQ;
 }
 
-/* One vCPU a VM: there is nobody whom INIT or SIPI could wake. An INIT to oneself is a reset. */
+/* An INIT to a VM's only vCPU is the reset that some use to reboot. */
 void vcpu_send_init(struct vcpu *vcpu)
 {
-	vm_request(vcpu->vm, VM_REQUEST_REBOOT);
+	if (vcpu->vm->vcpu_count == 1)
+		vm_request(vcpu->vm, VM_REQUEST_REBOOT);
+	else if (vcpu_is_here(vcpu))
+		vcpu->work |= WORK_INIT;
+	else
+		post(vcpu, REMOTE_INIT);
 }
 
 void vcpu_send_sipi(struct vcpu *vcpu, uint8_t vector)
 {
-	(void)vcpu;
-	(void)vector;
+	if (vcpu_is_here(vcpu)) /* it runs, so it does not wait for one */
+		return;
+	vcpu->remote_sipi = vector;
+	post(vcpu, REMOTE_SIPI);
 }
 
 static void flush_line(struct vm *vm)
@@ -160,12 +257,14 @@ void vm_console_write(struct vm *vm, uint8_t byte)
 void vm_request(struct vm *vm, enum vm_request request)
 {
 	vm->request = request;
-	vcpu_here(0)->work |= WORK_REQUEST;
+	this_cpu()->vcpu->work |= WORK_REQUEST;
 }
 
 void vm_stop(struct vcpu *vcpu, const char *reason, uint64_t detail)
 {
-	vcpu->vm->stop_reason = reason;
-	vcpu->vm->stop_detail = detail;
+	if (!vcpu->vm->stop_reason) {
+		vcpu->vm->stop_reason = reason;
+		vcpu->vm->stop_detail = detail;
+	}
 	vcpu->work |= WORK_STOP;
 }

@@ -13,6 +13,9 @@
 #include "hv/config.h"
 #include "hv/hypercall_abi.h"
 #include "hv/layout.h"
+#include "hv/lib/histogram.h"
+#include "hv/spinlock.h"
+#include "hv/stun.h"
 #include "mm/space.h"
 
 #define VM_CONSOLE_LINE 160
@@ -21,6 +24,7 @@
 #define VM_CPUID_ENTRIES 64
 #define VM_MTRR_COUNT 28
 #define VM_MTRR_DEF_TYPE 27
+#define VCPU_SAVED_MSRS 6
 /* Guest memory whose presence is tracked, for lazy population. */
 #define VM_MAX_CHUNKS (GUEST_SPAN / VM_POPULATE_CHUNK)
 
@@ -30,10 +34,23 @@ enum vcpu_work {
 	WORK_ASI = 1 << 1,     /* this CPU is in the full map */
 	WORK_REQUEST = 1 << 2, /* the VM wants to power off or reboot */
 	WORK_FLUSH = 1 << 3,   /* always-flush: stays set */
-	WORK_STOP = 1 << 4,    /* the VM cannot go on */
+	WORK_STOP = 1 << 4,    /* the VM cannot go on, or another vCPU has ended it */
 	WORK_CR2 = 1 << 5,     /* a host page fault overwrote CR2 */
 	WORK_TIMER =
 		1 << 6, /* preemption timer in use: stays set, since it counts in guest mode only */
+	WORK_SWITCH = 1 << 7, /* the core wants to run another VM */
+	WORK_HALT = 1 << 8,   /* halted: waits for an interrupt */
+	WORK_INIT = 1 << 9,   /* an INIT has arrived */
+	WORK_SIPI = 1 << 10,  /* waits for a start-up IPI */
+};
+
+/* vcpu.remote: what other CPUs ask of a vCPU; its own CPU turns it into work. */
+enum vcpu_remote {
+	REMOTE_IRQ = 1 << 0, /* vectors in remote_edge and remote_level */
+	REMOTE_NMI = 1 << 1,
+	REMOTE_INIT = 1 << 2,
+	REMOTE_SIPI = 1 << 3, /* vector in remote_sipi */
+	REMOTE_STOP = 1 << 4, /* the VM ends */
 };
 
 /* General registers in the processor's encoding order; vmx/entry.asm pushes exactly this. */
@@ -60,6 +77,10 @@ struct vcpu_stats {
 	uint64_t verw;
 	uint64_t injected;
 	uint64_t halted_ticks;
+	uint64_t stuns_sent;	    /* siblings that had to be interrupted */
+	struct histogram stun_wait; /* ticks from the first IPI to the last acknowledgement */
+	uint64_t stunned;	    /* entries that found the gate shut */
+	uint64_t stunned_ticks;	    /* spent before it */
 };
 
 /** A place in the code that left the restricted map. */
@@ -71,25 +92,44 @@ struct escalation_site {
 	uint64_t count;
 };
 
+/** What hardware keeps for a vCPU outside its VMCS, while another VM has the CPU. */
+struct vcpu_hardware {
+	uint64_t msrs[VCPU_SAVED_MSRS]; /* saved_msrs[], vmx/vcpu_switch.c */
+	uint64_t dr[4];
+	uint64_t dr6;
+};
+
 /** At the top of the vCPU's hypervisor stack: HOST_RSP points just behind regs[]. */
 struct vcpu {
 	uint64_t regs[REG_COUNT]; /* [REG_RSP] is stale: the stack pointer is in the VMCS */
 	uint64_t cr2;
-	uint32_t work; /* bits of enum vcpu_work */
+	struct stun_gate *gate; /* of the CPU it runs on */
+	uint32_t work;		/* bits of enum vcpu_work */
 	uint32_t exit_reason;
 	uint32_t exit_tsc; /* low half of the time stamp at the exit */
 	bool escalated;	   /* during the current exit */
 	bool nmi_pending;
-	bool launched;
+	bool sipi_pending;
 	uint16_t id;
+	uint32_t host_apic_id; /* of the CPU that it is bound to */
 	struct vm *vm;
 	uint64_t timer_deadline; /* host TSC; 0: none */
 	uint64_t xcr0;
+	/* Written by other vCPUs' CPUs, atomically. */
+	bool attached;	 /* its CPU has it loaded: an interrupt reaches it */
+	uint32_t remote; /* bits of enum vcpu_remote */
+	uint32_t remote_edge[8], remote_level[8];
+	uint8_t remote_sipi;
+	struct vcpu_hardware hardware;
 	struct vcpu_stats stats;
+	struct escalation_site sites[VM_MAX_ESCALATION_SITES];
+	unsigned site_count;
+	uint64_t sites_dropped; /* escalations whose site found no room */
 	struct vlapic lapic;
 };
 static_assert(offsetof(struct vcpu, regs) == 0, "vmx/entry.asm");
 static_assert(offsetof(struct vcpu, cr2) == 128, "vmx/entry.asm");
+static_assert(offsetof(struct vcpu, gate) == 136, "vmx/entry.asm");
 
 /** One CPUID leaf as the guest sees it. */
 struct cpuid_entry {
@@ -98,15 +138,16 @@ struct cpuid_entry {
 	uint8_t flags; /* enum cpuid_entry_flags */
 };
 
-enum vm_state { VM_RUNNING, VM_STOPPED };
-
 struct vm {
 	char name[CONFIG_NAME_LEN];
 	uint16_t id;
 	uint16_t vcpu_count;
+	struct spinlock
+		lock; /* of the devices and of console_line; taken if there are several vCPUs */
 	bool lazy;
 	bool debug_hypercalls;
 	bool raw_console; /* it has the console to itself */
+	bool has_console; /* what is typed goes to it */
 	uint8_t timer;	  /* enum vm_timer */
 	uint8_t preemption_shift;
 	uint64_t ram_low, ram_high; /* bytes below the hole, above 4 GiB */
@@ -126,9 +167,6 @@ struct vm {
 	uint8_t cpuid_ext[0x10];
 	unsigned console_length;
 	char console_line[VM_CONSOLE_LINE];
-	struct escalation_site sites[VM_MAX_ESCALATION_SITES];
-	unsigned site_count;
-	uint64_t sites_dropped; /* escalations whose site found no room */
 	struct machine machine;
 	uint8_t populated[VM_MAX_CHUNKS / 8]; /* lazy: one bit a chunk, by guest-physical address */
 };
@@ -139,8 +177,10 @@ enum vm_timer { VM_TIMER_DEADLINE, VM_TIMER_PREEMPTION };
 static_assert(sizeof(struct vm) <= VM_PRIV_SPAN, "hv/layout.h");
 
 #define VCPU_STACK_PAGES 6
-/* Within its stride a vCPU has: a guard page, the stack, and struct vcpu at the very end. */
+/* Within its stride a vCPU has: a guard page, the area for XSAVE, a guard page, the stack, and
+ * struct vcpu at the very end. */
 #define VCPU_RECORD_SIZE ALIGN_UP(sizeof(struct vcpu), 64)
+#define VCPU_XSAVE_OFFSET PAGE_SIZE
 
 /** The vCPU's record in the current VM's window. */
 static inline struct vcpu *vcpu_here(unsigned index)
@@ -148,34 +188,69 @@ static inline struct vcpu *vcpu_here(unsigned index)
 	return (struct vcpu *)(VM_VCPU_BASE + (index + 1) * VM_VCPU_STRIDE - VCPU_RECORD_SIZE);
 }
 
+/** Where its x87, SSE and AVX state is kept meanwhile. */
+static inline void *vcpu_xsave_area(unsigned index)
+{
+	return (void *)(VM_VCPU_BASE + index * VM_VCPU_STRIDE + VCPU_XSAVE_OFFSET);
+}
+
+enum vm_state {
+	VM_ABSENT,  /* refused, or ended for good */
+	VM_READY,   /* built; vCPU 0's CPU has to load the kernel */
+	VM_LOADING, /* that is being done */
+	VM_LIVE,
+	VM_ENDING, /* no vCPU starts any more; the last one to leave tidies up */
+};
+
+/** Keeps other vCPUs' CPUs away from the devices, as vm_lock() does, where only one vCPU means that
+ * there is nobody to keep away: two instructions. */
+static inline void vm_lock_devices(struct vm *vm)
+{
+	if (unlikely(vm->vcpu_count > 1))
+		vm_lock(vm);
+}
+
+static inline void vm_unlock_devices(struct vm *vm)
+{
+	if (unlikely(vm->vcpu_count > 1))
+		vm_unlock(vm);
+}
+
 /**
  * What the core knows of a VM, sensitive: where its frames, tables and files are.
  */
 struct vm_record {
 	const struct config_vm *config;
-	bool present;
-	uint32_t cpu; /* runs there */
+	struct spinlock lock; /* state, joined, and the frames given to the guest */
+	enum vm_state state;
+	unsigned joined;		/* vCPUs that are attached to their CPUs */
+	uint32_t cpu[CONFIG_MAX_VCPUS]; /* where each vCPU runs */
 	struct space_window window;
 	struct pgtable ept;
 	struct vm *vm; /* physmap view */
-	hpa_t vmcs;
+	hpa_t vmcs[CONFIG_MAX_VCPUS];
 	hpa_t msr_bitmap;
 	uint64_t memory_used; /* bytes of guest RAM that have frames */
 };
 
 extern struct vm_record vm_records[CONFIG_MAX_VMS];
 
-/** Builds VM @index of the configuration for CPU @cpu: memory, tables, devices. Says itself what is
- * wrong. Full map. */
-int vm_create(unsigned index, const struct config_vm *config, uint32_t cpu);
+/** Builds VM @index of the configuration for the CPUs @cpu[]: memory, tables, devices. Says itself
+ * what is wrong. Full map. */
+int vm_create(unsigned index, const struct config_vm *config, const uint32_t *cpu);
 
-/** Puts @index into its power-on state, kernel loaded. Its window is current on this CPU. Full map.
- * Returns 0 or a negative error, already reported. */
-int vm_load(unsigned index);
-
-/** Starts (or starts again) VM @index on this CPU. Full map, idle stack. Returns only on failure.
+/**
+ * A CPU wants to run vCPU @vcpu of VM @record: true if it may, and then vm_run() or a later
+ * vm_part() must follow. Full map.
  */
-void vm_run(unsigned index);
+bool vm_join(struct vm_record *record, unsigned vcpu);
+
+/** Runs vCPU @index of a VM that was joined. Full map, idle stack. Returns only if its kernel
+ * cannot be loaded, which it has reported; the VM is parted from then. */
+void vm_run(struct vm_record *record, unsigned index);
+
+/** Does guest memory at @gpa have its frame? The current VM, any map. */
+bool vm_is_populated(const struct vm *vm, uint64_t gpa);
 
 /** Takes a frame from the pool for the chunk around @gpa. Leaves the restricted map. 0, -E_RANGE or
  * -E_NOMEM. */
@@ -185,15 +260,31 @@ int vm_populate(struct vm *vm, gpa_t gpa);
  * Any map. */
 void vm_stop(struct vcpu *vcpu, const char *reason, uint64_t detail);
 
-/** Ends the current VM's life on this CPU as vcpu.work asks (power-off, reboot, stop). Does not
- * return. */
+/**
+ * The vCPU leaves its CPU: because its VM ends, as vcpu.work says (power-off, reboot, stop), or for
+ * another VM's turn. Does not return; the scheduler goes on.
+ */
 _Noreturn void vm_leave(struct vcpu *vcpu);
+_Noreturn void vm_yield(struct vcpu *vcpu);
+
+/** The VM ends: vCPU @vcpu, which may run on another CPU, is to leave. Full map. */
+void vcpu_post_stop(struct vcpu *vcpu);
+
+/** Turns what other CPUs asked of this CPU's vCPU into work. Any map. */
+void vcpu_take_remote(struct vcpu *vcpu);
+
+/** Arms this CPU's timer for the vCPU's deadline (if the LAPIC is to fire it) and the end of the
+ * core's time slice. Any map. */
+void vcpu_timer_program(const struct vcpu *vcpu);
 
 /** Statistics as records. The current VM only; any map. */
-void vm_print_stats(struct vm *vm);
+void vm_print_stats(const struct vm *vm);
 
 /** The same as the guest reads it. */
-void vm_copy_stats(const struct vcpu *vcpu, struct hypercall_stats *out);
+void vm_copy_stats(const struct vm *vm, struct hypercall_stats *out);
+
+/** Sets a vCPU's counters to zero. */
+void vcpu_reset_stats(struct vcpu *vcpu);
 
 /** How many VMs are about to run; says that one is not (a `vm` record). Boot processor, before the
  * first runs. */

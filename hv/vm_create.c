@@ -38,11 +38,19 @@ static int give_chunk(struct vm_record *record, uint64_t gpa)
 int vm_populate(struct vm *vm, gpa_t gpa)
 {
 	uint64_t at = ALIGN_DOWN(gpa.v, VM_POPULATE_CHUNK);
+	struct vm_record *record;
+	int err = 0;
 
 	if (at >= vm->ram_low && (at < GIB(4) || at - GIB(4) >= vm->ram_high))
 		return -E_RANGE;
 	asi_exit(ASI_CAUSE_POPULATE);
-	return give_chunk(&vm_records[vm->id], at);
+	record = &vm_records[vm->id];
+	spinlock_acquire(&record->lock);
+	/* Another vCPU may have been faster. */
+	if (!vm_is_populated(vm, at))
+		err = give_chunk(record, at);
+	spinlock_release(&record->lock);
+	return err;
 }
 
 static int populate_all(struct vm_record *record)
@@ -57,23 +65,40 @@ static int populate_all(struct vm_record *record)
 	return err;
 }
 
-/* struct vm and the vCPU's stack and record, in the private part of the window. */
-static int create_private(struct vm_record *record, struct vcpu **vcpu)
+/* A vCPU's stack with its record on top, and the area for XSAVE. */
+static int create_vcpu_private(struct vm_record *record, unsigned index)
 {
-	uint64_t stack = (uint64_t)vcpu_here(0) + VCPU_RECORD_SIZE - VCPU_STACK_PAGES * PAGE_SIZE;
+	uint64_t stack =
+		(uint64_t)vcpu_here(index) + VCPU_RECORD_SIZE - VCPU_STACK_PAGES * PAGE_SIZE;
+	struct vcpu *vcpu;
+	void *first;
+	int err;
+
+	err = space_window_alloc(&record->window, (uint64_t)vcpu_xsave_area(index), 1, &first);
+	if (err)
+		return err;
+	err = space_window_alloc(&record->window, stack, VCPU_STACK_PAGES, &first);
+	if (err)
+		return err;
+	vcpu = (struct vcpu *)((uint8_t *)first + VCPU_STACK_PAGES * PAGE_SIZE - VCPU_RECORD_SIZE);
+	vcpu->vm = VM_HERE;
+	vcpu->id = (uint16_t)index;
+	vcpu->host_apic_id = cpus[record->cpu[index]].apic_id;
+	return 0;
+}
+
+/* struct vm and the vCPUs, in the private part of the window. */
+static int create_private(struct vm_record *record)
+{
 	void *first;
 	int err;
 
 	err = space_window_alloc(&record->window, VM_PRIV_BASE,
 				 ALIGN_UP(sizeof(struct vm), PAGE_SIZE) / PAGE_SIZE, &first);
-	if (err)
-		return err;
 	record->vm = first;
-	err = space_window_alloc(&record->window, stack, VCPU_STACK_PAGES, &first);
-	if (err)
-		return err;
-	*vcpu = (struct vcpu *)((uint8_t *)first + VCPU_STACK_PAGES * PAGE_SIZE - VCPU_RECORD_SIZE);
-	return 0;
+	for (unsigned i = 0; i < record->config->vcpus && !err; i++)
+		err = create_vcpu_private(record, i);
+	return err;
 }
 
 static void describe(struct vm_record *record, const struct config_vm *config, uint16_t id)
@@ -82,7 +107,7 @@ static void describe(struct vm_record *record, const struct config_vm *config, u
 
 	str_copy(vm->name, config->name, sizeof(vm->name));
 	vm->id = id;
-	vm->vcpu_count = 1;
+	vm->vcpu_count = (uint16_t)config->vcpus;
 	vm->lazy = config->populate == CONFIG_POPULATE_LAZY;
 	vm->ram_low = config->memory < MACHINE_RAM_LOW_END ? config->memory : MACHINE_RAM_LOW_END;
 	vm->ram_high = config->memory - vm->ram_low;
@@ -93,14 +118,12 @@ static void describe(struct vm_record *record, const struct config_vm *config, u
 
 static int create(struct vm_record *record, const struct config_vm *config, uint16_t id)
 {
-	struct vcpu *vcpu;
 	int err = space_window_create(&record->window, id);
 
 	if (!err)
-		err = create_private(record, &vcpu);
+		err = create_private(record);
 	if (err)
 		return err;
-	vcpu->vm = VM_HERE;
 	describe(record, config, id);
 	err = pgtable_create(&record->ept, PG_EPT, vmx_caps.ept_2m ? 2 : 1);
 	if (!err && !record->vm->lazy)
@@ -110,7 +133,7 @@ static int create(struct vm_record *record, const struct config_vm *config, uint
 	return err ? err : vcpu_create(record);
 }
 
-int vm_create(unsigned index, const struct config_vm *config, uint32_t cpu)
+int vm_create(unsigned index, const struct config_vm *config, const uint32_t *cpu)
 {
 	struct vm_record *record = &vm_records[index];
 	struct frames_stats stats;
@@ -118,7 +141,7 @@ int vm_create(unsigned index, const struct config_vm *config, uint32_t cpu)
 
 	frames_stats(&stats);
 	record->config = config;
-	record->cpu = cpu;
+	memcpy(record->cpu, cpu, config->vcpus * sizeof(*cpu));
 	if (config->memory > stats.free_bytes && config->populate == CONFIG_POPULATE_EAGER) {
 		console_error("cloister.conf:%u: [vm %s] wants %llu MiB of memory, %llu MiB are "
 			      "free: lower memory = or "
@@ -134,6 +157,6 @@ int vm_create(unsigned index, const struct config_vm *config, uint32_t cpu)
 			"cloister.conf:%u: [vm %s] cannot be built, memory ran out: lower memory =",
 			config->line, config->name);
 	else
-		record->present = true;
+		record->state = VM_READY;
 	return err;
 }

@@ -13,13 +13,13 @@
 #include "hv/lib/print.h"
 #include "hv/lib/string.h"
 #include "hv/percpu.h"
+#include "hv/sched.h"
 #include "hv/record.h"
-#include "hv/smp.h"
 #include "hv/spinlock.h"
 #include "hv/vm.h"
 #include "mm/zero.h"
 #include "vmx/caps.h"
-#include "vmx/vcpu.h"
+#include "vmx/exit.h"
 
 void cpu_switch_stack(void *top, void (*function)(void));
 
@@ -27,6 +27,7 @@ void cpu_switch_stack(void *top, void (*function)(void));
 static struct spinlock life_lock;
 static unsigned vms_running;
 static unsigned vms_failed;
+static bool console_routed;
 
 static void print_vm_record(const char *name, const char *state, const char *reason)
 {
@@ -133,17 +134,18 @@ static int load_kernel(const struct vm_record *record, struct loader_entry *entr
 	return err;
 }
 
-int vm_load(unsigned index)
+/* Puts the VM into its power-on state, kernel loaded; its window is current. Says itself what is
+ * wrong. */
+static int load(struct vm_record *record, unsigned index)
 {
-	struct vm_record *record = &vm_records[index];
 	struct vm *vm = VM_HERE;
-	struct vcpu *vcpu = vcpu_here(0);
 	struct loader_entry entry;
 	int err;
 
 	vm->timer = boot_state_timer();
 	vm->debug_hypercalls = boot_state_config()->debug_hypercalls;
-	vm->raw_console = boot_state_console_vm() == (int)index && boot_state_single_vm();
+	vm->has_console = boot_state_console_vm() == (int)index;
+	vm->raw_console = vm->has_console && boot_state_single_vm();
 	vm->tsc_offset = 0 - rdtsc();
 	vm->tsc_adjust = 0;
 	vm->epoch = rtc_read_epoch();
@@ -155,8 +157,13 @@ int vm_load(unsigned index)
 	err = load_kernel(record, &entry);
 	if (err)
 		return err;
-	vcpu_reset(record, vcpu, &entry);
-	vlapic_reset(vcpu, 0, true);
+	for (unsigned i = 0; i < vm->vcpu_count; i++) {
+		struct vcpu *vcpu = vcpu_here(i);
+
+		vlapic_reset(vcpu, i, true);
+		vcpu_reset(record, vcpu, i ? NULL : &entry);
+		vcpu_reset_stats(vcpu);
+	}
 	return 0;
 }
 
@@ -174,10 +181,11 @@ static void scrub_for_restart(struct vm_record *record)
 	vmx_flush_guest_tlb();
 }
 
-static void vm_gone(bool failed)
+static void vm_gone(unsigned index, bool failed)
 {
 	bool last;
 
+	sched_remove(index);
 	spinlock_acquire(&life_lock);
 	vms_failed += failed;
 	last = --vms_running == 0;
@@ -187,73 +195,163 @@ static void vm_gone(bool failed)
 			   vms_failed ? "a VM was refused or stopped" : "all VMs powered off");
 }
 
-void vm_run(unsigned index)
+bool vm_join(struct vm_record *record, unsigned vcpu)
 {
-	struct vm_record *record = &vm_records[index];
-	struct percpu *cpu = this_cpu();
-	struct vcpu *vcpu = vcpu_here(0);
-	struct vm *vm = VM_HERE;
+	bool may;
 
-	set_window(&record->window);
-	if (vm_load(index)) {
-		print_vm_record(record->config->name, "refused", "its files cannot be loaded");
-		set_window(NULL);
-		vm_gone(true);
-		return;
-	}
-	if (boot_state_console_vm() == (int)index)
-		interrupt_route_console(cpu->apic_id);
-	print_vm_record(record->config->name, "running", NULL);
-	boot_state_first_entry();
-	interrupts_off();
-	memset(&vcpu->stats, 0, sizeof(vcpu->stats));
-	vm->site_count = 0;
-	cpu->vcpu = vcpu;
-	if (flush_actions()->restricts)
-		asi_enter();
-	vmx_launch(vcpu);
+	spinlock_acquire(&record->lock);
+	may = record->state == VM_LIVE || (record->state == VM_READY && vcpu == 0);
+	if (may && record->state == VM_READY)
+		record->state = VM_LOADING;
+	record->joined += may;
+	spinlock_release(&record->lock);
+	return may;
 }
 
-/* On the idle stack again, which does not lie in the window that is about to vanish. */
-static void after_leave(void)
+/* Says what ended the VM. The window is current, no vCPU runs any more. */
+static void report_end(const struct vm *vm)
 {
-	struct percpu *cpu = this_cpu();
-	struct vm *vm = VM_HERE;
-	unsigned index = vm->id;
-	bool stopped = vm->stop_reason != NULL,
-	     reboot = !stopped && vm->request == VM_REQUEST_REBOOT;
-
-	lapic_arm(0);
-	cpu->vcpu = NULL;
-	vcpu_unload(&vm_records[index]);
-	if (reboot) {
-		scrub_for_restart(&vm_records[index]);
-		set_window(NULL);
-		smp_assign(cpu->id, (int)index);
-	} else {
-		set_window(NULL);
-		vm_gone(stopped);
-	}
-	smp_idle();
-}
-
-_Noreturn void vm_leave(struct vcpu *vcpu)
-{
-	struct vm *vm = vcpu->vm;
 	char reason[160];
 
-	asi_exit(ASI_CAUSE_VM_STATE);
-	if (vm->stop_reason) {
-		fmt_snprintf(reason, sizeof(reason), vm->stop_detail ? "%s 0x%llx" : "%s",
-			     vm->stop_reason, (unsigned long long)vm->stop_detail);
-		console_error("[vm %s] is stopped: %s", vm->name, reason);
-		vm_print_stats(vm);
-		print_vm_record(vm->name, "stopped", reason);
-	} else {
+	if (!vm->stop_reason) {
 		vm_print_stats(vm);
 		print_vm_record(vm->name, vm->request == VM_REQUEST_REBOOT ? "reboot" : "poweroff",
 				NULL);
+		return;
 	}
+	fmt_snprintf(reason, sizeof(reason), vm->stop_detail ? "%s 0x%llx" : "%s", vm->stop_reason,
+		     (unsigned long long)vm->stop_detail);
+	console_error("[vm %s] is stopped: %s", vm->name, reason);
+	vm_print_stats(vm);
+	print_vm_record(vm->name, "stopped", reason);
+}
+
+/* The last one out: reports, and leaves the VM ready for another start or gone. */
+static void finish(struct vm_record *record, unsigned index)
+{
+	const struct vm *vm = VM_HERE;
+	bool failed = vm->stop_reason != NULL, reboot = !failed && vm->request == VM_REQUEST_REBOOT;
+
+	report_end(vm);
+	if (reboot)
+		scrub_for_restart(record);
+	set_window(NULL);
+	record->state = reboot ? VM_READY : VM_ABSENT;
+	sched_detached();
+	if (reboot)
+		sched_kick(record->cpu[0]);
+	else
+		vm_gone(index, failed);
+}
+
+/* This CPU's vCPU is unloaded; the window is still current. */
+static void part(struct vm_record *record)
+{
+	bool last;
+
+	spinlock_acquire(&record->lock);
+	record->joined--;
+	last = record->state == VM_ENDING && record->joined == 0;
+	spinlock_release(&record->lock);
+	if (last) {
+		finish(record, (unsigned)(record - vm_records));
+		return;
+	}
+	set_window(NULL);
+	sched_detached();
+}
+
+static bool make_live(struct vm_record *record, unsigned index)
+{
+	if (record->state != VM_LOADING)
+		return true;
+	if (load(record, index)) {
+		print_vm_record(record->config->name, "refused", "its files cannot be loaded");
+		set_window(NULL);
+		record->joined--;
+		record->state = VM_ABSENT;
+		sched_detached();
+		vm_gone(index, true);
+		return false;
+	}
+	print_vm_record(record->config->name, "running", NULL);
+	record->state = VM_LIVE;
+	sched_kick_vm(record);
+	return true;
+}
+
+/* Input can wake a CPU once somebody is there who reads it. */
+static void attach_console(const struct percpu *cpu)
+{
+	if (!console_routed)
+		interrupt_route_console(cpu->apic_id);
+	console_routed = true;
+	console_set_input(true);
+}
+
+void vm_run(struct vm_record *record, unsigned index)
+{
+	struct percpu *cpu = this_cpu();
+	struct vcpu *vcpu = vcpu_here(index);
+
+	set_window(&record->window);
+	if (!make_live(record, (unsigned)(record - vm_records)))
+		return;
+	boot_state_first_entry();
+	vcpu_load(record, vcpu);
+	cpu->vcpu = vcpu;
+	__atomic_store_n(&vcpu->attached, true, __ATOMIC_SEQ_CST);
+	vcpu_take_remote(vcpu);
+	vcpu_timer_program(vcpu);
+	if (index == 0 && vcpu->vm->has_console)
+		attach_console(cpu);
+	if (flush_actions()->restricts)
+		vcpu->work |= WORK_ASI;
+	else
+		asi_rest();
+	vmx_do_work(vcpu);
+	vmx_launch(vcpu);
+}
+
+/* On the idle stack, which does not lie in the window that is about to vanish. */
+static void after_leave(void)
+{
+	struct percpu *cpu = this_cpu();
+	struct vcpu *vcpu = cpu->vcpu;
+	struct vm_record *record = &vm_records[vcpu->vm->id];
+
+	lapic_arm(0);
+	__atomic_store_n(&vcpu->attached, false, __ATOMIC_SEQ_CST);
+	vcpu->work &= ~(uint32_t)(WORK_SWITCH | WORK_ASI);
+	cpu->vcpu = NULL;
+	vcpu_unload(record, vcpu);
+	part(record);
+	sched_loop();
+}
+
+void vm_yield(struct vcpu *vcpu)
+{
+	(void)vcpu;
+	asi_exit(ASI_CAUSE_SCHEDULE);
+	cpu_switch_stack((void *)PERCPU_IDLE_STACK_TOP, after_leave);
+	__builtin_unreachable();
+}
+
+void vm_leave(struct vcpu *vcpu)
+{
+	struct vm *vm = vcpu->vm;
+	struct vm_record *record;
+	bool first;
+
+	asi_exit(ASI_CAUSE_VM_STATE);
+	record = &vm_records[vm->id];
+	spinlock_acquire(&record->lock);
+	first = record->state == VM_LIVE;
+	record->state = VM_ENDING;
+	spinlock_release(&record->lock);
+	for (unsigned i = 0; first && i < vm->vcpu_count; i++)
+		if (vcpu_here(i) != vcpu)
+			vcpu_post_stop(vcpu_here(i));
 	cpu_switch_stack((void *)PERCPU_IDLE_STACK_TOP, after_leave);
 	__builtin_unreachable();
 }

@@ -2,6 +2,7 @@
 /* The statistics of a VM as records. Everything read here is the VM's own, so it runs in either
  * map. */
 #include "hv/flush.h"
+#include "hv/lib/string.h"
 #include "hv/record.h"
 #include "hv/symbols.h"
 #include "hv/vm.h"
@@ -16,13 +17,16 @@ static void print_counters(const char *key, const uint64_t *counters, const uint
 	record_object_end();
 }
 
-static void print_site(const struct vm *vm, const struct escalation_site *site)
+static void print_site(const struct vm *vm, const struct vcpu *vcpu,
+		       const struct escalation_site *site)
 {
 	char symbol[96];
 
 	symbols_format(site->rip, symbol, sizeof(symbol));
 	record_begin("escalation");
 	record_str("vm", vm->name);
+	if (vm->vcpu_count > 1)
+		record_u64("vcpu", vcpu->id);
 	record_str("cause", asi_cause_name((enum asi_cause)site->cause));
 	record_str("exit", exit_reason_name(site->exit_reason));
 	record_str("site", symbol);
@@ -41,48 +45,109 @@ static uint64_t total_exits(const struct vcpu_stats *stats)
 	return total;
 }
 
-void vm_print_stats(struct vm *vm)
+/* Over all vCPUs; those that run meanwhile may be a few exits ahead. */
+static void sum_up(const struct vm *vm, struct vcpu_stats *sum)
 {
-	const struct vcpu_stats *stats = &vcpu_here(0)->stats;
-	uint64_t total = total_exits(stats);
-	bool restricts = flush_actions()->restricts;
+	memset(sum, 0, sizeof(*sum));
+	for (unsigned i = 0; i < vm->vcpu_count; i++) {
+		const struct vcpu_stats *s = &vcpu_here(i)->stats;
 
-	for (unsigned i = 0; i < vm->site_count; i++)
-		print_site(vm, &vm->sites[i]);
+		for (unsigned j = 0; j < HYPERCALL_STATS_REASONS; j++) {
+			sum->exits[j] += s->exits[j];
+			sum->ticks[j] += s->ticks[j];
+		}
+		for (unsigned j = 0; j < ARRAY_SIZE(sum->l1d_flush); j++)
+			sum->l1d_flush[j] += s->l1d_flush[j];
+		sum->exits_full += s->exits_full;
+		sum->escalations += s->escalations;
+		sum->verw += s->verw;
+		sum->injected += s->injected;
+		sum->halted_ticks += s->halted_ticks;
+		sum->stuns_sent += s->stuns_sent;
+		sum->stunned += s->stunned;
+		sum->stunned_ticks += s->stunned_ticks;
+		histogram_merge(&sum->stun_wait, &s->stun_wait);
+	}
+}
+
+static uint64_t restricted(const struct vcpu_stats *stats)
+{
+	return flush_actions()->restricts ? total_exits(stats) - stats->exits_full : 0;
+}
+
+static void print_stun(const struct vcpu_stats *stats)
+{
+	record_object("stun");
+	record_u64("sent", stats->stuns_sent);
+	record_u64("wait_min", stats->stun_wait.min);
+	record_u64("wait_median", histogram_percentile(&stats->stun_wait, 50));
+	record_u64("wait_p99", histogram_percentile(&stats->stun_wait, 99));
+	record_u64("stunned", stats->stunned);
+	record_u64("stunned_ticks", stats->stunned_ticks);
+	record_object_end();
+}
+
+void vm_print_stats(const struct vm *vm)
+{
+	struct vcpu_stats stats;
+	uint64_t dropped = 0;
+
+	for (unsigned i = 0; i < vm->vcpu_count; i++) {
+		const struct vcpu *vcpu = vcpu_here(i);
+
+		for (unsigned j = 0; j < vcpu->site_count; j++)
+			print_site(vm, vcpu, &vcpu->sites[j]);
+		dropped += vcpu->sites_dropped;
+	}
+	sum_up(vm, &stats);
 	record_begin("stats");
 	record_str("vm", vm->name);
 	record_str("policy", policy_mode_name(flush_actions()->mode));
-	record_u64("total", total);
-	record_u64("restricted", restricts ? total - stats->exits_full : 0);
-	record_u64("escalations", stats->escalations);
-	record_u64("l1d_flush_msr", stats->l1d_flush[POLICY_L1D_MSR]);
-	record_u64("l1d_flush_software", stats->l1d_flush[POLICY_L1D_SOFTWARE]);
-	record_u64("verw", stats->verw);
-	record_u64("injected", stats->injected);
-	record_u64("halted_ticks", stats->halted_ticks);
-	if (vm->sites_dropped)
-		record_u64("sites_dropped", vm->sites_dropped);
-	print_counters("exits", stats->exits, stats->exits);
-	print_counters("ticks", stats->ticks, stats->exits);
+	record_u64("total", total_exits(&stats));
+	record_u64("restricted", restricted(&stats));
+	record_u64("escalations", stats.escalations);
+	record_u64("l1d_flush_msr", stats.l1d_flush[POLICY_L1D_MSR]);
+	record_u64("l1d_flush_software", stats.l1d_flush[POLICY_L1D_SOFTWARE]);
+	record_u64("verw", stats.verw);
+	record_u64("injected", stats.injected);
+	record_u64("halted_ticks", stats.halted_ticks);
+	if (flush_actions()->stun)
+		print_stun(&stats);
+	if (dropped)
+		record_u64("sites_dropped", dropped);
+	print_counters("exits", stats.exits, stats.exits);
+	print_counters("ticks", stats.ticks, stats.exits);
 	record_end();
 }
 
-void vm_copy_stats(const struct vcpu *vcpu, struct hypercall_stats *out)
+void vm_copy_stats(const struct vm *vm, struct hypercall_stats *out)
 {
-	const struct vcpu_stats *stats = &vcpu->stats;
-	uint64_t total = total_exits(stats);
+	struct vcpu_stats stats;
 
+	sum_up(vm, &stats);
 	out->version = HYPERCALL_ABI_VERSION;
 	out->size = sizeof(*out);
-	out->exits = total;
-	out->exits_restricted = flush_actions()->restricts ? total - stats->exits_full : 0;
-	out->escalations = stats->escalations;
-	out->l1d_flush_msr = stats->l1d_flush[POLICY_L1D_MSR];
-	out->l1d_flush_software = stats->l1d_flush[POLICY_L1D_SOFTWARE];
-	out->verw = stats->verw;
-	out->injected = stats->injected;
+	out->exits = total_exits(&stats);
+	out->exits_restricted = restricted(&stats);
+	out->escalations = stats.escalations;
+	out->l1d_flush_msr = stats.l1d_flush[POLICY_L1D_MSR];
+	out->l1d_flush_software = stats.l1d_flush[POLICY_L1D_SOFTWARE];
+	out->verw = stats.verw;
+	out->injected = stats.injected;
 	for (unsigned i = 0; i < HYPERCALL_STATS_REASONS; i++) {
-		out->exits_by_reason[i] = stats->exits[i];
-		out->ticks_by_reason[i] = stats->ticks[i];
+		out->exits_by_reason[i] = stats.exits[i];
+		out->ticks_by_reason[i] = stats.ticks[i];
 	}
+	out->stuns_sent = stats.stuns_sent;
+	out->stun_wait_min = stats.stun_wait.min;
+	out->stun_wait_median = histogram_percentile(&stats.stun_wait, 50);
+	out->stun_wait_p99 = histogram_percentile(&stats.stun_wait, 99);
+	out->stunned = stats.stunned;
+}
+
+void vcpu_reset_stats(struct vcpu *vcpu)
+{
+	memset(&vcpu->stats, 0, sizeof(vcpu->stats));
+	vcpu->site_count = 0;
+	vcpu->sites_dropped = 0;
 }

@@ -1,13 +1,16 @@
 ; SPDX-License-Identifier: MIT
 ; The way out of a guest and back in. HOST_RSP points just behind vcpu->regs[16] (hv/vm.h), so the pushes fill
-; the record of the vCPU itself, in its VM's window, and leave RSP = the vCPU.
+; the record of the vCPU itself, in its VM's window, and leave RSP = the vCPU. RBX, which C code keeps, is the
+; CPU's gate from exit to entry.
 	bits 64
 	default rel
 
 	extern vmx_exit
 	extern vmx_entry_failed
+	extern stun_wait
 
 VCPU_CR2 equ 128
+VCPU_GATE equ 136
 
 	section .text
 
@@ -49,19 +52,31 @@ vmx_exit_entry:
 	push rdx
 	push rcx
 	push rax
+	mov rbx, [rsp + VCPU_GATE]
+	mov dword [rbx], 0	; out of the guest: what a stunning sibling waits for
 	mov rax, cr2
 	mov [rsp + VCPU_CR2], rax
 	mov rdi, rsp
 	call vmx_exit
+resume:
+	lock inc qword [rbx]	; in the guest, unless somebody holds the gate (hv/stun.h)
+	js .shut
 	restore_guest
 	vmresume
 	jmp entry_failed
+.shut:	mov rdi, rsp
+	call stun_wait
+	jmp resume
 
 ; void vmx_launch(struct vcpu *): the first entry; the stack moves to the vCPU's own. Does not return.
 	global vmx_launch
 vmx_launch:
 	mov rsp, rdi
-	mov rax, [rdi + VCPU_CR2]
+	mov rbx, [rsp + VCPU_GATE]
+launch:
+	lock inc qword [rbx]
+	js launch_shut
+	mov rax, [rsp + VCPU_CR2]
 	mov cr2, rax
 	restore_guest
 	vmlaunch
@@ -71,3 +86,7 @@ entry_failed:
 	mov rdi, rsp
 	call vmx_entry_failed
 	ud2
+launch_shut:
+	mov rdi, rsp
+	call stun_wait
+	jmp launch

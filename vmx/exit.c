@@ -132,14 +132,26 @@ static inline void dispatch(struct vcpu *vcpu, uint32_t reason)
 	}
 }
 
-/*
- * What stands between this exit and the next entry, in an order that matters: nothing sensitive may
- * follow asi_enter(), so it comes last.
- */
-static __attribute__((noinline)) void do_work(struct vcpu *vcpu)
+/* What keeps the vCPU from running at all: the end of its VM, another VM's turn, or a wait. */
+static void hold_back(struct vcpu *vcpu)
 {
-	if (vcpu->work & (WORK_STOP | WORK_REQUEST))
-		vm_leave(vcpu);
+	while (vcpu->work &
+	       (WORK_STOP | WORK_REQUEST | WORK_SWITCH | WORK_INIT | WORK_HALT | WORK_SIPI)) {
+		if (vcpu->work & (WORK_STOP | WORK_REQUEST))
+			vm_leave(vcpu);
+		if (vcpu->work & WORK_SWITCH)
+			vm_yield(vcpu);
+		if (vcpu->work & WORK_INIT)
+			vcpu_take_init(vcpu);
+		else
+			vcpu_wait(vcpu);
+	}
+}
+
+/* In an order that matters: nothing sensitive may follow asi_enter(), so it comes last. */
+__attribute__((noinline)) void vmx_do_work(struct vcpu *vcpu)
+{
+	hold_back(vcpu);
 	if (unlikely(vcpu->work & WORK_TIMER))
 		vcpu_poll_timer(vcpu);
 	if (vcpu->work & WORK_IRQ)
@@ -150,11 +162,8 @@ static __attribute__((noinline)) void do_work(struct vcpu *vcpu)
 	}
 	if (vcpu->work & WORK_ASI)
 		asi_enter();
-	if (unlikely(vcpu->work & WORK_FLUSH)) {
-		flush_core();
-		vcpu->stats.l1d_flush[flush_actions()->l1d]++;
-		vcpu->stats.verw += flush_actions()->buffers == POLICY_BUFFERS_VERW;
-	}
+	if (unlikely(vcpu->work & WORK_FLUSH))
+		flush_core(&vcpu->stats);
 	vcpu->escalated = false;
 }
 
@@ -172,12 +181,13 @@ void vmx_exit(struct vcpu *vcpu)
 		reason = EXIT_REASON_COUNT - 1;
 	vcpu->stats.exits[reason]++;
 	if (unlikely(vcpu->work))
-		do_work(vcpu);
+		vmx_do_work(vcpu);
 	vcpu->stats.ticks[reason] += (uint32_t)rdtsc() - vcpu->exit_tsc;
 }
 
 void vmx_entry_failed(struct vcpu *vcpu)
 {
+	stun_left_guest(vcpu);
 	vm_stop(vcpu, "VM entry refused (SDM 30.4); VM-instruction error",
 		vmcs_read(VMCS_INSTRUCTION_ERROR));
 	vm_leave(vcpu);

@@ -11,6 +11,9 @@
 
 /** From vmx/entry.asm, on the vCPU's own stack. Returns for VMRESUME. */
 void vmx_exit(struct vcpu *vcpu);
+/** What has to happen before the next entry, as vcpu->work says. May end or yield the vCPU and then
+ * does not return. Interrupts off; afterwards nothing sensitive may be touched. */
+void vmx_do_work(struct vcpu *vcpu);
 /** From vmx/entry.asm: VMLAUNCH or VMRESUME refused. */
 _Noreturn void vmx_entry_failed(struct vcpu *vcpu);
 

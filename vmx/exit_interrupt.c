@@ -46,28 +46,18 @@ void exit_exception_nmi(struct vcpu *vcpu)
 
 void exit_hlt(struct vcpu *vcpu)
 {
-	uint64_t start, halted;
-
 	vcpu_skip();
-	if (!(vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_IF) && !vcpu->nmi_pending) {
+	/* Another vCPU could send an INIT; nobody else is there to do so. */
+	if (!(vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_IF) && !vcpu->nmi_pending &&
+	    vcpu->vm->vcpu_count == 1) {
 		vm_stop(vcpu, "halted with interrupts off: nothing can wake it; RIP",
 			vmcs_read(VMCS_GUEST_RIP));
 		return;
 	}
-	if (vcpu->work & WORK_IRQ || vcpu->nmi_pending || vlapic_pending(vcpu) >= 0) {
+	if (vcpu->work & WORK_IRQ || vcpu->nmi_pending || vlapic_pending(vcpu) >= 0)
 		vcpu->work |= WORK_IRQ;
-		return;
-	}
-	/* The preemption timer counts in guest mode only. */
-	if (vcpu->vm->timer == VM_TIMER_PREEMPTION && vcpu->timer_deadline)
-		lapic_arm(vcpu->timer_deadline);
-	start = rdtsc();
-	do {
-		interrupts_wait();
-	} while (!(vcpu->work & (WORK_IRQ | WORK_STOP | WORK_REQUEST)));
-	halted = rdtsc() - start;
-	vcpu->stats.halted_ticks += halted;
-	vcpu->exit_tsc += (uint32_t)halted; /* sleeping is not work */
+	else
+		vcpu->work |= WORK_HALT;
 }
 
 /* WORK_TIMER looks at the deadline before the next entry, after this exit as after any. */

@@ -32,6 +32,23 @@ static void inject_page_fault(struct vcpu *vcpu, uint64_t address, bool write)
 		   INTR_VALID | INTR_ERROR_CODE | INTR_HARD_EXCEPTION << INTR_TYPE_SHIFT | 14);
 }
 
+static inline uint32_t port_read(struct vcpu *vcpu, uint16_t port, unsigned size)
+{
+	uint32_t value;
+
+	vm_lock_devices(vcpu->vm);
+	machine_pio_read(vcpu, port, size, &value);
+	vm_unlock_devices(vcpu->vm);
+	return value;
+}
+
+static inline void port_write(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_t value)
+{
+	vm_lock_devices(vcpu->vm);
+	machine_pio_write(vcpu, port, size, value);
+	vm_unlock_devices(vcpu->vm);
+}
+
 /* One element between @port and linear @address; false: #PF is queued. An element that straddles
  * two pages is moved byte by byte. */
 static bool move_element(struct vcpu *vcpu, uint16_t port, unsigned size, bool in, uint64_t address)
@@ -50,7 +67,7 @@ static bool move_element(struct vcpu *vcpu, uint16_t port, unsigned size, bool i
 		bytes[i] = vm_ram(vcpu->vm, gpa, 1);
 	}
 	if (in) {
-		machine_pio_read(vcpu, port, size, &value);
+		value = port_read(vcpu, port, size);
 		for (unsigned i = 0; i < size; i++)
 			if (bytes[i])
 				*bytes[i] = (uint8_t)(value >> 8 * i);
@@ -58,7 +75,7 @@ static bool move_element(struct vcpu *vcpu, uint16_t port, unsigned size, bool i
 	}
 	for (unsigned i = 0; i < size; i++)
 		value |= (uint32_t)(bytes[i] ? *bytes[i] : 0xff) << 8 * i;
-	machine_pio_write(vcpu, port, size, value);
+	port_write(vcpu, port, size, value);
 	return true;
 }
 
@@ -113,18 +130,14 @@ void exit_io(struct vcpu *vcpu)
 	uint64_t qualification = vmcs_read(VMCS_EXIT_QUALIFICATION);
 	uint16_t port = (uint16_t)(qualification >> 16);
 	unsigned size = (qualification & 7) + 1;
-	uint32_t value;
 
 	if (unlikely(qualification & QUALIFICATION_STRING)) {
 		string_io(vcpu, qualification, size);
 		return;
 	}
-	if (qualification & QUALIFICATION_IN) {
-		machine_pio_read(vcpu, port, size, &value);
-		vcpu->regs[REG_RAX] = merge(vcpu->regs[REG_RAX], value, size);
-	} else {
-		value = (uint32_t)merge(0, vcpu->regs[REG_RAX], size);
-		machine_pio_write(vcpu, port, size, value);
-	}
+	if (qualification & QUALIFICATION_IN)
+		vcpu->regs[REG_RAX] = merge(vcpu->regs[REG_RAX], port_read(vcpu, port, size), size);
+	else
+		port_write(vcpu, port, size, (uint32_t)merge(0, vcpu->regs[REG_RAX], size));
 	vcpu_skip();
 }

@@ -96,12 +96,34 @@ static void set_operand(struct vcpu *vcpu, const struct decode_insn *insn, uint6
 	vcpu_set_reg(vcpu, insn->reg, value);
 }
 
-static uint64_t device_read(struct vcpu *vcpu, gpa_t gpa, unsigned size)
+/* A vCPU's local APIC is its own. */
+static inline bool is_shared(const struct vcpu *vcpu, gpa_t gpa)
+{
+	return unlikely(vcpu->vm->vcpu_count > 1) && gpa.v - MACHINE_LAPIC_BASE >= PAGE_SIZE;
+}
+
+static inline uint64_t device_read(struct vcpu *vcpu, gpa_t gpa, unsigned size)
 {
 	uint64_t value = ~0ULL;
+	bool shared = is_shared(vcpu, gpa);
 
+	if (shared)
+		vm_lock(vcpu->vm);
 	machine_mmio_read(vcpu, gpa, size, &value);
+	if (shared)
+		vm_unlock(vcpu->vm);
 	return value & mask_of(size);
+}
+
+static void device_write(struct vcpu *vcpu, gpa_t gpa, unsigned size, uint64_t value)
+{
+	bool shared = is_shared(vcpu, gpa);
+
+	if (shared)
+		vm_lock(vcpu->vm);
+	machine_mmio_write(vcpu, gpa, size, value);
+	if (shared)
+		vm_unlock(vcpu->vm);
 }
 
 static void alu(struct vcpu *vcpu, gpa_t gpa, const struct decode_insn *insn)
@@ -118,7 +140,7 @@ static void alu(struct vcpu *vcpu, gpa_t gpa, const struct decode_insn *insn)
 	} else {
 		result = decode_alu(insn->alu, memory, operand, insn->size, &flags);
 		if (!keeps)
-			machine_mmio_write(vcpu, gpa, insn->size, result);
+			device_write(vcpu, gpa, insn->size, result);
 	}
 	vmcs_write(VMCS_GUEST_RFLAGS, flags);
 }
@@ -132,11 +154,11 @@ static void bit_test(struct vcpu *vcpu, gpa_t gpa, const struct decode_insn *ins
 
 	flags = memory & bit ? flags | RFLAGS_CF : flags & ~RFLAGS_CF;
 	if (insn->alu == BT_SET)
-		machine_mmio_write(vcpu, gpa, insn->size, memory | bit);
+		device_write(vcpu, gpa, insn->size, memory | bit);
 	else if (insn->alu == BT_RESET)
-		machine_mmio_write(vcpu, gpa, insn->size, memory & ~bit);
+		device_write(vcpu, gpa, insn->size, memory & ~bit);
 	else if (insn->alu == BT_COMPLEMENT)
-		machine_mmio_write(vcpu, gpa, insn->size, memory ^ bit);
+		device_write(vcpu, gpa, insn->size, memory ^ bit);
 	vmcs_write(VMCS_GUEST_RFLAGS, flags);
 }
 
@@ -153,7 +175,7 @@ static bool linear_access(struct vcpu *vcpu, uint64_t address, unsigned size, bo
 	ram = vm_ram(vcpu->vm, gpa, size);
 	if (!ram) {
 		if (write)
-			machine_mmio_write(vcpu, gpa, size, *value);
+			device_write(vcpu, gpa, size, *value);
 		else
 			*value = device_read(vcpu, gpa, size);
 	} else if (write) {
@@ -199,8 +221,7 @@ static bool execute(struct vcpu *vcpu, gpa_t gpa, const struct decode_insn *insn
 
 	if (likely(insn->size == 4 && insn->reg_size == 4 && insn->op == DECODE_READ &&
 		   !insn->sign_extend)) {
-		machine_mmio_read(vcpu, gpa, 4, &value);
-		vcpu_set_reg(vcpu, insn->reg, (uint32_t)value);
+		vcpu_set_reg(vcpu, insn->reg, device_read(vcpu, gpa, 4));
 		vcpu_skip_bytes(insn->length);
 		return true;
 	}
@@ -209,7 +230,7 @@ static bool execute(struct vcpu *vcpu, gpa_t gpa, const struct decode_insn *insn
 		set_operand(vcpu, insn, device_read(vcpu, gpa, insn->size));
 		break;
 	case DECODE_WRITE:
-		machine_mmio_write(vcpu, gpa, insn->size, get_operand(vcpu, insn));
+		device_write(vcpu, gpa, insn->size, get_operand(vcpu, insn));
 		break;
 	case DECODE_ALU_READ:
 	case DECODE_ALU_WRITE:
@@ -217,7 +238,7 @@ static bool execute(struct vcpu *vcpu, gpa_t gpa, const struct decode_insn *insn
 		break;
 	case DECODE_XCHG:
 		value = device_read(vcpu, gpa, insn->size);
-		machine_mmio_write(vcpu, gpa, insn->size, get_operand(vcpu, insn));
+		device_write(vcpu, gpa, insn->size, get_operand(vcpu, insn));
 		set_operand(vcpu, insn, value);
 		break;
 	case DECODE_BT:

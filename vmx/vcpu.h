@@ -11,14 +11,31 @@
 /* CR0 and CR4 bits that the guest cannot change without an exit. */
 #define VCPU_CR0_OWNED (CR0_NE | CR0_NW | CR0_CD)
 
-/** Allocates and fills the VMCS and the MSR bitmap of VM @record. Full map. 0 or -E_NOMEM. */
+/** Allocates the VMCSs and the MSR bitmap of VM @record. Full map. 0 or -E_NOMEM. */
 int vcpu_create(struct vm_record *record);
 
-/** Makes the record's VMCS current and gives it the power-on state of @entry. Full map. */
+/**
+ * Gives the vCPU its power-on state: ready to run at @entry, or waiting for a start-up IPI if that
+ * is NULL. The VM's window is current; no VMCS is afterwards. Full map.
+ */
 void vcpu_reset(struct vm_record *record, struct vcpu *vcpu, const struct loader_entry *entry);
 
-/** VMCLEAR: this CPU forgets the VMCS. Full map. */
-void vcpu_unload(struct vm_record *record);
+/** Loads the vCPU onto this CPU (VMCS, host state, what hardware keeps outside the VMCS), and takes
+ * it off again, leaving nothing of it in registers. Its window is current. Full map. */
+void vcpu_load(const struct vm_record *record, struct vcpu *vcpu);
+void vcpu_unload(const struct vm_record *record, struct vcpu *vcpu);
+
+/** The same for what hardware keeps outside the VMCS (vmx/vcpu_switch.c). */
+void vcpu_reset_hardware(struct vcpu *vcpu);
+void vcpu_load_hardware(const struct vcpu *vcpu);
+void vcpu_save_hardware(struct vcpu *vcpu);
+
+/** WORK_INIT: as after an INIT, from now on waiting for a start-up IPI. Its VMCS is current. */
+void vcpu_take_init(struct vcpu *vcpu);
+
+/** WORK_HALT, WORK_SIPI: sleeps in the restricted map until something happens, and sees whether it
+ * is what the vCPU waits for. */
+void vcpu_wait(struct vcpu *vcpu);
 
 /** First entry on this CPU; the last thing that the caller's stack does. */
 _Noreturn void vmx_launch(struct vcpu *vcpu);

@@ -64,12 +64,16 @@ static void vmptrld(hpa_t vmcs)
 
 int vcpu_create(struct vm_record *record)
 {
-	record->vmcs = frames_alloc(0, MEM_SENSITIVE, 0);
 	record->msr_bitmap = frames_alloc(0, MEM_SENSITIVE, 0);
-	if (hpa_is_none(record->vmcs) || hpa_is_none(record->msr_bitmap))
+	if (hpa_is_none(record->msr_bitmap))
 		return -E_NOMEM;
-	*(uint32_t *)hpa_to_ptr(record->vmcs) = vmx_caps.revision;
 	fill_msr_bitmap(hpa_to_ptr(record->msr_bitmap));
+	for (unsigned i = 0; i < record->config->vcpus; i++) {
+		record->vmcs[i] = frames_alloc(0, MEM_SENSITIVE, 0);
+		if (hpa_is_none(record->vmcs[i]))
+			return -E_NOMEM;
+		*(uint32_t *)hpa_to_ptr(record->vmcs[i]) = vmx_caps.revision;
+	}
 	return 0;
 }
 
@@ -94,7 +98,6 @@ static void write_controls(const struct vm_record *record, const struct vm *vm)
 	vmcs_write(VMCS_EXIT_MSR_STORE_COUNT, 0);
 	vmcs_write(VMCS_EXIT_MSR_LOAD_COUNT, 0);
 	vmcs_write(VMCS_ENTRY_MSR_LOAD_COUNT, 0);
-	vmcs_write(VMCS_ENTRY_INTERRUPTION, 0);
 	vmcs_write(VMCS_LINK_POINTER, ~0ULL);
 	vmcs_write(VMCS_MSR_BITMAP, record->msr_bitmap.v);
 	vmcs_write(VMCS_TSC_OFFSET, vm->tsc_offset);
@@ -155,25 +158,61 @@ static void write_segments(const struct loader_entry *entry)
 	vmcs_write(VMCS_GUEST_IDTR_LIMIT, 0);
 }
 
-static void write_guest_state(const struct vm *vm, const struct loader_entry *entry)
+/* 64-bit mode, as a boot loader jumps to its kernel. */
+static void write_entry_state(const struct loader_entry *entry)
 {
 	uint64_t cr0 = CR0_PE | CR0_ET | CR0_NE | CR0_PG;
 
 	write_segments(entry);
 	vmcs_write(VMCS_GUEST_CR0, cr0);
 	vmcs_write(VMCS_CR0_SHADOW, cr0);
-	vmcs_write(VMCS_CR0_MASK, VCPU_CR0_OWNED);
 	vmcs_write(VMCS_GUEST_CR3, entry->cr3);
 	vmcs_write(VMCS_GUEST_CR4, CR4_PAE | CR4_VMXE);
 	vmcs_write(VMCS_CR4_SHADOW, CR4_PAE);
+	vmcs_write(VMCS_GUEST_EFER, EFER_LME | EFER_LMA);
+	vmcs_write(VMCS_GUEST_RIP, entry->rip);
+	vmcs_write(VMCS_GUEST_RSP, entry->rsp);
+}
+
+/* Real mode at @vector's page, as after a start-up IPI (SDM 10.4.7.4 and table 9-1). */
+static void write_startup_state(uint8_t vector)
+{
+	enum { ACCESS_CODE16 = 0x9b, ACCESS_DATA16 = 0x93, ACCESS_LDT = 0x82 };
+
+	for (unsigned i = 0; i < 8; i++) {
+		uint32_t access = i == 1 ? ACCESS_CODE16 : ACCESS_DATA16;
+
+		if (i >= 6)
+			access = i == 7 ? ACCESS_TSS : ACCESS_LDT;
+		vmcs_write(VMCS_GUEST_ES + 2 * i, i == 1 ? (uint64_t)vector << 8 : 0);
+		vmcs_write(VMCS_GUEST_ES_BASE + 2 * i, i == 1 ? (uint64_t)vector << 12 : 0);
+		vmcs_write(VMCS_GUEST_ES_LIMIT + 2 * i, 0xffff);
+		vmcs_write(VMCS_GUEST_ES_ACCESS + 2 * i, access);
+	}
+	vmcs_write(VMCS_GUEST_GDTR_BASE, 0);
+	vmcs_write(VMCS_GUEST_GDTR_LIMIT, 0xffff);
+	vmcs_write(VMCS_GUEST_IDTR_BASE, 0);
+	vmcs_write(VMCS_GUEST_IDTR_LIMIT, 0xffff);
+	vmcs_write(VMCS_GUEST_CR0, CR0_ET | CR0_NE);
+	vmcs_write(VMCS_CR0_SHADOW, CR0_ET | CR0_CD | CR0_NW);
+	vmcs_write(VMCS_GUEST_CR3, 0);
+	vmcs_write(VMCS_GUEST_CR4, CR4_VMXE);
+	vmcs_write(VMCS_CR4_SHADOW, 0);
+	vmcs_write(VMCS_GUEST_EFER, 0);
+	vmcs_clear_bits(VMCS_ENTRY_CONTROLS, ENTRY_IA32E);
+	vmcs_write(VMCS_GUEST_RIP, 0);
+	vmcs_write(VMCS_GUEST_RSP, 0);
+}
+
+/* What both beginnings share. */
+static void write_common_state(const struct vm *vm)
+{
+	vmcs_write(VMCS_CR0_MASK, VCPU_CR0_OWNED);
 	/* Turning PCIDs on or leaving PAE has conditions that the processor checks itself. */
 	vmcs_write(VMCS_CR4_MASK, ~vm->cr4_allowed);
-	vmcs_write(VMCS_GUEST_EFER, EFER_LME | EFER_LMA);
 	vmcs_write(VMCS_GUEST_PAT, 0x0007040600070406ULL);
 	vmcs_write(VMCS_GUEST_DR7, 0x400);
 	vmcs_write(VMCS_GUEST_DEBUGCTL, 0);
-	vmcs_write(VMCS_GUEST_RIP, entry->rip);
-	vmcs_write(VMCS_GUEST_RSP, entry->rsp);
 	vmcs_write(VMCS_GUEST_RFLAGS, RFLAGS_FIXED);
 	vmcs_write(VMCS_GUEST_SYSENTER_CS, 0);
 	vmcs_write(VMCS_GUEST_SYSENTER_ESP, 0);
@@ -181,49 +220,88 @@ static void write_guest_state(const struct vm *vm, const struct loader_entry *en
 	vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, 0);
 	vmcs_write(VMCS_GUEST_ACTIVITY, 0);
 	vmcs_write(VMCS_GUEST_PENDING_DEBUG, 0);
+	vmcs_write(VMCS_ENTRY_INTERRUPTION, 0);
 	for (unsigned i = 0; i < 4; i++)
 		vmcs_write(VMCS_GUEST_PDPTE0 + 2 * i, 0);
 }
 
-/* What hardware keeps for the guest outside the VMCS. */
-static void reset_hardware_state(void)
-{
-	static const uint32_t msrs[] = { MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_FMASK,
-					 MSR_KERNEL_GS_BASE };
-
-	for (unsigned i = 0; i < ARRAY_SIZE(msrs); i++)
-		wrmsr(msrs[i], 0);
-	if (vmx_caps.rdtscp)
-		wrmsr(MSR_TSC_AUX, 0);
-	__asm__ volatile("mov %0, %%dr0; mov %0, %%dr1; mov %0, %%dr2; mov %0, %%dr3"
-			 :
-			 : "r"(0ULL));
-	write_dr6(0xffff0ff0);
-	cpu_scrub_fpu();
-}
-
 void vcpu_reset(struct vm_record *record, struct vcpu *vcpu, const struct loader_entry *entry)
 {
-	vmclear(record->vmcs);
-	vmptrld(record->vmcs);
+	hpa_t vmcs = record->vmcs[vcpu->id];
+
+	vmclear(vmcs);
+	vmptrld(vmcs);
 	write_controls(record, vcpu->vm);
-	write_host_state(vcpu);
-	write_guest_state(vcpu->vm, entry);
-	reset_hardware_state();
+	write_common_state(vcpu->vm);
 	memset(vcpu->regs, 0, sizeof(vcpu->regs));
-	vcpu->regs[REG_RSI] = entry->rsi;
+	if (entry) {
+		write_entry_state(entry);
+		vcpu->regs[REG_RSI] = entry->rsi;
+	}
+	vmclear(vmcs);
+	vcpu_reset_hardware(vcpu);
 	vcpu->cr2 = 0;
 	vcpu->xcr0 = 1;
-	vcpu->work = flush_actions()->mode == POLICY_ALWAYS_FLUSH ? WORK_FLUSH : 0;
-	vcpu->nmi_pending = false;
+	vcpu->work =
+		(entry ? 0 : WORK_SIPI) | (vcpu->vm->timer == VM_TIMER_PREEMPTION ? WORK_TIMER : 0);
+	vcpu->nmi_pending = vcpu->sipi_pending = false;
 	vcpu->timer_deadline = 0;
-	if (vcpu->vm->timer == VM_TIMER_PREEMPTION) {
-		vcpu->work |= WORK_TIMER;
-		vcpu_poll_timer(vcpu);
-	}
+	vcpu->remote = 0;
+	memset(vcpu->remote_edge, 0, sizeof(vcpu->remote_edge));
+	memset(vcpu->remote_level, 0, sizeof(vcpu->remote_level));
 }
 
-void vcpu_unload(struct vm_record *record)
+void vcpu_load(const struct vm_record *record, struct vcpu *vcpu)
 {
-	vmclear(record->vmcs);
+	vmptrld(record->vmcs[vcpu->id]);
+	write_host_state(vcpu);
+	vcpu_load_hardware(vcpu);
+	vcpu->gate = stun_gate(this_cpu()->id);
+	vcpu->work &= ~(uint32_t)WORK_FLUSH;
+	if (flush_actions()->mode == POLICY_ALWAYS_FLUSH)
+		vcpu->work |= WORK_FLUSH;
+}
+
+void vcpu_unload(const struct vm_record *record, struct vcpu *vcpu)
+{
+	vmclear(record->vmcs[vcpu->id]);
+	vcpu_save_hardware(vcpu);
+}
+
+void vcpu_take_init(struct vcpu *vcpu)
+{
+	vcpu->work = (vcpu->work & ~(uint32_t)(WORK_INIT | WORK_HALT | WORK_IRQ)) | WORK_SIPI;
+	vcpu->nmi_pending = false;
+	vlapic_reset(vcpu, vcpu->id, vcpu->lapic.base_msr & APIC_BASE_X2APIC);
+}
+
+static void start_up(struct vcpu *vcpu)
+{
+	write_common_state(vcpu->vm);
+	write_startup_state(__atomic_load_n(&vcpu->remote_sipi, __ATOMIC_SEQ_CST));
+	memset(vcpu->regs, 0, sizeof(vcpu->regs));
+	vcpu->regs[REG_RDX] = cpuid(1, 0).eax; /* the signature, as after a reset */
+	vcpu->cr2 = 0;
+	vcpu->sipi_pending = false;
+	vcpu->work = (vcpu->work & ~(uint32_t)WORK_SIPI) | WORK_CR2;
+}
+
+void vcpu_wait(struct vcpu *vcpu)
+{
+	uint64_t start = rdtsc(), waited;
+
+	if ((vcpu->work & WORK_HALT) && (vcpu->work & WORK_IRQ)) {
+		vcpu->work &= ~(uint32_t)WORK_HALT;
+		return;
+	}
+	if ((vcpu->work & WORK_SIPI) && vcpu->sipi_pending) {
+		start_up(vcpu);
+		return;
+	}
+	vcpu_timer_program(vcpu);
+	asi_rest();
+	interrupts_wait();
+	waited = rdtsc() - start;
+	vcpu->stats.halted_ticks += waited;
+	vcpu->exit_tsc += (uint32_t)waited; /* sleeping is not work */
 }

@@ -93,6 +93,10 @@ void vlapic_accept(struct vcpu *vcpu, uint8_t vector, bool level)
 {
 	struct vlapic *a = vcpu_vlapic(vcpu);
 
+	if (!vcpu_is_here(vcpu)) {
+		vcpu_post(vcpu, vector, level);
+		return;
+	}
 	if (!(a->svr & VLAPIC_SVR_ENABLE))
 		return;
 	if (vector < 16) {
@@ -143,8 +147,11 @@ void vlapic_end_of_interrupt(struct vcpu *vcpu)
 	vector = (uint8_t)a->isrv;
 	clear_bit(a->isr, vector);
 	a->isrv = highest(a->isr);
-	if (test_bit(a->tmr, vector))
+	if (test_bit(a->tmr, vector)) {
+		vm_lock(vcpu_vm(vcpu));
 		vioapic_eoi(vcpu_vm(vcpu), vector);
+		vm_unlock(vcpu_vm(vcpu));
+	}
 	if (a->irr_pending)
 		vcpu_notify(vcpu);
 }

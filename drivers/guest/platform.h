@@ -30,6 +30,11 @@ void *vm_ram(struct vm *vm, gpa_t gpa, uint64_t len);
 uint64_t vm_ram_low(const struct vm *vm);
 uint64_t vm_ram_high(const struct vm *vm);
 
+/** Nobody else touches the VM's devices in between. Not nested; no access to sensitive data inside.
+ */
+void vm_lock(struct vm *vm);
+void vm_unlock(struct vm *vm);
+
 /** The guest's time stamp counter now, and its frequency. */
 uint64_t vm_tsc(struct vm *vm);
 uint64_t vm_tsc_hz(const struct vm *vm);
@@ -40,6 +45,10 @@ uint64_t vm_epoch(const struct vm *vm);
  * Something for the vCPU to take may have appeared in its local APIC: look before the next entry.
  */
 void vcpu_notify(struct vcpu *vcpu);
+/** Is this the vCPU that the calling CPU runs? Only then may its local APIC be touched. */
+bool vcpu_is_here(const struct vcpu *vcpu);
+/** vlapic_accept() for a vCPU that runs elsewhere: its own CPU does it. */
+void vcpu_post(struct vcpu *vcpu, uint8_t vector, bool level);
 /** Call vlapic_timer_expired() on this vCPU once its TSC reaches @guest_tsc; 0 cancels. */
 void vcpu_timer_arm(struct vcpu *vcpu, uint64_t guest_tsc);
 /** INIT or SIPI for this vCPU (@vector as in the SIPI; ignored for INIT). */

@@ -24,7 +24,6 @@ enum lapic_register {
 };
 
 #define LAPIC_BASE_PHYSICAL 0xfee00000ULL
-#define APIC_BASE_X2APIC BIT(10)
 #define APIC_BASE_ENABLE BIT(11)
 #define SVR_ENABLE BIT(8)
 #define LVT_MASKED BIT(16)

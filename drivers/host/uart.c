@@ -13,6 +13,7 @@ enum {
 	UART_SCRATCH = 7,
 };
 
+#define IER_RECEIVE 0x01
 #define LSR_DATA_READY BIT(0)
 #define LSR_THR_EMPTY BIT(5)
 #define LSR_IDLE BIT(6)
@@ -69,8 +70,8 @@ void uart_drain(struct uart *uart)
 		wait_for(uart, LSR_IDLE);
 }
 
-void uart_enable_receive_irq(struct uart *uart)
+void uart_set_receive_irq(struct uart *uart, bool on)
 {
 	if (uart->port)
-		outb(uart->port + UART_IER, 0x01);
+		outb(uart->port + UART_IER, on ? IER_RECEIVE : 0);
 }

@@ -22,7 +22,7 @@ void uart_putc(struct uart *uart, char c);
 int uart_getc(struct uart *uart);
 /** Waits, bounded, until the last byte has left. */
 void uart_drain(struct uart *uart);
-/** Receive interrupts on (the line must be routed by then). */
-void uart_enable_receive_irq(struct uart *uart);
+/** Receive interrupts on (the line must be routed by then) or off. */
+void uart_set_receive_irq(struct uart *uart, bool on);
 
 #endif

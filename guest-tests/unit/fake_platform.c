@@ -70,6 +70,29 @@ struct vm *vcpu_vm(struct vcpu *vcpu)
 	return vcpu->vm;
 }
 
+void vm_lock(struct vm *vm)
+{
+	vm->locks += !vm->locked;
+	vm->locked = true;
+}
+
+void vm_unlock(struct vm *vm)
+{
+	vm->locked = false;
+}
+
+bool vcpu_is_here(const struct vcpu *vcpu)
+{
+	return !vcpu->elsewhere;
+}
+
+void vcpu_post(struct vcpu *vcpu, uint8_t vector, bool level)
+{
+	vcpu->posted++;
+	vcpu->posted_vector = vector;
+	vcpu->posted_level = level;
+}
+
 uint64_t vm_tsc(struct vm *vm)
 {
 	return vm->tsc;

@@ -17,6 +17,10 @@ struct vcpu {
 	struct vm *vm;
 	struct vlapic lapic;
 	unsigned notified, nmis, inits, sipis;
+	bool elsewhere; /* another CPU runs it: vectors for it are posted */
+	unsigned posted;
+	uint8_t posted_vector;
+	bool posted_level;
 	uint8_t sipi_vector;
 	uint64_t armed; /* 0: no timer */
 };
@@ -25,6 +29,8 @@ struct vm {
 	struct machine machine;
 	struct vcpu vcpu[FAKE_VCPUS];
 	unsigned vcpus;
+	bool locked;
+	unsigned locks;
 	uint64_t tsc, epoch;
 	uint32_t request;
 	unsigned console_length;

@@ -76,6 +76,15 @@ static void load_gdt(void)
 	load_tables(&gdtr, &idtr, SELECTOR_CODE, SELECTOR_DATA, SELECTOR_TSS);
 }
 
+/* The trampoline's selectors mean the same. */
+void core_use_tables(void)
+{
+	struct table_pointer gdtr = { sizeof(gdt) - 1, (uint64_t)gdt };
+	struct table_pointer idtr = { sizeof(idt) - 1, (uint64_t)idt };
+
+	__asm__ volatile("lgdt %0; lidt %1" : : "m"(gdtr), "m"(idtr));
+}
+
 static void fill_idt(void)
 {
 	for (unsigned i = 0; i < 256; i++) {

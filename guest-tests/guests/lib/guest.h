@@ -141,6 +141,14 @@ static inline bool apic_bit(uint32_t first, unsigned vector)
 	return rdmsr(first + vector / 32) >> (vector % 32) & 1;
 }
 
+/* Starts vCPU @id, which runs @fn on a stack of its own with the first one's tables; false if it
+ * does not come. */
+bool start_cpu(unsigned id, void (*fn)(void));
+void send_ipi(unsigned id, unsigned vector);
+void send_ipi_to_others(unsigned vector);
+/* This CPU uses the guest's GDT and IDT (no task register: no user mode, no interrupt stack). */
+void core_use_tables(void);
+
 /* IOAPIC. */
 #define IOAPIC_BASE 0xfec00000ULL
 #define IOAPIC_INDEX (*(volatile uint32_t *)IOAPIC_BASE)

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: MIT
+#include "hv/sched.h"
+
+#include "drivers/host/lapic.h"
+#include "hv/asm.h"
+#include "hv/cpu.h"
+#include "hv/interrupt.h"
+#include "hv/percpu.h"
+#include "hv/vm.h"
+
+#define SLICE_MS 10
+
+/* By the number of the core's first CPU, its leader; the leader alone watches the clock. */
+static struct core {
+	struct spinlock lock;
+	uint8_t vms[CONFIG_MAX_VMS];
+	unsigned vm_count;
+	unsigned turn;	    /* of vms[] */
+	unsigned attached;  /* threads that run the VM whose turn it is */
+	bool switching;	    /* nobody attaches until the last has left */
+	int wanted;	    /* VM that comes next, -1: the next in the row */
+	uint64_t slice_end; /* 0: the VM is alone */
+} cores[PERCPU_MAX];
+
+static struct core *core_of(unsigned cpu)
+{
+	return &cores[cpus[cpu].leader];
+}
+
+void sched_kick(unsigned id)
+{
+	if (!cpus[id].online)
+		return;
+	__atomic_store_n(&cpus[id].percpu->kicked, true, __ATOMIC_SEQ_CST);
+	if (id != this_cpu()->id)
+		lapic_send(cpus[id].apic_id, HOST_VECTOR_KICK);
+}
+
+void sched_kick_vm(const struct vm_record *record)
+{
+	for (unsigned i = 0; i < record->config->vcpus; i++)
+		sched_kick(record->cpu[i]);
+}
+
+static void begin_slice(struct core *core)
+{
+	core->slice_end = core->vm_count > 1 ? rdtsc() + cpu_facts.tsc_hz / 1000 * SLICE_MS : 0;
+}
+
+static int find(const struct core *core, unsigned index)
+{
+	for (unsigned i = 0; i < core->vm_count; i++)
+		if (core->vms[i] == index)
+			return (int)i;
+	return -1;
+}
+
+void sched_add(unsigned index)
+{
+	const struct vm_record *record = &vm_records[index];
+
+	for (unsigned i = 0; i < record->config->vcpus; i++) {
+		struct core *core = core_of(record->cpu[i]);
+
+		spinlock_acquire(&core->lock);
+		if (find(core, index) < 0) {
+			core->vms[core->vm_count++] = (uint8_t)index;
+			core->wanted = -1;
+			begin_slice(core);
+		}
+		spinlock_release(&core->lock);
+	}
+}
+
+void sched_remove(unsigned index)
+{
+	const struct vm_record *record = &vm_records[index];
+
+	for (unsigned i = 0; i < record->config->vcpus; i++) {
+		struct core *core = core_of(record->cpu[i]);
+		int at;
+
+		spinlock_acquire(&core->lock);
+		at = find(core, index);
+		if (at >= 0) {
+			core->vm_count--;
+			for (unsigned j = (unsigned)at; j < core->vm_count; j++)
+				core->vms[j] = core->vms[j + 1];
+			if (core->turn > (unsigned)at)
+				core->turn--;
+			if (core->turn >= core->vm_count)
+				core->turn = 0;
+			begin_slice(core);
+		}
+		spinlock_release(&core->lock);
+		sched_kick(record->cpu[i]);
+		sched_kick(cpus[record->cpu[i]].leader);
+	}
+}
+
+/* The lock is held; every thread has left the VM before. */
+static void next_turn(struct core *core)
+{
+	int wanted = core->wanted >= 0 ? find(core, (unsigned)core->wanted) : -1;
+
+	core->wanted = -1;
+	core->switching = false;
+	if (wanted >= 0)
+		core->turn = (unsigned)wanted;
+	else if (++core->turn >= core->vm_count)
+		core->turn = 0;
+	begin_slice(core);
+}
+
+static void kick_core(unsigned leader)
+{
+	for (unsigned i = leader; i < cpu_count; i++)
+		if (cpus[i].leader == leader)
+			sched_kick(i);
+}
+
+void sched_rotate(int wanted)
+{
+	unsigned leader = cpus[this_cpu()->id].leader;
+	struct core *core = &cores[leader];
+	bool begins;
+
+	spinlock_acquire(&core->lock);
+	begins = !core->switching && core->vm_count > 1;
+	if (begins) {
+		core->switching = true;
+		core->wanted = wanted;
+		for (unsigned i = leader; i < cpu_count; i++)
+			if (cpus[i].leader == leader && cpus[i].online)
+				__atomic_store_n(&cpus[i].percpu->resched, true, __ATOMIC_SEQ_CST);
+	}
+	spinlock_release(&core->lock);
+	if (begins)
+		kick_core(leader);
+}
+
+void sched_detached(void)
+{
+	struct core *core = core_of(this_cpu()->id);
+
+	spinlock_acquire(&core->lock);
+	core->attached--;
+	spinlock_release(&core->lock);
+}
+
+/* vCPU of @record that is bound to CPU @id, -1: none. */
+static int vcpu_on(const struct vm_record *record, unsigned id)
+{
+	for (unsigned i = 0; i < record->config->vcpus; i++)
+		if (record->cpu[i] == id)
+			return (int)i;
+	return -1;
+}
+
+/* The vCPU that this CPU is to run now; NULL: none. */
+static struct vm_record *attach(struct percpu *cpu, unsigned *vcpu)
+{
+	unsigned leader = cpus[cpu->id].leader;
+	struct core *core = &cores[leader];
+	struct vm_record *record = NULL;
+	bool turned = false;
+
+	spinlock_acquire(&core->lock);
+	if (core->switching && !core->attached) {
+		next_turn(core);
+		turned = true;
+	}
+	if (!core->switching && core->vm_count) {
+		int index;
+
+		record = &vm_records[core->vms[core->turn]];
+		index = vcpu_on(record, cpu->id);
+		if (index >= 0 && vm_join(record, (unsigned)index)) {
+			core->attached++;
+			*vcpu = (unsigned)index;
+		} else {
+			record = NULL;
+		}
+	}
+	cpu->resched = core->switching;
+	cpu->slice_end = cpu->id == leader && !core->switching ? core->slice_end : 0;
+	spinlock_release(&core->lock);
+	if (turned)
+		kick_core(leader);
+	return record;
+}
+
+void sched_loop(void)
+{
+	struct percpu *cpu = this_cpu();
+
+	for (;;) {
+		struct vm_record *record;
+		unsigned vcpu;
+
+		interrupts_off();
+		asi_exit(ASI_CAUSE_SCHEDULE);
+		cpu->kicked = false;
+		if (cpu->slice_end && rdtsc() >= cpu->slice_end)
+			sched_rotate(-1);
+		record = attach(cpu, &vcpu);
+		if (record)
+			vm_run(record, vcpu);
+		vcpu_timer_program(NULL);
+		while (!cpu->kicked) {
+			asi_rest();
+			interrupts_wait();
+		}
+	}
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+#include "hv/stun.h"
+
+#include "drivers/host/lapic.h"
+#include "hv/asm.h"
+#include "hv/console.h"
+#include "hv/cpu.h"
+#include "hv/global.h"
+#include "hv/interrupt.h"
+#include "hv/percpu.h"
+#include "hv/record.h"
+#include "hv/vm.h"
+
+/*
+ * An acknowledgement takes a VM exit, some hundred nanoseconds. An interrupt that did not get one
+ * by the first bound is followed by an NMI, which nothing but another NMI holds back; the second
+ * bound is far beyond what an SMI takes.
+ */
+#define NMI_AFTER_US 50
+#define ACK_BOUND_US 200000
+
+static struct stun_gate gates[PERCPU_MAX] GLOBAL_DATA("who runs a guest: what stunning is about");
+static uint64_t ticks_per_us GLOBAL_DATA("the clock's frequency");
+
+struct stun_gate *stun_gate(unsigned id)
+{
+	return &gates[id];
+}
+
+void stun_init_cpu(void)
+{
+	struct percpu *cpu = this_cpu();
+
+	ticks_per_us = cpu_facts.tsc_hz / 1000000 + 1;
+	for (unsigned i = 0; i < cpu_count && cpu->sibling_count < PERCPU_MAX_SIBLINGS; i++)
+		if (cpus[i].core == cpu->core && i != cpu->id)
+			cpu->siblings[cpu->sibling_count++] =
+				(struct percpu_sibling){ i, cpus[i].apic_id };
+	stun_hold(cpu);
+}
+
+static bool in_guest(const struct stun_gate *gate)
+{
+	return __atomic_load_n(&gate->word, __ATOMIC_ACQUIRE) & STUN_IN_GUEST;
+}
+
+/* The gates stay shut for ever, so no guest runs on this core again. Nothing sensitive was touched.
+ */
+static _Noreturn void fail_closed(unsigned sibling)
+{
+	console_error("CPU %u does not answer CPU %u's stun: this core runs no guest any more, its "
+		      "VMs stand still",
+		      sibling, this_cpu()->id);
+	record_begin("stun");
+	record_u64("cpu", this_cpu()->id);
+	record_u64("silent", sibling);
+	record_str("core", "closed");
+	record_end();
+	halt_forever();
+}
+
+static void wait_for_ack(const struct percpu_sibling *sibling, uint64_t start)
+{
+#ifndef BREAK_skip_ack
+	bool nmi_sent = false;
+
+	while (in_guest(&gates[sibling->id])) {
+		uint64_t waited = rdtsc() - start;
+
+		if (waited > ACK_BOUND_US * ticks_per_us)
+			fail_closed(sibling->id);
+		if (waited > NMI_AFTER_US * ticks_per_us && !nmi_sent) {
+			lapic_send_nmi(sibling->apic_id);
+			nmi_sent = true;
+		}
+		cpu_relax();
+	}
+#endif
+}
+
+void stun_hold(struct percpu *cpu)
+{
+	struct vcpu *vcpu = cpu->vcpu;
+	uint32_t running = 0;
+	unsigned sent = 0;
+	uint64_t start;
+
+	if (cpu->holding)
+		return;
+	cpu->holding = true;
+	/* The subtraction is a fence too: what follows it is seen by nobody before it. */
+	for (unsigned i = 0; i < cpu->sibling_count; i++)
+		if (__atomic_fetch_sub(&gates[cpu->siblings[i].id].word, STUN_HOLD,
+				       __ATOMIC_SEQ_CST) &
+		    STUN_IN_GUEST)
+			running |= 1U << i;
+	if (likely(!running))
+		return;
+	start = rdtsc();
+	for (unsigned i = 0; i < cpu->sibling_count; i++)
+		if (running >> i & 1) {
+			lapic_send(cpu->siblings[i].apic_id, HOST_VECTOR_STUN);
+			sent++;
+		}
+	for (unsigned i = 0; i < cpu->sibling_count; i++)
+		if (running >> i & 1)
+			wait_for_ack(&cpu->siblings[i], start);
+	if (vcpu) {
+		histogram_add(&vcpu->stats.stun_wait, rdtsc() - start);
+		vcpu->stats.stuns_sent += sent;
+	}
+}
+
+void stun_release(struct percpu *cpu)
+{
+	if (!cpu->holding)
+		return;
+	for (unsigned i = 0; i < cpu->sibling_count; i++)
+		__atomic_fetch_add(&gates[cpu->siblings[i].id].word, STUN_HOLD, __ATOMIC_SEQ_CST);
+	cpu->holding = false;
+}
+
+void stun_left_guest(struct vcpu *vcpu)
+{
+	/* The low half only: siblings change the high one meanwhile. */
+	__atomic_store_n((uint32_t *)&vcpu->gate->word, 0, __ATOMIC_RELEASE);
+}
+
+void stun_wait(struct vcpu *vcpu)
+{
+	uint64_t start = rdtsc();
+
+	stun_left_guest(vcpu);
+	while (__atomic_load_n(&vcpu->gate->word, __ATOMIC_ACQUIRE) < 0)
+		cpu_relax();
+	vcpu->stats.stunned++;
+	vcpu->stats.stunned_ticks += rdtsc() - start;
+}
