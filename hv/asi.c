@@ -55,9 +55,12 @@ static void account(struct vcpu *vcpu, enum asi_cause cause, uint64_t rip, uint6
 
 static void leave(struct percpu *cpu, enum asi_cause cause, uint64_t rip, uint64_t address)
 {
+	bool defended = flush_predictor();
+
 	write_cr3(cpu->cr3_full);
 	cpu->asi_state = ASI_FULL;
 	if (cpu->vcpu) {
+		cpu->vcpu->stats.predictor += defended;
 		cpu->vcpu->work |= WORK_ASI;
 		account(cpu->vcpu, cause, rip, address);
 	}
@@ -69,6 +72,8 @@ void asi_exit(enum asi_cause cause)
 
 	if (cpu->asi_state == ASI_RESTRICTED)
 		leave(cpu, cause, (uint64_t)__builtin_return_address(0), 0);
+	else if (cpu->vcpu && flush_actions()->conditional)
+		cpu->vcpu->work |= WORK_FLUSH;
 }
 
 void asi_enter(void)

@@ -28,8 +28,8 @@ enum asi_cause {
 const char *asi_cause_name(enum asi_cause cause);
 
 /**
- * Leaves to the full map; does nothing if this CPU is there already. The caller's address is the
- * site that the statistics name. Interrupts off.
+ * Leaves to the full map; if this CPU is there already, asks only for the flush of cond-flush. The
+ * caller's address is the site that the statistics name. Interrupts off.
  */
 void asi_exit(enum asi_cause cause);
 

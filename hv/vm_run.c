@@ -208,6 +208,7 @@ void vm_run(unsigned index)
 	interrupts_off();
 	memset(&vcpu->stats, 0, sizeof(vcpu->stats));
 	vm->site_count = 0;
+	vcpu->stats.ibpb = flush_on_vm_switch();
 	cpu->vcpu = vcpu;
 	if (flush_actions()->restricts)
 		asi_enter();

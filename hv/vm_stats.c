@@ -58,6 +58,8 @@ void vm_print_stats(struct vm *vm)
 	record_u64("l1d_flush_msr", stats->l1d_flush[POLICY_L1D_MSR]);
 	record_u64("l1d_flush_software", stats->l1d_flush[POLICY_L1D_SOFTWARE]);
 	record_u64("verw", stats->verw);
+	record_u64("predictor", stats->predictor);
+	record_u64("ibpb", stats->ibpb);
 	record_u64("injected", stats->injected);
 	record_u64("halted_ticks", stats->halted_ticks);
 	if (vm->sites_dropped)

@@ -6,6 +6,8 @@
 
 	extern vmx_exit
 	extern vmx_entry_failed
+	extern rsb_fill
+	extern bhb_clear
 
 VCPU_CR2 equ 128
 
@@ -29,6 +31,23 @@ VCPU_CR2 equ 128
 	pop r14
 	pop r15
 %endmacro
+
+; The same with the predictor's defence in front; the VMCS names the entry that the policy needs, so that choosing
+; costs no branch here. regs[] is dead until the pushes below, so there is room for return addresses.
+	align 64
+	global vmx_exit_entry_rsb
+vmx_exit_entry_rsb:
+	call rsb_fill
+	jmp vmx_exit_entry
+
+	align 64
+	global vmx_exit_entry_hardened
+vmx_exit_entry_hardened:
+	call rsb_fill
+	global vmx_exit_entry_bhb
+vmx_exit_entry_bhb:
+	call bhb_clear
+	jmp vmx_exit_entry
 
 	align 64
 	global vmx_exit_entry

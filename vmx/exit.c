@@ -152,6 +152,8 @@ static __attribute__((noinline)) void do_work(struct vcpu *vcpu)
 		asi_enter();
 	if (unlikely(vcpu->work & WORK_FLUSH)) {
 		flush_core();
+		if (!flush_actions()->flush_always)
+			vcpu->work &= ~(uint32_t)WORK_FLUSH;
 		vcpu->stats.l1d_flush[flush_actions()->l1d]++;
 		vcpu->stats.verw += flush_actions()->buffers == POLICY_BUFFERS_VERW;
 	}

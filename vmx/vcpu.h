@@ -17,6 +17,13 @@ int vcpu_create(struct vm_record *record);
 /** Makes the record's VMCS current and gives it the power-on state of @entry. Full map. */
 void vcpu_reset(struct vm_record *record, struct vcpu *vcpu, const struct loader_entry *entry);
 
+/**
+ * What of the policy lies in the VMCS and in this CPU: the root and the code that an exit finds,
+ * the swap of IA32_SPEC_CTRL (SDM 24.7.2 and 24.8.2), flushing at every entry. The record's VMCS is
+ * current. Full map; again after a change of policy.
+ */
+void vcpu_apply_policy(const struct vm_record *record, struct vcpu *vcpu);
+
 /** VMCLEAR: this CPU forgets the VMCS. Full map. */
 void vcpu_unload(struct vm_record *record);
 
