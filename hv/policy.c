@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "hv/policy.h"
 
+#define READS_BUFFERS (BIT(VULN_MDS) | BIT(VULN_TAA) | BIT(VULN_MMIO) | BIT(VULN_RFDS))
 /* What another thread of the same core can read of this one's. RFDS is not among them: the cores
  * that have it have one thread. */
-#define CROSSES_THREADS (BIT(VULN_L1TF) | BIT(VULN_MDS) | BIT(VULN_TAA) | BIT(VULN_MMIO))
-#define READS_BUFFERS (BIT(VULN_MDS) | BIT(VULN_TAA) | BIT(VULN_MMIO) | BIT(VULN_RFDS))
-#define READS_ANY (BIT(VULN_L1TF) | READS_BUFFERS)
+#define CROSSES_THREADS                                                                            \
+	(BIT(VULN_L1TF) | BIT(VULN_MDS) | BIT(VULN_TAA) | BIT(VULN_MMIO) | BIT(VULN_GDS))
 
 static const struct {
 	const char *name;
@@ -60,13 +60,11 @@ static bool verw_works(const struct cpu_facts *facts)
 }
 
 /* The cheapest mode that leaves nothing for the CPU to leak. */
-static enum policy_mode choose_mode(const struct cpu_facts *facts, uint32_t affected, bool smt)
+static enum policy_mode choose_mode(uint32_t leaks, bool smt)
 {
-	bool gds = (affected & BIT(VULN_GDS)) && !(facts->arch_cap & ARCH_CAP_GDS_CTRL);
-
-	if (smt && (affected & CROSSES_THREADS))
+	if (smt && (leaks & CROSSES_THREADS))
 		return POLICY_ASI_STUN;
-	if ((affected & READS_ANY) || gds)
+	if (leaks & (CROSSES_THREADS | BIT(VULN_RFDS)))
 		return POLICY_ASI;
 	return POLICY_COND_FLUSH; /* with nothing to flush: only the predictor is defended */
 }
@@ -149,15 +147,17 @@ void policy_resolve(const struct cpu_facts *facts, enum config_mitigation reques
 		    struct policy_reason reasons[VULN_COUNT])
 {
 	const char *why[VULN_COUNT];
-	uint32_t affected = 0;
+	uint32_t affected = 0, leaks;
 
 	for (unsigned v = 0; v < VULN_COUNT; v++)
 		if (vulnerability_affects(facts, (enum vulnerability)v, paranoid, &why[v]))
 			affected |= 1U << v;
+	leaks = affected;
+	if (facts->arch_cap & ARCH_CAP_GDS_CTRL)
+		leaks &= ~(uint32_t)BIT(VULN_GDS);
 	*actions = (struct policy_actions){ 0 };
-	actions->mode =
-		(uint8_t)(requested == CONFIG_MITIGATION_AUTO ? choose_mode(facts, affected, smt)
-							      : (unsigned)requested - 1);
+	actions->mode = (uint8_t)(requested == CONFIG_MITIGATION_AUTO ? choose_mode(leaks, smt)
+								      : (unsigned)requested - 1);
 	actions->restricts = modes[actions->mode].restricts;
 	actions->stun = modes[actions->mode].stun && smt;
 	actions->conditional = modes[actions->mode].conditional;
@@ -166,7 +166,7 @@ void policy_resolve(const struct cpu_facts *facts, enum config_mitigation reques
 		choose_flush(facts, affected, paranoid, actions);
 		choose_branches(facts, affected, paranoid, actions);
 	}
-	actions->smt_unsafe = smt && (affected & CROSSES_THREADS) && !actions->stun;
+	actions->smt_unsafe = smt && (leaks & CROSSES_THREADS) && !actions->stun;
 	for (unsigned v = 0; reasons && v < VULN_COUNT; v++) {
 		bool hit = affected >> v & 1;
 

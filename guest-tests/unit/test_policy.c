@@ -141,6 +141,22 @@ TEST(paranoid_trusts_no_bit)
 	}
 }
 
+/* MMIO stale data has three ways out of the buffers: two closed ones do not vouch for the third. */
+TEST(mmio_takes_three_bits)
+{
+	static const uint64_t bits[] = { ARCH_CAP_SBDR_SSDP_NO, ARCH_CAP_FBSDP_NO,
+					 ARCH_CAP_PSDP_NO };
+
+	for (unsigned open = 0; open <= 3; open++) {
+		struct cpu_facts ice_lake = { CPU(0x6a, 6), CAPS(CAPS_2021) };
+		const char *why;
+
+		if (open < 3)
+			ice_lake.arch_cap &= ~bits[open];
+		CHECK(vulnerability_affects(&ice_lake, VULN_MMIO, false, &why) == (open < 3));
+	}
+}
+
 /* Whatever the CPU claims: no MSR that it lacks is written, and what is asked for is done. */
 TEST(no_action_without_its_instruction)
 {
