@@ -92,7 +92,7 @@ static void choose_branches(const struct cpu_facts *facts, uint32_t affected, bo
 	uint64_t own_rsb = ARCH_CAP_IBRS_ALL | ARCH_CAP_PBRSB_NO;
 
 	a->ibpb = facts->ibrs;
-	a->rsb_fill = paranoid || (facts->arch_cap & own_rsb) != own_rsb;
+	a->rsb_fill = (affected & BIT(VULN_RETBLEED)) || (facts->arch_cap & own_rsb) != own_rsb;
 	if (affected & BIT(VULN_BHI))
 		a->bhb = facts->bhi_ctrl && facts->ibrs ? POLICY_BHB_DIS_S : POLICY_BHB_CLEAR;
 	if (a->bhb == POLICY_BHB_DIS_S)

@@ -194,6 +194,7 @@ TEST(no_action_without_its_instruction)
 		CHECK(!a.spec_ctrl_swap || (a.spec_ctrl_host & SPEC_CTRL_IBRS));
 		CHECK(!a.stun || smt);
 		CHECK(!a.smt_unsafe || smt);
+		CHECK(a.mode == POLICY_OFF || !r[VULN_RETBLEED].affected || a.rsb_fill);
 		CHECK(a.mode == POLICY_OFF || !r[VULN_BHI].affected || a.bhb != POLICY_BHB_NONE);
 		if (a.mode != POLICY_OFF && r[VULN_MDS].affected && f.md_clear)
 			CHECK(a.buffers == POLICY_BUFFERS_VERW);
