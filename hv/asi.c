@@ -56,12 +56,17 @@ static void account(struct vcpu *vcpu, enum asi_cause cause, uint64_t rip, uint6
 
 static void leave(struct percpu *cpu, enum asi_cause cause, uint64_t rip, uint64_t address)
 {
+	bool defended = flush_predictor();
+
 	if (flush_actions()->stun)
 		stun_hold(cpu);
 	write_cr3(cpu->cr3_full);
 	cpu->asi_state = ASI_FULL;
-	if (cpu->vcpu) {
+	/* Where exits land in full, this only ends a wait, and the next entry is made from there.
+	 */
+	if (cpu->vcpu && flush_actions()->restricts) {
 		cpu->vcpu->work |= WORK_ASI;
+		cpu->vcpu->stats.predictor += defended;
 		account(cpu->vcpu, cause, rip, address);
 	}
 }
@@ -72,6 +77,8 @@ void asi_exit(enum asi_cause cause)
 
 	if (cpu->asi_state == ASI_RESTRICTED)
 		leave(cpu, cause, (uint64_t)__builtin_return_address(0), 0);
+	else if (cpu->vcpu && flush_actions()->conditional)
+		cpu->vcpu->work |= WORK_FLUSH;
 }
 
 void asi_enter(void)
@@ -96,10 +103,16 @@ void asi_rest(void)
 {
 	struct percpu *cpu = this_cpu();
 
-	if (!flush_actions()->restricts)
+	if (!flush_actions()->restricts && !flush_actions()->stun)
 		stun_release(cpu);
 	else if (cpu->asi_state == ASI_FULL)
 		asi_enter();
+}
+
+void asi_wake(void)
+{
+	if (!flush_actions()->restricts)
+		asi_exit(ASI_CAUSE_SCHEDULE);
 }
 
 /* The page-walk code and the tables are sensitive, so this runs in full. */

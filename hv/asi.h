@@ -29,8 +29,8 @@ enum asi_cause {
 const char *asi_cause_name(enum asi_cause cause);
 
 /**
- * Leaves to the full map; does nothing if this CPU is there already. The caller's address is the
- * site that the statistics name. Interrupts off.
+ * Leaves to the full map; if this CPU is there already, asks only for the flush of cond-flush. The
+ * caller's address is the site that the statistics name. Interrupts off.
  */
 void asi_exit(enum asi_cause cause);
 
@@ -41,10 +41,14 @@ void asi_exit(enum asi_cause cause);
 void asi_enter(void);
 
 /**
- * Nothing sensitive is needed until this CPU is woken: returns to the restricted map if the policy
- * has one, and lets the siblings go. Call it before every wait. Interrupts off.
+ * Nothing sensitive is needed until this CPU is woken: it waits in the restricted map if exits land
+ * there or siblings have to be let go, since an interrupt's handler runs in the map of the wait.
+ * Interrupts off.
  */
 void asi_rest(void);
+
+/** Awake again: where exits land in full, that is where work goes on. Interrupts off. */
+void asi_wake(void);
 
 /**
  * A page fault in the hypervisor: leaves to full if restricted lacks what full maps, and returns

@@ -54,6 +54,8 @@
 #define MSR_APIC_BASE 0x1b
 #define APIC_BASE_X2APIC BIT(10)
 #define MSR_FEATURE_CONTROL 0x3a
+#define MSR_SPEC_CTRL 0x48
+#define MSR_PRED_CMD 0x49
 #define MSR_UCODE_REV 0x8b
 #define MSR_MTRRCAP 0xfe
 #define MSR_ARCH_CAPABILITIES 0x10a

@@ -89,12 +89,15 @@ static bool set_console(const struct config_target *target, const char *value)
 
 static bool set_mitigation(const struct config_target *target, const char *value)
 {
-	static const struct choice policies[] = { { "auto", CONFIG_MITIGATION_AUTO },
-						  { "off", CONFIG_MITIGATION_OFF },
-						  { "always-flush",
-						    CONFIG_MITIGATION_ALWAYS_FLUSH },
-						  { "asi", CONFIG_MITIGATION_ASI },
-						  { "asi+stun", CONFIG_MITIGATION_ASI_STUN } };
+	static const struct choice policies[] = {
+		{ "auto", CONFIG_MITIGATION_AUTO },
+		{ "off", CONFIG_MITIGATION_OFF },
+		{ "always-flush", CONFIG_MITIGATION_ALWAYS_FLUSH },
+		{ "always-flush+stun", CONFIG_MITIGATION_ALWAYS_FLUSH_STUN },
+		{ "cond-flush", CONFIG_MITIGATION_COND_FLUSH },
+		{ "asi", CONFIG_MITIGATION_ASI },
+		{ "asi+stun", CONFIG_MITIGATION_ASI_STUN },
+	};
 	unsigned v;
 
 	if (!choose(value, policies, ARRAY_SIZE(policies), &v))
@@ -265,7 +268,8 @@ static bool set_vm_console(const struct config_target *target, const char *value
 
 static const struct config_key hypervisor_keys[] = {
 	{ "console", set_console, "com1, com2, framebuffer (several with commas) or none" },
-	{ "mitigation", set_mitigation, "auto, off, always-flush, asi or asi+stun" },
+	{ "mitigation", set_mitigation,
+	  "auto, off, always-flush, always-flush+stun, cond-flush, asi or asi+stun" },
 	{ "paranoid", set_paranoid, "on or off" },
 	{ "smt", set_smt, "on or off" },
 	{ "timer", set_timer, "auto, deadline or preemption" },

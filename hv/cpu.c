@@ -12,13 +12,20 @@ struct cpu_facts cpu_facts;
 #define CPUID_1_ECX_X2APIC BIT(21)
 #define CPUID_1_ECX_TSC_DEADLINE BIT(24)
 #define CPUID_1_ECX_XSAVE BIT(26)
+#define CPUID_1_ECX_HYPERVISOR BIT(31)
 #define CPUID_7_EBX_SMEP BIT(7)
 #define CPUID_7_EBX_INVPCID BIT(10)
+#define CPUID_7_EBX_RTM BIT(11)
 #define CPUID_7_EBX_SMAP BIT(20)
 #define CPUID_7_ECX_UMIP BIT(2)
 #define CPUID_7_EDX_MD_CLEAR BIT(10)
+#define CPUID_7_EDX_HYBRID BIT(15)
+#define CPUID_7_EDX_IBRS BIT(26)
+#define CPUID_7_EDX_STIBP BIT(27)
 #define CPUID_7_EDX_L1D_FLUSH BIT(28)
 #define CPUID_7_EDX_ARCH_CAP BIT(29)
+#define CPUID_7_EDX_SSBD BIT(31)
+#define CPUID_72_EDX_BHI_CTRL BIT(4)
 #define CPUID_D1_EAX_XSAVES BIT(3)
 #define CPUID_EXT_EDX_NX BIT(20)
 #define CPUID_EXT_EDX_1G BIT(26)
@@ -36,6 +43,40 @@ static unsigned detect_smt_shift(uint32_t max_leaf)
 	return 0;
 }
 
+static void detect_model(struct cpu_facts *f)
+{
+	/* SDM volume 2, CPUID, figure 3-6: the extended fields count for these families only. */
+	f->family = f->signature >> 8 & 15;
+	f->model = f->signature >> 4 & 15;
+	f->stepping = f->signature & 15;
+	if (f->family == 6 || f->family == 15)
+		f->model |= f->signature >> 12 & 0xf0;
+	if (f->family == 15)
+		f->family = (uint8_t)(f->family + (f->signature >> 20 & 0xff));
+}
+
+static void detect_leaf7(struct cpu_facts *f)
+{
+	struct cpuid_regs r = cpuid(7, 0);
+	uint32_t subleaves = r.eax;
+
+	f->smep = r.ebx & CPUID_7_EBX_SMEP;
+	f->invpcid = r.ebx & CPUID_7_EBX_INVPCID;
+	f->rtm = r.ebx & CPUID_7_EBX_RTM;
+	f->smap = r.ebx & CPUID_7_EBX_SMAP;
+	f->umip = r.ecx & CPUID_7_ECX_UMIP;
+	f->md_clear = r.edx & CPUID_7_EDX_MD_CLEAR;
+	f->hybrid = r.edx & CPUID_7_EDX_HYBRID;
+	f->ibrs = r.edx & CPUID_7_EDX_IBRS;
+	f->stibp = r.edx & CPUID_7_EDX_STIBP;
+	f->ssbd = r.edx & CPUID_7_EDX_SSBD;
+	f->l1d_flush = r.edx & CPUID_7_EDX_L1D_FLUSH;
+	f->arch_capabilities = r.edx & CPUID_7_EDX_ARCH_CAP;
+	if (f->arch_capabilities)
+		f->arch_cap = rdmsr(MSR_ARCH_CAPABILITIES);
+	f->bhi_ctrl = subleaves >= 2 && (cpuid(7, 2).edx & CPUID_72_EDX_BHI_CTRL);
+}
+
 void cpu_detect(void)
 {
 	struct cpu_facts *f = &cpu_facts;
@@ -46,29 +87,22 @@ void cpu_detect(void)
 	f->intel = r.ebx == 0x756e6547 && r.edx == 0x49656e69 && r.ecx == 0x6c65746e;
 	r = cpuid(1, 0);
 	f->signature = r.eax;
+	detect_model(f);
+	f->hypervisor = r.ecx & CPUID_1_ECX_HYPERVISOR;
 	f->vmx = r.ecx & CPUID_1_ECX_VMX;
 	f->pcid = r.ecx & CPUID_1_ECX_PCID;
 	f->x2apic = r.ecx & CPUID_1_ECX_X2APIC;
 	f->tsc_deadline = r.ecx & CPUID_1_ECX_TSC_DEADLINE;
 	f->xsave = r.ecx & CPUID_1_ECX_XSAVE;
-	if (max_leaf >= 7) {
-		r = cpuid(7, 0);
-		f->smep = r.ebx & CPUID_7_EBX_SMEP;
-		f->invpcid = r.ebx & CPUID_7_EBX_INVPCID;
-		f->smap = r.ebx & CPUID_7_EBX_SMAP;
-		f->umip = r.ecx & CPUID_7_ECX_UMIP;
-		f->md_clear = r.edx & CPUID_7_EDX_MD_CLEAR;
-		f->l1d_flush = r.edx & CPUID_7_EDX_L1D_FLUSH;
-		f->arch_capabilities = r.edx & CPUID_7_EDX_ARCH_CAP;
-		if (f->arch_capabilities)
-			f->arch_cap = rdmsr(MSR_ARCH_CAPABILITIES);
-	}
+	if (max_leaf >= 7)
+		detect_leaf7(f);
 	if (f->xsave) {
 		r = cpuid(0xd, 0);
 		f->xcr0_mask = (uint64_t)r.edx << 32 | r.eax;
 		f->xsaves = cpuid(0xd, 1).eax & CPUID_D1_EAX_XSAVES;
 	}
 	f->smt_shift = detect_smt_shift(max_leaf);
+	f->smt = f->smt_shift != 0;
 
 	f->phys_bits = 36;
 	if (max_ext >= 0x80000008)

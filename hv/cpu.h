@@ -7,7 +7,11 @@
 
 struct cpu_facts {
 	uint32_t signature; /* CPUID.1:EAX */
+	uint8_t family, model, stepping;
 	bool intel;
+	bool hypervisor; /* nested: the model may be a disguise, and bits may be hidden */
+	bool hybrid;	 /* cores of more than one kind */
+	bool smt;	 /* cores have more than one thread */
 	bool vmx;
 	bool x2apic;
 	bool tsc_deadline;
@@ -20,6 +24,10 @@ struct cpu_facts {
 	bool rdtscp;
 	bool md_clear;	/* VERW overwrites the buffers */
 	bool l1d_flush; /* MSR 0x10B */
+	bool ibrs;	/* IA32_SPEC_CTRL and IA32_PRED_CMD exist */
+	bool stibp, ssbd;
+	bool bhi_ctrl; /* IA32_SPEC_CTRL.BHI_DIS_S */
+	bool rtm;
 	bool arch_capabilities;
 	uint64_t arch_cap;  /* IA32_ARCH_CAPABILITIES, 0 if absent */
 	uint64_t xcr0_mask; /* XSAVE components */

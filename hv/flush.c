@@ -2,6 +2,7 @@
 #include "hv/flush.h"
 
 #include "hv/asm.h"
+#include "hv/cpu.h"
 #include "hv/errno.h"
 #include "hv/global.h"
 #include "hv/percpu.h"
@@ -12,6 +13,8 @@
  * line. */
 #define FLUSH_BUFFER_SIZE KIB(64)
 #define CACHE_LINE 64
+
+#define PRED_CMD_IBPB BIT(0)
 
 static const uint8_t *flush_buffer GLOBAL_DATA("address of a buffer of zeroes");
 static struct policy_actions actions GLOBAL_DATA("the policy is public");
@@ -60,10 +63,36 @@ void flush_core(struct vcpu_stats *stats)
 	default:
 		break;
 	}
+	if (actions.spec_ctrl_swap && actions.restricts)
+		wrmsr(MSR_SPEC_CTRL, FLUSH_SPEC_CTRL_GUEST);
 	if (actions.buffers == POLICY_BUFFERS_VERW)
 		__asm__ volatile("verw %0" : : "m"(selector) : "cc", "memory");
 	if (stats) {
 		stats->l1d_flush[actions.l1d]++;
 		stats->verw += actions.buffers == POLICY_BUFFERS_VERW;
 	}
+}
+
+bool flush_predictor(void)
+{
+	if (actions.rsb_fill)
+		rsb_fill();
+	if (actions.bhb == POLICY_BHB_CLEAR)
+		bhb_clear();
+	if (actions.spec_ctrl_swap)
+		wrmsr(MSR_SPEC_CTRL, actions.spec_ctrl_host);
+	return actions.rsb_fill || actions.bhb == POLICY_BHB_CLEAR || actions.spec_ctrl_swap;
+}
+
+bool flush_on_vm_switch(void)
+{
+	if (actions.ibpb)
+		wrmsr(MSR_PRED_CMD, PRED_CMD_IBPB);
+	return actions.ibpb;
+}
+
+void flush_init_cpu(void)
+{
+	if (cpu_facts.ibrs)
+		wrmsr(MSR_SPEC_CTRL, actions.spec_ctrl_host);
 }

@@ -59,6 +59,20 @@ static _Noreturn void fail_closed(unsigned sibling)
 	halt_forever();
 }
 
+/* One that is idle takes this too, and nothing happens. */
+static void interrupt_sibling(const struct percpu_sibling *sibling, bool nmi)
+{
+#ifndef BREAK_deaf
+	if (nmi)
+		lapic_send_nmi(sibling->apic_id);
+	else
+		lapic_send(sibling->apic_id, HOST_VECTOR_STUN);
+#else
+	(void)sibling;
+	(void)nmi;
+#endif
+}
+
 static void wait_for_ack(const struct percpu_sibling *sibling, uint64_t start)
 {
 #ifndef BREAK_skip_ack
@@ -70,7 +84,7 @@ static void wait_for_ack(const struct percpu_sibling *sibling, uint64_t start)
 		if (waited > ACK_BOUND_US * ticks_per_us)
 			fail_closed(sibling->id);
 		if (waited > NMI_AFTER_US * ticks_per_us && !nmi_sent) {
-			lapic_send_nmi(sibling->apic_id);
+			interrupt_sibling(sibling, true);
 			nmi_sent = true;
 		}
 		cpu_relax();
@@ -99,7 +113,7 @@ void stun_hold(struct percpu *cpu)
 	start = rdtsc();
 	for (unsigned i = 0; i < cpu->sibling_count; i++)
 		if (running >> i & 1) {
-			lapic_send(cpu->siblings[i].apic_id, HOST_VECTOR_STUN);
+			interrupt_sibling(&cpu->siblings[i], false);
 			sent++;
 		}
 	for (unsigned i = 0; i < cpu->sibling_count; i++)

@@ -33,7 +33,7 @@ enum vcpu_work {
 	WORK_IRQ = 1 << 0,     /* the local APIC or an NMI may have something to inject */
 	WORK_ASI = 1 << 1,     /* this CPU is in the full map */
 	WORK_REQUEST = 1 << 2, /* the VM wants to power off or reboot */
-	WORK_FLUSH = 1 << 3,   /* always-flush: stays set */
+	WORK_FLUSH = 1 << 3,   /* under always-flush it stays set */
 	WORK_STOP = 1 << 4,    /* the VM cannot go on, or another vCPU has ended it */
 	WORK_CR2 = 1 << 5,     /* a host page fault overwrote CR2 */
 	WORK_TIMER =
@@ -75,6 +75,8 @@ struct vcpu_stats {
 	uint64_t escalations;
 	uint64_t l1d_flush[3]; /* by enum policy_l1d */
 	uint64_t verw;
+	uint64_t predictor; /* flush_predictor() */
+	uint64_t ibpb;
 	uint64_t injected;
 	uint64_t halted_ticks;
 	uint64_t stuns_sent;	    /* siblings that had to be interrupted */
@@ -230,6 +232,7 @@ struct vm_record {
 	struct vm *vm; /* physmap view */
 	hpa_t vmcs[CONFIG_MAX_VCPUS];
 	hpa_t msr_bitmap;
+	hpa_t msr_area;	      /* what VM exit and VM entry load */
 	uint64_t memory_used; /* bytes of guest RAM that have frames */
 };
 

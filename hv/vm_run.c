@@ -299,6 +299,7 @@ void vm_run(struct vm_record *record, unsigned index)
 		return;
 	boot_state_first_entry();
 	vcpu_load(record, vcpu);
+	vcpu->stats.ibpb += flush_on_vm_switch();
 	cpu->vcpu = vcpu;
 	__atomic_store_n(&vcpu->attached, true, __ATOMIC_SEQ_CST);
 	vcpu_take_remote(vcpu);
@@ -307,8 +308,8 @@ void vm_run(struct vm_record *record, unsigned index)
 		attach_console(cpu);
 	if (flush_actions()->restricts)
 		vcpu->work |= WORK_ASI;
-	else
-		asi_rest();
+	else if (!flush_actions()->stun)
+		stun_release(cpu);
 	vmx_do_work(vcpu);
 	vmx_launch(vcpu);
 }

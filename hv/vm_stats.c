@@ -61,6 +61,8 @@ static void sum_up(const struct vm *vm, struct vcpu_stats *sum)
 		sum->exits_full += s->exits_full;
 		sum->escalations += s->escalations;
 		sum->verw += s->verw;
+		sum->predictor += s->predictor;
+		sum->ibpb += s->ibpb;
 		sum->injected += s->injected;
 		sum->halted_ticks += s->halted_ticks;
 		sum->stuns_sent += s->stuns_sent;
@@ -109,6 +111,8 @@ void vm_print_stats(const struct vm *vm)
 	record_u64("l1d_flush_msr", stats.l1d_flush[POLICY_L1D_MSR]);
 	record_u64("l1d_flush_software", stats.l1d_flush[POLICY_L1D_SOFTWARE]);
 	record_u64("verw", stats.verw);
+	record_u64("predictor", stats.predictor);
+	record_u64("ibpb", stats.ibpb);
 	record_u64("injected", stats.injected);
 	record_u64("halted_ticks", stats.halted_ticks);
 	if (flush_actions()->stun)

@@ -6,8 +6,11 @@
 	default rel
 
 	extern vmx_exit
+	extern vmx_exit_stunned
 	extern vmx_entry_failed
 	extern stun_wait
+	extern rsb_fill
+	extern bhb_clear
 
 VCPU_CR2 equ 128
 VCPU_GATE equ 136
@@ -33,9 +36,7 @@ VCPU_GATE equ 136
 	pop r15
 %endmacro
 
-	align 64
-	global vmx_exit_entry
-vmx_exit_entry:
+%macro leave_guest 1
 	push r15
 	push r14
 	push r13
@@ -57,7 +58,37 @@ vmx_exit_entry:
 	mov rax, cr2
 	mov [rsp + VCPU_CR2], rax
 	mov rdi, rsp
-	call vmx_exit
+	call %1
+%endmacro
+
+; The same with the predictor's defence in front; the VMCS names the entry that the policy needs, so that choosing
+; costs no branch here. regs[] is dead until the pushes below, so there is room for return addresses.
+	align 64
+	global vmx_exit_entry_rsb
+vmx_exit_entry_rsb:
+	call rsb_fill
+	jmp vmx_exit_entry
+
+	align 64
+	global vmx_exit_entry_hardened
+vmx_exit_entry_hardened:
+	call rsb_fill
+	global vmx_exit_entry_bhb
+vmx_exit_entry_bhb:
+	call bhb_clear
+	jmp vmx_exit_entry
+
+; And where every exit stuns the siblings first.
+	align 64
+	global vmx_exit_entry_stunned
+vmx_exit_entry_stunned:
+	leave_guest vmx_exit_stunned
+	jmp resume
+
+	align 64
+	global vmx_exit_entry
+vmx_exit_entry:
+	leave_guest vmx_exit
 resume:
 	lock inc qword [rbx]	; in the guest, unless somebody holds the gate (hv/stun.h)
 	js .shut

@@ -162,8 +162,12 @@ __attribute__((noinline)) void vmx_do_work(struct vcpu *vcpu)
 	}
 	if (vcpu->work & WORK_ASI)
 		asi_enter();
-	if (unlikely(vcpu->work & WORK_FLUSH))
+	if (unlikely(vcpu->work & WORK_FLUSH)) {
 		flush_core(&vcpu->stats);
+		if (!flush_actions()->flush_always)
+			vcpu->work &= ~(uint32_t)WORK_FLUSH;
+		stun_release(this_cpu());
+	}
 	vcpu->escalated = false;
 }
 
@@ -183,6 +187,14 @@ void vmx_exit(struct vcpu *vcpu)
 	if (unlikely(vcpu->work))
 		vmx_do_work(vcpu);
 	vcpu->stats.ticks[reason] += (uint32_t)rdtsc() - vcpu->exit_tsc;
+}
+
+/* Under always-flush+stun nothing sensitive may be touched before the siblings are out. */
+void vmx_exit_stunned(struct vcpu *vcpu)
+{
+	flush_predictor();
+	stun_hold(this_cpu());
+	vmx_exit(vcpu);
 }
 
 void vmx_entry_failed(struct vcpu *vcpu)

@@ -11,6 +11,8 @@
 
 /** From vmx/entry.asm, on the vCPU's own stack. Returns for VMRESUME. */
 void vmx_exit(struct vcpu *vcpu);
+/** The same where siblings are stunned on every exit. */
+void vmx_exit_stunned(struct vcpu *vcpu);
 /** What has to happen before the next entry, as vcpu->work says. May end or yield the vCPU and then
  * does not return. Interrupts off; afterwards nothing sensitive may be touched. */
 void vmx_do_work(struct vcpu *vcpu);

@@ -11,7 +11,8 @@
 #include "vmx/caps.h"
 #include "vmx/vcpu.h"
 
-extern const char vmx_exit_entry[];
+extern const char vmx_exit_entry[], vmx_exit_entry_rsb[], vmx_exit_entry_bhb[],
+	vmx_exit_entry_hardened[], vmx_exit_entry_stunned[];
 
 #define EPTP_WB_4_LEVELS (6 | 3 << 3)
 
@@ -65,7 +66,8 @@ static void vmptrld(hpa_t vmcs)
 int vcpu_create(struct vm_record *record)
 {
 	record->msr_bitmap = frames_alloc(0, MEM_SENSITIVE, 0);
-	if (hpa_is_none(record->msr_bitmap))
+	record->msr_area = frames_alloc(0, MEM_SENSITIVE, 0);
+	if (hpa_is_none(record->msr_bitmap) || hpa_is_none(record->msr_area))
 		return -E_NOMEM;
 	fill_msr_bitmap(hpa_to_ptr(record->msr_bitmap));
 	for (unsigned i = 0; i < record->config->vcpus; i++) {
@@ -96,8 +98,6 @@ static void write_controls(const struct vm_record *record, const struct vm *vm)
 	vmcs_write(VMCS_PF_ERROR_MATCH, 0);
 	vmcs_write(VMCS_CR3_TARGET_COUNT, 0);
 	vmcs_write(VMCS_EXIT_MSR_STORE_COUNT, 0);
-	vmcs_write(VMCS_EXIT_MSR_LOAD_COUNT, 0);
-	vmcs_write(VMCS_ENTRY_MSR_LOAD_COUNT, 0);
 	vmcs_write(VMCS_LINK_POINTER, ~0ULL);
 	vmcs_write(VMCS_MSR_BITMAP, record->msr_bitmap.v);
 	vmcs_write(VMCS_TSC_OFFSET, vm->tsc_offset);
@@ -106,13 +106,52 @@ static void write_controls(const struct vm_record *record, const struct vm *vm)
 		vmcs_write(VMCS_VPID, vm->id + 1U);
 }
 
+/* Where exits land in restricted, asi_exit() defends the predictor instead. */
+static const char *exit_entry(const struct policy_actions *actions)
+{
+	bool bhb = actions->bhb == POLICY_BHB_CLEAR;
+
+	if (actions->stun && !actions->restricts)
+		return vmx_exit_entry_stunned;
+	if (actions->restricts || !(actions->rsb_fill || bhb))
+		return vmx_exit_entry;
+	if (!bhb)
+		return vmx_exit_entry_rsb;
+	return actions->rsb_fill ? vmx_exit_entry_hardened : vmx_exit_entry_bhb;
+}
+
+/* One entry of an MSR-load area, SDM 24.7.2. */
+struct msr_load {
+	uint32_t msr, reserved;
+	uint64_t value;
+};
+
+void vcpu_apply_policy(const struct vm_record *record, struct vcpu *vcpu)
+{
+	const struct policy_actions *actions = flush_actions();
+	const struct percpu *cpu = this_cpu();
+	struct msr_load *area = hpa_to_ptr(record->msr_area);
+	bool swap = actions->spec_ctrl_swap && !actions->restricts;
+
+	vmcs_write(VMCS_HOST_CR3,
+		   (actions->restricts ? cpu->cr3_restricted : cpu->cr3_full) & ~CR3_NOFLUSH);
+	vmcs_write(VMCS_HOST_RIP, (uint64_t)exit_entry(actions));
+	area[0] = (struct msr_load){ MSR_SPEC_CTRL, 0, actions->spec_ctrl_host };
+	area[1] = (struct msr_load){ MSR_SPEC_CTRL, 0, FLUSH_SPEC_CTRL_GUEST };
+	vmcs_write(VMCS_EXIT_MSR_LOAD_ADDRESS, record->msr_area.v);
+	vmcs_write(VMCS_ENTRY_MSR_LOAD_ADDRESS, record->msr_area.v + sizeof(area[0]));
+	vmcs_write(VMCS_EXIT_MSR_LOAD_COUNT, swap);
+	vmcs_write(VMCS_ENTRY_MSR_LOAD_COUNT, swap);
+	vcpu->work =
+		(vcpu->work & ~(uint32_t)WORK_FLUSH) | (actions->flush_always ? WORK_FLUSH : 0);
+	flush_init_cpu();
+}
+
 static void write_host_state(const struct vcpu *vcpu)
 {
 	const struct percpu *cpu = this_cpu();
-	bool restricts = flush_actions()->restricts;
 
 	vmcs_write(VMCS_HOST_CR0, read_cr0());
-	vmcs_write(VMCS_HOST_CR3, (restricts ? cpu->cr3_restricted : cpu->cr3_full) & ~CR3_NOFLUSH);
 	vmcs_write(VMCS_HOST_CR4, read_cr4());
 	vmcs_write(VMCS_HOST_EFER, rdmsr(MSR_EFER));
 	vmcs_write(VMCS_HOST_PAT, HOST_PAT);
@@ -132,7 +171,6 @@ static void write_host_state(const struct vcpu *vcpu)
 	vmcs_write(VMCS_HOST_SYSENTER_ESP, 0);
 	vmcs_write(VMCS_HOST_SYSENTER_EIP, 0);
 	vmcs_write(VMCS_HOST_RSP, (uint64_t)vcpu + sizeof(vcpu->regs));
-	vmcs_write(VMCS_HOST_RIP, (uint64_t)vmx_exit_entry);
 }
 
 /* Segment access rights, SDM 24.4.1: type, S, P, G, and L for code. */
@@ -257,9 +295,7 @@ void vcpu_load(const struct vm_record *record, struct vcpu *vcpu)
 	write_host_state(vcpu);
 	vcpu_load_hardware(vcpu);
 	vcpu->gate = stun_gate(this_cpu()->id);
-	vcpu->work &= ~(uint32_t)WORK_FLUSH;
-	if (flush_actions()->mode == POLICY_ALWAYS_FLUSH)
-		vcpu->work |= WORK_FLUSH;
+	vcpu_apply_policy(record, vcpu);
 }
 
 void vcpu_unload(const struct vm_record *record, struct vcpu *vcpu)
@@ -301,6 +337,7 @@ void vcpu_wait(struct vcpu *vcpu)
 	vcpu_timer_program(vcpu);
 	asi_rest();
 	interrupts_wait();
+	asi_wake();
 	waited = rdtsc() - start;
 	vcpu->stats.halted_ticks += waited;
 	vcpu->exit_tsc += (uint32_t)waited; /* sleeping is not work */

@@ -174,10 +174,10 @@ def register(suite):
 
 
 def alone_cpu(context):
-    """Two VMs on one core: the second finds no CPU."""
-    vms = {"good": flat("calm", "poweroff"), "late": flat("calm", "poweroff")}
+    """A VM with more vCPUs than there are CPUs for it."""
+    vms = {"good": flat("calm", "poweroff"), "late": flat("calm", "poweroff", vcpus=2, cpus="0, 7")}
     run = context.boot(config(vms), guest_file("calm"))
-    run.expect_errors(r"\[vm late\] finds no free CPU")
+    run.expect_errors(r"\[vm late\] wants 2 CPUs, 1 are there for it: lower vcpus = or change cpus =")
     run.expect_vm("late", "refused")
     run.expect_vm("good", "poweroff")
     run.expect_end(1)

@@ -28,6 +28,51 @@ def layers(context):
     need(status == 0, "the include directions are violated")
 
 
+def check_branches(context, *arguments):
+    return context.command([os.path.join(ROOT, "tools/check-branches")] + list(arguments), cwd=ROOT)
+
+
+def branches(context):
+    """No indirect branch can follow a VM exit."""
+    status, _ = check_branches(context, os.path.join(BUILD, "cloister.elf"))
+    need(status == 0, "the exit path has an indirect branch")
+
+
+# By call, by jump, by falling through: each root reaches one indirect branch, `clean` none.
+BRANCHES = """
+	bits 64
+	section .text
+	global clean, by_call, by_jump, by_fall, deep, table, returns, never
+clean:	call returns
+	jmp clean
+by_call: call deep
+	ret
+by_jump: test eax, eax
+	jnz table
+	ret
+by_fall: call returns
+deep:	call rax
+	ret
+table:	jmp [rax + 8]
+never:	call rdx
+returns: ret
+"""
+
+
+def branches_caught(context):
+    """check-branches sees what it is there for, on an object that has it."""
+    source, target = os.path.join(context.dir, "branches.asm"), os.path.join(context.dir, "branches.o")
+    with open(source, "w") as f:
+        f.write(BRANCHES)
+    need(context.command(["nasm", "-f", "elf64", source, "-o", target])[0] == 0, "it does not assemble")
+    need(check_branches(context, target, "clean")[0] == 0, "it complains about a root that reaches none")
+    for root, culprit in (("by_call", "deep"), ("by_jump", "table"), ("by_fall", "deep")):
+        status, text = check_branches(context, target, root)
+        need(status == 1 and "check-branches: %s: indirect branch" % culprit in text, "it misses %s" % root)
+        need("never:" not in text, "it blames what %s does not reach" % root)
+    need(check_branches(context, target, "nowhere")[0] == 1, "a root that does not exist is not noticed")
+
+
 def variant(context, name, *flags):
     """Another build of the hypervisor beside the real one."""
     folder = os.path.join(BUILD, "test", context.name, "build")
@@ -69,6 +114,20 @@ def caught(defect, expected):
     return test
 
 
+def silent_sibling(context):
+    """A sibling that never acknowledges: the core runs no guest again, and says so; the other core goes on."""
+    folder = variant(context, "deaf", "BREAK=deaf")
+    vms = {"bad": flat("stun", vcpus=2, cpus="0-1"), "good": flat("calm", cpus="2")}
+    run = context.boot(config(vms, mitigation="asi+stun"), dict(guest_file("stun"), **guest_file("calm")),
+                       smp="1:2:2", build=folder)
+    closed = run.one("stun")
+    need(closed["cpu"] == 0 and closed["silent"] == 1, "the record says %s" % closed)
+    need("ok a busy sibling" not in run.text, "the hypervisor went on without the acknowledgement")
+    run.expect_errors("CPU 1 does not answer CPU 0's stun")
+    run.expect_guest("calm", "good")
+    run.expect_end(0)
+
+
 def panics(context):
     """A bug of the hypervisor's own ends in a report that names the place, with registers and a symbolised stack."""
     folder = variant(context, "wild_pointer", "BREAK=wild_pointer")
@@ -88,7 +147,10 @@ def register(suite):
     for name in names():
         suite.add("unit-" + name, unit(os.path.join(BUILD, "unit", name)), 1)
     suite.add("build-layers", layers, 1)
+    suite.add("build-branches", branches, 1)
+    suite.add("caught-indirect-branch", branches_caught, 1)
     suite.add("build-reproducible", reproducible, 20)
     suite.add("caught-sensitive-mapped", caught("map_sensitive", "touching it is one escalation"), 15)
     suite.add("caught-flush-skipped", caught("skip_flush", "the L1D is flushed once"), 15)
+    suite.add("stun-silent-sibling", silent_sibling, 20)
     suite.add("panic-report", panics, 15)

@@ -148,15 +148,44 @@ TEST(config_text_forms)
 	CHECK(accepts_vm("cmdline ="));
 }
 
+TEST(config_takes_every_policy)
+{
+	static const struct {
+		const char *line;
+		enum config_mitigation mitigation;
+	} policies[] = {
+		{ "auto", CONFIG_MITIGATION_AUTO },
+		{ "off", CONFIG_MITIGATION_OFF },
+		{ "always-flush", CONFIG_MITIGATION_ALWAYS_FLUSH },
+		{ "always-flush+stun", CONFIG_MITIGATION_ALWAYS_FLUSH_STUN },
+		{ "cond-flush", CONFIG_MITIGATION_COND_FLUSH },
+		{ "asi", CONFIG_MITIGATION_ASI },
+		{ "asi+stun", CONFIG_MITIGATION_ASI_STUN },
+	};
+
+	for (unsigned i = 0; i < sizeof(policies) / sizeof(policies[0]); i++) {
+		char text[100];
+
+		snprintf(text, sizeof(text), "[hypervisor]\nmitigation = %s\n[vm a]\nkernel = k\n",
+			 policies[i].line);
+		parse(text);
+		CHECK(cfg.error_count == 0 && cfg.mitigation == policies[i].mitigation);
+	}
+}
+
 TEST(config_values_of_hypervisor)
 {
 	CHECK(refuses("console = com3", "console = com3|com1, com2, framebuffer"));
 	CHECK(refuses("console =", "com1, com2"));
 	CHECK(cfg.console == (CONFIG_CONSOLE_COM1 | CONFIG_CONSOLE_FRAMEBUFFER));
-	CHECK(refuses("mitigation = asi+stun", "asi+stun|auto, off, always-flush or asi"));
-	CHECK(refuses("mitigation = cond-flush", "auto, off, always-flush or asi"));
+	CHECK(refuses("mitigation = stun", "stun|auto, off, always-flush, always-flush+stun, "
+					   "cond-flush, asi or asi+stun"));
+	CHECK(refuses("mitigation = asi +stun", "asi +stun|auto, off"));
+	CHECK(refuses("mitigation = ASI", "ASI|auto, off"));
 	CHECK(refuses("paranoid = yes", "on or off"));
-	CHECK(refuses("smt = on", "smt = on|off|one thread of a core"));
+	CHECK(refuses("smt = maybe", "smt = maybe|on or off"));
+	parse("[hypervisor]\nsmt = off\n[vm a]\nkernel = k\n");
+	CHECK(cfg.error_count == 0 && cfg.smt_off);
 	CHECK(refuses("timer = hpet", "auto, deadline or preemption"));
 	CHECK(refuses("debug-hypercalls = 1", "on or off"));
 	parse("[hypervisor]\nparanoid = on\nparanoid = off\n[vm a]\nkernel = k\n");
@@ -177,9 +206,9 @@ TEST(config_values_of_vm)
 	CHECK(refuses_vm("memory = -2M", "K, M or G"));
 	CHECK(refuses_vm("memory = M", "K, M or G"));
 	CHECK(refuses_vm("memory-mode = later", "eager or lazy"));
-	CHECK(refuses_vm("vcpus = 2", "1|one vCPU"));
-	CHECK(refuses_vm("vcpus = 0", "1"));
-	CHECK(refuses_vm("vcpus = one", "1"));
+	CHECK(refuses_vm("vcpus = 9", "vcpus = 9|1 to 8"));
+	CHECK(refuses_vm("vcpus = 0", "1 to 8"));
+	CHECK(refuses_vm("vcpus = one", "1 to 8"));
 	CHECK(refuses_vm("cpus = 1-0", "0-1,3"));
 	CHECK(refuses_vm("cpus = 64", "0 to 63"));
 	CHECK(refuses_vm("cpus = 0-4000000000", "0 to 63"));
