@@ -28,13 +28,13 @@ static void timer_interrupt(void)
 
 	if (cpu->slice_end && now >= cpu->slice_end)
 		call_scheduler(cpu);
-	/* A timer without TSC-deadline may be early. */
 	if (vcpu && vcpu->timer_deadline && now >= vcpu->timer_deadline) {
 		vcpu->timer_deadline = 0;
 		vlapic_timer_expired(vcpu);
-	} else {
-		vcpu_timer_program(vcpu);
 	}
+	/* Of deadline and time slice the other one is still to come, and a timer without
+	 * TSC-deadline may be early. */
+	vcpu_timer_program(vcpu);
 }
 
 static void kick_interrupt(void)

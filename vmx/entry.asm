@@ -83,41 +83,40 @@ vmx_exit_entry_bhb:
 	global vmx_exit_entry_stunned
 vmx_exit_entry_stunned:
 	leave_guest vmx_exit_stunned
-	jmp resume
+	jmp vmx_exit_entry.gate
 
 	align 64
 	global vmx_exit_entry
 vmx_exit_entry:
 	leave_guest vmx_exit
-resume:
-	lock inc qword [rbx]	; in the guest, unless somebody holds the gate (hv/stun.h)
+.gate:	lock inc qword [rbx]	; in the guest, unless somebody holds the gate (hv/stun.h)
 	js .shut
 	restore_guest
 	vmresume
 	jmp entry_failed
 .shut:	mov rdi, rsp
 	call stun_wait
-	jmp resume
+	jmp .gate
 
 ; void vmx_launch(struct vcpu *): the first entry; the stack moves to the vCPU's own. Does not return.
 	global vmx_launch
 vmx_launch:
 	mov rsp, rdi
 	mov rbx, [rsp + VCPU_GATE]
-launch:
-	lock inc qword [rbx]
-	js launch_shut
+.gate:	lock inc qword [rbx]
+	js .shut
 	mov rax, [rsp + VCPU_CR2]
 	mov cr2, rax
 	restore_guest
 	vmlaunch
+	jmp entry_failed
+.shut:	mov rdi, rsp
+	call stun_wait
+	jmp .gate
+
 entry_failed:
 	; RSP stands behind regs[] again.
 	sub rsp, 128
 	mov rdi, rsp
 	call vmx_entry_failed
 	ud2
-launch_shut:
-	mov rdi, rsp
-	call stun_wait
-	jmp launch
