@@ -12,9 +12,10 @@
 
 static bool stopping GLOBAL_DATA("whether the machine is going down");
 
-/* To the scheduler, before the next entry or from the idle loop. */
-static void call_scheduler(struct percpu *cpu)
+void interrupt_call_scheduler(void)
 {
+	struct percpu *cpu = this_cpu();
+
 	cpu->kicked = true;
 	if (cpu->vcpu)
 		cpu->vcpu->work |= WORK_SWITCH;
@@ -26,8 +27,11 @@ static void timer_interrupt(void)
 	struct vcpu *vcpu = cpu->vcpu;
 	uint64_t now = rdtsc();
 
-	if (cpu->slice_end && now >= cpu->slice_end)
-		call_scheduler(cpu);
+	/* A time that has come is not armed again: its interrupt would never end. */
+	if (cpu->slice_end && now >= cpu->slice_end) {
+		cpu->slice_end = 0;
+		interrupt_call_scheduler();
+	}
 	if (vcpu && vcpu->timer_deadline && now >= vcpu->timer_deadline) {
 		vcpu->timer_deadline = 0;
 		vlapic_timer_expired(vcpu);
@@ -61,7 +65,7 @@ static void console_interrupt(void)
 	if (!vcpu || !vcpu->vm->has_console) {
 		console_set_input(false);
 		this_cpu()->input_waits = true;
-		call_scheduler(this_cpu());
+		interrupt_call_scheduler();
 		return;
 	}
 	/* While the guest's FIFO is full, the rest waits in ours. */

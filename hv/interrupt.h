@@ -16,6 +16,9 @@ enum host_vector {
 /** Serves the interrupt and ends it at the local APIC. Restricted suffices. */
 void interrupt_handle(uint8_t vector);
 
+/** This CPU goes to the scheduler, before the next entry or from the idle loop. Any map. */
+void interrupt_call_scheduler(void);
+
 /** NMI: the end of the run is announced by it; others are counted and survived. */
 void interrupt_handle_nmi(void);
 

@@ -60,7 +60,7 @@ struct percpu {
 	bool input_waits;   /* the console's VM is to come next, to read its input */
 	struct vcpu *vcpu;  /* running here, NULL when idle */
 	uint64_t nmis;	    /* that came from nobody here */
-	uint64_t slice_end; /* TSC; 0: nobody else wants the core, or a sibling looks after it */
+	uint64_t slice_end; /* TSC; 0: nobody else wants the core */
 	uint32_t sibling_count;
 	struct percpu_sibling siblings[PERCPU_MAX_SIBLINGS];
 	uint64_t cr3_restricted; /* as loaded: with PCID and, where PCIDs are in use, the no-flush

@@ -3,6 +3,7 @@
 
 #include "drivers/host/lapic.h"
 #include "hv/asm.h"
+#include "hv/boot_state.h"
 #include "hv/cpu.h"
 #include "hv/interrupt.h"
 #include "hv/percpu.h"
@@ -10,7 +11,7 @@
 
 #define SLICE_MS 10
 
-/* By the number of the core's first CPU, its leader; the leader alone watches the clock. */
+/* By the number of the core's first CPU, its leader. Every thread watches the clock. */
 static struct core {
 	struct spinlock lock;
 	uint8_t vms[CONFIG_MAX_VMS];
@@ -126,7 +127,9 @@ void sched_rotate(int wanted)
 	bool begins;
 
 	spinlock_acquire(&core->lock);
-	begins = !core->switching && core->vm_count > 1;
+	/* Another thread may have been here already, and the next slice have begun. */
+	begins = !core->switching && core->vm_count > 1 &&
+		 (wanted >= 0 || (core->slice_end && rdtsc() >= core->slice_end));
 	if (begins) {
 		core->switching = true;
 		core->wanted = wanted;
@@ -183,7 +186,7 @@ static struct vm_record *attach(struct percpu *cpu, unsigned *vcpu)
 		}
 	}
 	cpu->resched = core->switching;
-	cpu->slice_end = cpu->id == leader && !core->switching ? core->slice_end : 0;
+	cpu->slice_end = core->switching ? 0 : core->slice_end;
 	spinlock_release(&core->lock);
 	if (turned)
 		kick_core(leader);
@@ -201,8 +204,11 @@ void sched_loop(void)
 		interrupts_off();
 		asi_exit(ASI_CAUSE_SCHEDULE);
 		cpu->kicked = false;
-		if (cpu->slice_end && rdtsc() >= cpu->slice_end)
+		if (cpu->input_waits)
+			sched_rotate(boot_state_console_vm());
+		else
 			sched_rotate(-1);
+		cpu->input_waits = false;
 		record = attach(cpu, &vcpu);
 		if (record)
 			vm_run(record, vcpu);

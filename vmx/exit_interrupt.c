@@ -3,6 +3,7 @@
 #include "drivers/host/lapic.h"
 #include "hv/asm.h"
 #include "hv/interrupt.h"
+#include "hv/percpu.h"
 #include "vmx/exit.h"
 
 void exit_external_interrupt(struct vcpu *vcpu)
@@ -60,8 +61,15 @@ void exit_hlt(struct vcpu *vcpu)
 		vcpu->work |= WORK_HALT;
 }
 
-/* WORK_TIMER looks at the deadline before the next entry, after this exit as after any. */
+/* WORK_TIMER looks at a deadline before the next entry, after this exit as after any. */
 void exit_preemption_timer(struct vcpu *vcpu)
 {
-	vcpu->work |= WORK_TIMER;
+	struct percpu *cpu = this_cpu();
+
+	if (cpu->slice_end && rdtsc() >= cpu->slice_end) {
+		cpu->slice_end = 0;
+		interrupt_call_scheduler();
+	} else if (vcpu->vm->timer != VM_TIMER_PREEMPTION) {
+		vcpu_rearm_slice(vcpu);
+	}
 }

@@ -81,14 +81,8 @@ int vcpu_create(struct vm_record *record)
 
 static void write_controls(const struct vm_record *record, const struct vm *vm)
 {
-	uint64_t pin = vmx_caps.pin;
-
-	if (vm->timer == VM_TIMER_PREEMPTION)
-		pin |= PIN_PREEMPTION_TIMER;
-	vmcs_write(VMCS_PIN_CONTROLS, pin);
 	vmcs_write(VMCS_PROC_CONTROLS, vmx_caps.proc);
 	vmcs_write(VMCS_PROC2_CONTROLS, vmx_caps.proc2);
-	vmcs_write(VMCS_EXIT_CONTROLS, vmx_caps.exit);
 	vmcs_write(VMCS_ENTRY_CONTROLS, vmx_caps.entry | ENTRY_IA32E);
 	/* #DB and #AC: a guest could otherwise loop in their delivery for ever; #MC is the host's
 	 * business. */
@@ -296,6 +290,7 @@ void vcpu_load(const struct vm_record *record, struct vcpu *vcpu)
 	vcpu_load_hardware(vcpu);
 	vcpu->gate = stun_gate(this_cpu()->id);
 	vcpu_apply_policy(record, vcpu);
+	vcpu_begin_slice(vcpu);
 }
 
 void vcpu_unload(const struct vm_record *record, struct vcpu *vcpu)
