@@ -177,6 +177,12 @@ static inline void interrupts_off(void)
 	__asm__ volatile("cli" : : : "memory");
 }
 
+/** Takes the interrupts that are pending, and returns with interrupts off. */
+static inline void interrupts_take(void)
+{
+	__asm__ volatile("sti; nop; cli" : : : "memory");
+}
+
 /** Waits for an interrupt, takes it, and returns with interrupts off. STI's shadow covers the HLT:
  * none is missed. */
 static inline void interrupts_wait(void)

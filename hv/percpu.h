@@ -56,6 +56,7 @@ struct percpu {
 	bool holding;	    /* the siblings' gates are held shut, hv/stun.h */
 	bool in_nmi;	    /* an NMI handler must not leave the restricted map */
 	bool kicked;	    /* the scheduler has something for this CPU */
+	bool idle;	    /* asleep in the scheduler, or about to be */
 	bool resched;	    /* the core runs another VM next */
 	bool input_waits;   /* the console's VM is to come next, to read its input */
 	struct vcpu *vcpu;  /* running here, NULL when idle */

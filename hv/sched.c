@@ -33,7 +33,8 @@ void sched_kick(unsigned id)
 	if (!cpus[id].online)
 		return;
 	__atomic_store_n(&cpus[id].percpu->kicked, true, __ATOMIC_SEQ_CST);
-	if (id != this_cpu()->id)
+	/* One that is awake will see the flag, and an interrupt would cost its guest an exit. */
+	if (__atomic_load_n(&cpus[id].percpu->idle, __ATOMIC_SEQ_CST))
 		lapic_send(cpus[id].apic_id, HOST_VECTOR_KICK);
 }
 
@@ -133,13 +134,14 @@ void sched_rotate(int wanted)
 	if (begins) {
 		core->switching = true;
 		core->wanted = wanted;
-		for (unsigned i = leader; i < cpu_count; i++)
-			if (cpus[i].leader == leader && cpus[i].online)
-				__atomic_store_n(&cpus[i].percpu->resched, true, __ATOMIC_SEQ_CST);
+	}
+	for (unsigned i = leader; begins && i < cpu_count; i++) {
+		if (cpus[i].leader != leader || !cpus[i].online || i == this_cpu()->id)
+			continue;
+		__atomic_store_n(&cpus[i].percpu->resched, true, __ATOMIC_SEQ_CST);
+		lapic_send(cpus[i].apic_id, HOST_VECTOR_KICK);
 	}
 	spinlock_release(&core->lock);
-	if (begins)
-		kick_core(leader);
 }
 
 void sched_detached(void)
@@ -201,7 +203,9 @@ void sched_loop(void)
 		struct vm_record *record;
 		unsigned vcpu;
 
-		interrupts_off();
+		/* What came for the VM that has just left would else be the next one's first exit.
+		 */
+		interrupts_take();
 		asi_exit(ASI_CAUSE_SCHEDULE);
 		cpu->kicked = false;
 		if (cpu->input_waits)
@@ -213,9 +217,11 @@ void sched_loop(void)
 		if (record)
 			vm_run(record, vcpu);
 		vcpu_timer_program(NULL);
-		while (!cpu->kicked) {
+		__atomic_store_n(&cpu->idle, true, __ATOMIC_SEQ_CST);
+		while (!__atomic_load_n(&cpu->kicked, __ATOMIC_SEQ_CST)) {
 			asi_rest();
 			interrupts_wait();
 		}
+		cpu->idle = false;
 	}
 }

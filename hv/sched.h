@@ -27,8 +27,8 @@ void sched_kick_vm(const struct vm_record *record);
 /** This CPU has left its VM: it is no longer attached. Full map. */
 void sched_detached(void);
 
-/** If the core's time slice is over, or the console's VM has input to read (@wanted is its index, else
- * -1), every thread of this CPU's core is to leave its VM. Full map. */
+/** If the core's time slice is over, or the console's VM has input to read (@wanted is its index,
+ * else -1), every thread of this CPU's core is to leave its VM. Full map. */
 void sched_rotate(int wanted);
 
 /** What each CPU does when it runs no guest: takes its part of the core's VM, else sleeps in the

@@ -193,9 +193,9 @@ void vcpu_begin_slice(struct vcpu *vcpu)
 
 	vmcs_write(VMCS_PIN_CONTROLS,
 		   vmx_caps.pin | (deadline || slice ? PIN_PREEMPTION_TIMER : 0));
-	vmcs_write(VMCS_EXIT_CONTROLS, vmx_caps.exit | (slice && vmx_caps.preemption_save
-								? EXIT_SAVE_PREEMPTION_TIMER
-								: 0));
+	vmcs_write(VMCS_EXIT_CONTROLS,
+		   vmx_caps.exit |
+			   (slice && vmx_caps.preemption_save ? EXIT_SAVE_PREEMPTION_TIMER : 0));
 	vcpu_rearm_slice(vcpu);
 }
 

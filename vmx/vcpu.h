@@ -116,9 +116,9 @@ static inline unsigned vcpu_cpl(void)
  */
 bool vcpu_translate(struct vcpu *vcpu, uint64_t address, gpa_t *gpa);
 
-/** The preemption timer ends the core's time slice as well: the emulator does not exit for the LAPIC's
- * timer while the guest's interrupt flag is clear. The VMCS is current. Full map; the second, which
- * sets the timer to what is left, in any. */
+/** The preemption timer ends the core's time slice as well: the emulator does not exit for the
+ * LAPIC's timer while the guest's interrupt flag is clear. The VMCS is current. Full map; the
+ * second, which sets the timer to what is left, in any. */
 void vcpu_begin_slice(struct vcpu *vcpu);
 void vcpu_rearm_slice(const struct vcpu *vcpu);
 
