@@ -7,6 +7,7 @@
 #include "hv/config.h"
 #include "hv/global.h"
 #include "hv/lib/print.h"
+#include "hv/percpu.h"
 #include "hv/record.h"
 #include "hv/spinlock.h"
 #include "mm/space.h"
@@ -64,6 +65,8 @@ void console_seize(void)
 
 static void put_screen(char c)
 {
+	if (this_cpu()->closed)
+		return;
 	asi_exit(ASI_CAUSE_CONSOLE);
 	framebuffer_putc(&screen, c);
 }

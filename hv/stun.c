@@ -44,10 +44,13 @@ static bool in_guest(const struct stun_gate *gate)
 	return __atomic_load_n(&gate->word, __ATOMIC_ACQUIRE) & STUN_IN_GUEST;
 }
 
-/* The gates stay shut for ever, so no guest runs on this core again. Nothing sensitive was touched.
+/*
+ * The gates stay shut for ever, so no guest runs on this core again. Nothing sensitive was touched,
+ * nor may it be while this is told: the silent sibling may still be in its guest.
  */
 static _Noreturn void fail_closed(unsigned sibling)
 {
+	this_cpu()->closed = true;
 	console_error("CPU %u does not answer CPU %u's stun: this core runs no guest any more, its "
 		      "VMs stand still",
 		      sibling, this_cpu()->id);
@@ -99,6 +102,9 @@ void stun_hold(struct percpu *cpu)
 	unsigned sent = 0;
 	uint64_t start;
 
+	/* On the way to full once more, from within the report: held, but not acknowledged. */
+	if (cpu->closed)
+		halt_forever();
 	if (cpu->holding)
 		return;
 	cpu->holding = true;
