@@ -15,9 +15,9 @@ static bool stopping GLOBAL_DATA("whether the machine is going down");
 /* To the scheduler, before the next entry or from the idle loop. */
 static void call_scheduler(struct percpu *cpu)
 {
-	cpu->kicked = true;
+	cpu->kicked = true; /* model: kicked */
 	if (cpu->vcpu)
-		cpu->vcpu->work |= WORK_SWITCH;
+		cpu->vcpu->work |= WORK_SWITCH; /* model: switch */
 }
 
 static void timer_interrupt(void)
@@ -41,11 +41,11 @@ static void kick_interrupt(void)
 {
 	struct percpu *cpu = this_cpu();
 
-	cpu->kicked = true;
+	cpu->kicked = true; /* model: kicked */
 	if (!cpu->vcpu)
 		return;
 	if (cpu->resched)
-		cpu->vcpu->work |= WORK_SWITCH;
+		cpu->vcpu->work |= WORK_SWITCH; /* model: switch */
 	vcpu_take_remote(cpu->vcpu);
 }
 

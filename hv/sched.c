@@ -31,9 +31,9 @@ void sched_kick(unsigned id)
 {
 	if (!cpus[id].online)
 		return;
-	__atomic_store_n(&cpus[id].percpu->kicked, true, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&cpus[id].percpu->kicked, true, __ATOMIC_SEQ_CST); /* model: flag */
 	if (id != this_cpu()->id)
-		lapic_send(cpus[id].apic_id, HOST_VECTOR_KICK);
+		lapic_send(cpus[id].apic_id, HOST_VECTOR_KICK); /* model: interrupt */
 }
 
 void sched_kick_vm(const struct vm_record *record)
@@ -104,10 +104,10 @@ static void next_turn(struct core *core)
 	int wanted = core->wanted >= 0 ? find(core, (unsigned)core->wanted) : -1;
 
 	core->wanted = -1;
-	core->switching = false;
+	core->switching = false; /* model: switching */
 	if (wanted >= 0)
 		core->turn = (unsigned)wanted;
-	else if (++core->turn >= core->vm_count)
+	else if (++core->turn >= core->vm_count) /* model: turn */
 		core->turn = 0;
 	begin_slice(core);
 }
@@ -128,15 +128,16 @@ void sched_rotate(int wanted)
 	spinlock_acquire(&core->lock);
 	begins = !core->switching && core->vm_count > 1;
 	if (begins) {
-		core->switching = true;
+		core->switching = true; /* model: switching */
 		core->wanted = wanted;
 		for (unsigned i = leader; i < cpu_count; i++)
 			if (cpus[i].leader == leader && cpus[i].online)
-				__atomic_store_n(&cpus[i].percpu->resched, true, __ATOMIC_SEQ_CST);
+				__atomic_store_n(&cpus[i].percpu->resched, true,
+						 __ATOMIC_SEQ_CST); /* model: resched */
 	}
 	spinlock_release(&core->lock);
 	if (begins)
-		kick_core(leader);
+		kick_core(leader); /* model: kick */
 }
 
 void sched_detached(void)
@@ -144,7 +145,7 @@ void sched_detached(void)
 	struct core *core = core_of(this_cpu()->id);
 
 	spinlock_acquire(&core->lock);
-	core->attached--;
+	core->attached--; /* model: attached */
 	spinlock_release(&core->lock);
 }
 
@@ -166,27 +167,27 @@ static struct vm_record *attach(struct percpu *cpu, unsigned *vcpu)
 	bool turned = false;
 
 	spinlock_acquire(&core->lock);
-	if (core->switching && !core->attached) {
+	if (core->switching && !core->attached) { /* model: last */
 		next_turn(core);
 		turned = true;
 	}
-	if (!core->switching && core->vm_count) {
+	if (!core->switching && core->vm_count) { /* model: turn */
 		int index;
 
 		record = &vm_records[core->vms[core->turn]];
 		index = vcpu_on(record, cpu->id);
 		if (index >= 0 && vm_join(record, (unsigned)index)) {
-			core->attached++;
+			core->attached++; /* model: attached */
 			*vcpu = (unsigned)index;
 		} else {
 			record = NULL;
 		}
 	}
-	cpu->resched = core->switching;
+	cpu->resched = core->switching; /* model: resched */
 	cpu->slice_end = cpu->id == leader && !core->switching ? core->slice_end : 0;
 	spinlock_release(&core->lock);
 	if (turned)
-		kick_core(leader);
+		kick_core(leader); /* model: kick */
 	return record;
 }
 
@@ -199,17 +200,17 @@ void sched_loop(void)
 		unsigned vcpu;
 
 		interrupts_off();
-		asi_exit(ASI_CAUSE_SCHEDULE);
-		cpu->kicked = false;
+		asi_exit(ASI_CAUSE_SCHEDULE); /* model: full */
+		cpu->kicked = false;	      /* model: kicked */
 		if (cpu->slice_end && rdtsc() >= cpu->slice_end)
-			sched_rotate(-1);
-		record = attach(cpu, &vcpu);
+			sched_rotate(-1);    /* model: rotate */
+		record = attach(cpu, &vcpu); /* model: attach */
 		if (record)
-			vm_run(record, vcpu);
+			vm_run(record, vcpu); /* model: run */
 		vcpu_timer_program(NULL);
-		while (!cpu->kicked) {
-			asi_rest();
-			interrupts_wait();
+		while (!cpu->kicked) {	   /* model: idle */
+			asi_rest();	   /* model: rest */
+			interrupts_wait(); /* model: wait */
 		}
 	}
 }

@@ -54,7 +54,7 @@ VCPU_GATE equ 136
 	push rcx
 	push rax
 	mov rbx, [rsp + VCPU_GATE]
-	mov dword [rbx], 0	; out of the guest: what a stunning sibling waits for
+	mov dword [rbx], 0	; out of the guest: what a stunning sibling waits for; model: out
 	mov rax, cr2
 	mov [rsp + VCPU_CR2], rax
 	mov rdi, rsp
@@ -90,13 +90,13 @@ vmx_exit_entry_stunned:
 vmx_exit_entry:
 	leave_guest vmx_exit
 resume:
-	lock inc qword [rbx]	; in the guest, unless somebody holds the gate (hv/stun.h)
-	js .shut
+	lock inc qword [rbx]	; in the guest, unless somebody holds the gate (hv/stun.h); model: count
+	js .shut		; model: test
 	restore_guest
-	vmresume
+	vmresume		; model: enter
 	jmp entry_failed
 .shut:	mov rdi, rsp
-	call stun_wait
+	call stun_wait		; model: wait
 	jmp resume
 
 ; void vmx_launch(struct vcpu *): the first entry; the stack moves to the vCPU's own. Does not return.
@@ -105,12 +105,12 @@ vmx_launch:
 	mov rsp, rdi
 	mov rbx, [rsp + VCPU_GATE]
 launch:
-	lock inc qword [rbx]
-	js launch_shut
+	lock inc qword [rbx]	; model: count
+	js launch_shut		; model: test
 	mov rax, [rsp + VCPU_CR2]
 	mov cr2, rax
 	restore_guest
-	vmlaunch
+	vmlaunch		; model: enter
 entry_failed:
 	; RSP stands behind regs[] again.
 	sub rsp, 128
@@ -119,5 +119,5 @@ entry_failed:
 	ud2
 launch_shut:
 	mov rdi, rsp
-	call stun_wait
+	call stun_wait		; model: wait
 	jmp launch
