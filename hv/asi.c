@@ -59,13 +59,13 @@ static void leave(struct percpu *cpu, enum asi_cause cause, uint64_t rip, uint64
 	bool defended = flush_predictor();
 
 	if (flush_actions()->stun)
-		stun_hold(cpu);
-	write_cr3(cpu->cr3_full);
+		stun_hold(cpu);	  /* model: hold */
+	write_cr3(cpu->cr3_full); /* model: root */
 	cpu->asi_state = ASI_FULL;
 	/* Where exits land in full, this only ends a wait, and the next entry is made from there.
 	 */
 	if (cpu->vcpu && flush_actions()->restricts) {
-		cpu->vcpu->work |= WORK_ASI;
+		cpu->vcpu->work |= WORK_ASI; /* model: work */
 		cpu->vcpu->stats.predictor += defended;
 		account(cpu->vcpu, cause, rip, address);
 	}
@@ -76,7 +76,7 @@ void asi_exit(enum asi_cause cause)
 	struct percpu *cpu = this_cpu();
 
 	if (cpu->asi_state == ASI_RESTRICTED)
-		leave(cpu, cause, (uint64_t)__builtin_return_address(0), 0);
+		leave(cpu, cause, (uint64_t)__builtin_return_address(0), 0); /* model: leave */
 	else if (cpu->vcpu && flush_actions()->conditional)
 		cpu->vcpu->work |= WORK_FLUSH;
 }
@@ -88,15 +88,15 @@ void asi_enter(void)
 
 	/* The root goes first: what the flush leaves in the caches must come from restricted memory
 	 * only. */
-	write_cr3(cpu->cr3_restricted);
+	write_cr3(cpu->cr3_restricted); /* model: root */
 #ifndef BREAK_skip_flush
-	flush_core(vcpu ? &vcpu->stats : NULL);
+	flush_core(vcpu ? &vcpu->stats : NULL); /* model: flush */
 #endif
 	cpu->asi_state = ASI_RESTRICTED;
 	/* From here on a sibling may run its guest. */
-	stun_release(cpu);
+	stun_release(cpu); /* model: release */
 	if (vcpu)
-		vcpu->work &= ~(uint32_t)WORK_ASI;
+		vcpu->work &= ~(uint32_t)WORK_ASI; /* model: work */
 }
 
 void asi_rest(void)
@@ -106,7 +106,7 @@ void asi_rest(void)
 	if (!flush_actions()->restricts && !flush_actions()->stun)
 		stun_release(cpu);
 	else if (cpu->asi_state == ASI_FULL)
-		asi_enter();
+		asi_enter(); /* model: enter */
 }
 
 void asi_wake(void)

@@ -7,6 +7,7 @@
 #include "hv/config.h"
 #include "hv/global.h"
 #include "hv/lib/print.h"
+#include "hv/percpu.h"
 #include "hv/record.h"
 #include "hv/spinlock.h"
 #include "mm/space.h"
@@ -45,10 +46,19 @@ void console_init(unsigned outputs, const struct boot_framebuffer *fb)
 	}
 }
 
-void console_lock(void)
+/* The way to full can end in a report of its own (hv/stun.c), which needs the lock: so it is gone
+ * before the lock is taken. */
+static void lock_for(bool picture)
 {
+	if (unlikely(picture) && !this_cpu()->closed)
+		asi_exit(ASI_CAUSE_CONSOLE);
 	if (!console.seized)
 		spinlock_acquire(&console.lock);
+}
+
+void console_lock(void)
+{
+	lock_for(console.framebuffer);
 }
 
 void console_unlock(void)
@@ -62,10 +72,11 @@ void console_seize(void)
 	console.seized = true;
 }
 
+/* With the lock held for the picture too. */
 static void put_screen(char c)
 {
-	asi_exit(ASI_CAUSE_CONSOLE);
-	framebuffer_putc(&screen, c);
+	if (!this_cpu()->closed)
+		framebuffer_putc(&screen, c);
 }
 
 static void put_raw(char c)
@@ -78,11 +89,16 @@ static void put_raw(char c)
 
 /* A guest's bytes go to the screen only where there is no serial port: each visit costs an
  * escalation. */
+static bool shows_guests(void)
+{
+	return console.framebuffer && !console.com1.port && !console.com2.port;
+}
+
 static void put_guest(char c)
 {
 	uart_putc(&console.com1, c);
 	uart_putc(&console.com2, c);
-	if (unlikely(console.framebuffer && !console.com1.port && !console.com2.port))
+	if (unlikely(shows_guests()))
 		put_screen(c);
 	console.line_open = c != '\n';
 }
@@ -144,14 +160,14 @@ void console_error(const char *fmt, ...)
 
 void console_guest_putc(char c)
 {
-	console_lock();
+	lock_for(shows_guests());
 	put_guest(c);
 	console_unlock();
 }
 
 void console_guest_line(const char *name, const char *text, unsigned length)
 {
-	console_lock();
+	lock_for(shows_guests());
 	if (console.line_open) {
 		put_guest('\r');
 		put_guest('\n');

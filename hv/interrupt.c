@@ -16,9 +16,9 @@ void interrupt_call_scheduler(void)
 {
 	struct percpu *cpu = this_cpu();
 
-	cpu->kicked = true;
+	cpu->kicked = true; /* model: kicked */
 	if (cpu->vcpu)
-		cpu->vcpu->work |= WORK_SWITCH;
+		cpu->vcpu->work |= WORK_SWITCH; /* model: switch */
 }
 
 static void timer_interrupt(void)
@@ -45,11 +45,11 @@ static void kick_interrupt(void)
 {
 	struct percpu *cpu = this_cpu();
 
-	cpu->kicked = true;
+	cpu->kicked = true; /* model: kicked */
 	if (!cpu->vcpu)
 		return;
 	if (cpu->resched)
-		cpu->vcpu->work |= WORK_SWITCH;
+		cpu->vcpu->work |= WORK_SWITCH; /* model: switch */
 	vcpu_take_remote(cpu->vcpu);
 }
 

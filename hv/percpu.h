@@ -54,6 +54,7 @@ struct percpu {
 	bool lapic_x2apic;
 	bool uses_pcid;
 	bool holding;	    /* the siblings' gates are held shut, hv/stun.h */
+	bool closed;	    /* a sibling did not acknowledge: never in full again */
 	bool in_nmi;	    /* an NMI handler must not leave the restricted map */
 	bool kicked;	    /* the scheduler has something for this CPU */
 	bool idle;	    /* asleep in the scheduler, or about to be */

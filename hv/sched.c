@@ -32,10 +32,10 @@ void sched_kick(unsigned id)
 {
 	if (!cpus[id].online)
 		return;
-	__atomic_store_n(&cpus[id].percpu->kicked, true, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&cpus[id].percpu->kicked, true, __ATOMIC_SEQ_CST); /* model: flag */
 	/* One that is awake will see the flag, and an interrupt would cost its guest an exit. */
 	if (__atomic_load_n(&cpus[id].percpu->idle, __ATOMIC_SEQ_CST))
-		lapic_send(cpus[id].apic_id, HOST_VECTOR_KICK);
+		lapic_send(cpus[id].apic_id, HOST_VECTOR_KICK); /* model: interrupt */
 }
 
 void sched_kick_vm(const struct vm_record *record)
@@ -106,10 +106,10 @@ static void next_turn(struct core *core)
 	int wanted = core->wanted >= 0 ? find(core, (unsigned)core->wanted) : -1;
 
 	core->wanted = -1;
-	core->switching = false;
+	core->switching = false; /* model: switching */
 	if (wanted >= 0)
 		core->turn = (unsigned)wanted;
-	else if (++core->turn >= core->vm_count)
+	else if (++core->turn >= core->vm_count) /* model: turn */
 		core->turn = 0;
 	begin_slice(core);
 }
@@ -132,14 +132,15 @@ void sched_rotate(int wanted)
 	begins = !core->switching && core->vm_count > 1 &&
 		 (wanted >= 0 || (core->slice_end && rdtsc() >= core->slice_end));
 	if (begins) {
-		core->switching = true;
+		core->switching = true; /* model: switching */
 		core->wanted = wanted;
 	}
 	for (unsigned i = leader; begins && i < cpu_count; i++) {
 		if (cpus[i].leader != leader || !cpus[i].online || i == this_cpu()->id)
 			continue;
+		/* model: resched */
 		__atomic_store_n(&cpus[i].percpu->resched, true, __ATOMIC_SEQ_CST);
-		lapic_send(cpus[i].apic_id, HOST_VECTOR_KICK);
+		lapic_send(cpus[i].apic_id, HOST_VECTOR_KICK); /* model: interrupt */
 	}
 	spinlock_release(&core->lock);
 }
@@ -149,7 +150,7 @@ void sched_detached(void)
 	struct core *core = core_of(this_cpu()->id);
 
 	spinlock_acquire(&core->lock);
-	core->attached--;
+	core->attached--; /* model: attached */
 	spinlock_release(&core->lock);
 }
 
@@ -171,27 +172,27 @@ static struct vm_record *attach(struct percpu *cpu, unsigned *vcpu)
 	bool turned = false;
 
 	spinlock_acquire(&core->lock);
-	if (core->switching && !core->attached) {
+	if (core->switching && !core->attached) { /* model: last */
 		next_turn(core);
 		turned = true;
 	}
-	if (!core->switching && core->vm_count) {
+	if (!core->switching && core->vm_count) { /* model: turn */
 		int index;
 
 		record = &vm_records[core->vms[core->turn]];
 		index = vcpu_on(record, cpu->id);
 		if (index >= 0 && vm_join(record, (unsigned)index)) {
-			core->attached++;
+			core->attached++; /* model: attached */
 			*vcpu = (unsigned)index;
 		} else {
 			record = NULL;
 		}
 	}
-	cpu->resched = core->switching;
+	cpu->resched = core->switching; /* model: resched */
 	cpu->slice_end = core->switching ? 0 : core->slice_end;
 	spinlock_release(&core->lock);
 	if (turned)
-		kick_core(leader);
+		kick_core(leader); /* model: kick */
 	return record;
 }
 
@@ -203,25 +204,23 @@ void sched_loop(void)
 		struct vm_record *record;
 		unsigned vcpu;
 
-		/* What came for the VM that has just left would else be the next one's first exit.
-		 */
-		interrupts_take();
-		asi_exit(ASI_CAUSE_SCHEDULE);
-		cpu->kicked = false;
-		if (cpu->input_waits)
-			sched_rotate(boot_state_console_vm());
-		else
-			sched_rotate(-1);
+		/* What came for the VM that left would else be the next one's first exit. */
+		interrupts_take();	      /* model: take */
+		asi_exit(ASI_CAUSE_SCHEDULE); /* model: full */
+		cpu->kicked = false;	      /* model: kicked */
+		/* model: rotate */
+		sched_rotate(cpu->input_waits ? boot_state_console_vm() : -1);
 		cpu->input_waits = false;
-		record = attach(cpu, &vcpu);
+		record = attach(cpu, &vcpu); /* model: attach */
 		if (record)
-			vm_run(record, vcpu);
+			vm_run(record, vcpu); /* model: run */
 		vcpu_timer_program(NULL);
-		__atomic_store_n(&cpu->idle, true, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&cpu->idle, true, __ATOMIC_SEQ_CST); /* model: idle */
+		/* model: kicked */
 		while (!__atomic_load_n(&cpu->kicked, __ATOMIC_SEQ_CST)) {
-			asi_rest();
-			interrupts_wait();
+			asi_rest();	   /* model: rest */
+			interrupts_wait(); /* model: wait */
 		}
-		cpu->idle = false;
+		cpu->idle = false; /* model: idle */
 	}
 }

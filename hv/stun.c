@@ -13,8 +13,9 @@
 
 /*
  * An acknowledgement takes a VM exit, some hundred nanoseconds. An interrupt that did not get one
- * by the first bound is followed by an NMI, which nothing but another NMI holds back; the second
- * bound is far beyond what an SMI takes.
+ * by the first bound is followed by an NMI, which nothing but another NMI holds back, and again as
+ * often: between its gate and its guest an NMI does not stop the sibling. The second bound is far
+ * beyond what an SMI takes.
  */
 #define NMI_AFTER_US 50
 #define ACK_BOUND_US 200000
@@ -44,10 +45,13 @@ static bool in_guest(const struct stun_gate *gate)
 	return __atomic_load_n(&gate->word, __ATOMIC_ACQUIRE) & STUN_IN_GUEST;
 }
 
-/* The gates stay shut for ever, so no guest runs on this core again. Nothing sensitive was touched.
+/*
+ * The gates stay shut for ever, so no guest runs on this core again. Nothing sensitive was touched,
+ * nor may it be while this is told: the silent sibling may still be in its guest.
  */
 static _Noreturn void fail_closed(unsigned sibling)
 {
+	this_cpu()->closed = true; /* model: closed */
 	console_error("CPU %u does not answer CPU %u's stun: this core runs no guest any more, its "
 		      "VMs stand still",
 		      sibling, this_cpu()->id);
@@ -56,7 +60,7 @@ static _Noreturn void fail_closed(unsigned sibling)
 	record_u64("silent", sibling);
 	record_str("core", "closed");
 	record_end();
-	halt_forever();
+	halt_forever(); /* model: halt */
 }
 
 /* One that is idle takes this too, and nothing happens. */
@@ -76,16 +80,16 @@ static void interrupt_sibling(const struct percpu_sibling *sibling, bool nmi)
 static void wait_for_ack(const struct percpu_sibling *sibling, uint64_t start)
 {
 #ifndef BREAK_skip_ack
-	bool nmi_sent = false;
+	uint64_t nmi_after = NMI_AFTER_US * ticks_per_us;
 
-	while (in_guest(&gates[sibling->id])) {
+	while (in_guest(&gates[sibling->id])) { /* model: out */
 		uint64_t waited = rdtsc() - start;
 
 		if (waited > ACK_BOUND_US * ticks_per_us)
-			fail_closed(sibling->id);
-		if (waited > NMI_AFTER_US * ticks_per_us && !nmi_sent) {
-			interrupt_sibling(sibling, true);
-			nmi_sent = true;
+			fail_closed(sibling->id); /* model: bound */
+		if (waited > nmi_after) {
+			interrupt_sibling(sibling, true); /* model: nmi */
+			nmi_after = waited + NMI_AFTER_US * ticks_per_us;
 		}
 		cpu_relax();
 	}
@@ -99,13 +103,16 @@ void stun_hold(struct percpu *cpu)
 	unsigned sent = 0;
 	uint64_t start;
 
-	if (cpu->holding)
+	/* On the way to full once more, from within the report: held, but not acknowledged. */
+	if (cpu->closed) /* model: closed */
+		halt_forever();
+	if (cpu->holding) /* model: again */
 		return;
-	cpu->holding = true;
+	cpu->holding = true; /* model: holding */
 	/* The subtraction is a fence too: what follows it is seen by nobody before it. */
 	for (unsigned i = 0; i < cpu->sibling_count; i++)
 		if (__atomic_fetch_sub(&gates[cpu->siblings[i].id].word, STUN_HOLD,
-				       __ATOMIC_SEQ_CST) &
+				       __ATOMIC_SEQ_CST) & /* model: count */
 		    STUN_IN_GUEST)
 			running |= 1U << i;
 	if (likely(!running))
@@ -113,12 +120,12 @@ void stun_hold(struct percpu *cpu)
 	start = rdtsc();
 	for (unsigned i = 0; i < cpu->sibling_count; i++)
 		if (running >> i & 1) {
-			interrupt_sibling(&cpu->siblings[i], false);
+			interrupt_sibling(&cpu->siblings[i], false); /* model: interrupt */
 			sent++;
 		}
 	for (unsigned i = 0; i < cpu->sibling_count; i++)
 		if (running >> i & 1)
-			wait_for_ack(&cpu->siblings[i], start);
+			wait_for_ack(&cpu->siblings[i], start); /* model: wait */
 	if (vcpu) {
 		histogram_add(&vcpu->stats.stun_wait, rdtsc() - start);
 		vcpu->stats.stuns_sent += sent;
@@ -127,25 +134,26 @@ void stun_hold(struct percpu *cpu)
 
 void stun_release(struct percpu *cpu)
 {
-	if (!cpu->holding)
+	if (!cpu->holding) /* model: not */
 		return;
 	for (unsigned i = 0; i < cpu->sibling_count; i++)
-		__atomic_fetch_add(&gates[cpu->siblings[i].id].word, STUN_HOLD, __ATOMIC_SEQ_CST);
-	cpu->holding = false;
+		__atomic_fetch_add(&gates[cpu->siblings[i].id].word, STUN_HOLD,
+				   __ATOMIC_SEQ_CST); /* model: count */
+	cpu->holding = false;			      /* model: holding */
 }
 
 void stun_left_guest(struct vcpu *vcpu)
 {
 	/* The low half only: siblings change the high one meanwhile. */
-	__atomic_store_n((uint32_t *)&vcpu->gate->word, 0, __ATOMIC_RELEASE);
+	__atomic_store_n((uint32_t *)&vcpu->gate->word, 0, __ATOMIC_RELEASE); /* model: out */
 }
 
 void stun_wait(struct vcpu *vcpu)
 {
 	uint64_t start = rdtsc();
 
-	stun_left_guest(vcpu);
-	while (__atomic_load_n(&vcpu->gate->word, __ATOMIC_ACQUIRE) < 0)
+	stun_left_guest(vcpu);						 /* model: out */
+	while (__atomic_load_n(&vcpu->gate->word, __ATOMIC_ACQUIRE) < 0) /* model: shut */
 		cpu_relax();
 	vcpu->stats.stunned++;
 	vcpu->stats.stunned_ticks += rdtsc() - start;

@@ -257,7 +257,7 @@ static void part(struct vm_record *record)
 		finish(record, (unsigned)(record - vm_records));
 		return;
 	}
-	set_window(NULL);
+	set_window(NULL); /* model: window */
 	sched_detached();
 }
 
@@ -294,7 +294,7 @@ void vm_run(struct vm_record *record, unsigned index)
 	struct percpu *cpu = this_cpu();
 	struct vcpu *vcpu = vcpu_here(index);
 
-	set_window(&record->window);
+	set_window(&record->window); /* model: window */
 	if (!make_live(record, (unsigned)(record - vm_records)))
 		return;
 	boot_state_first_entry();
@@ -307,7 +307,7 @@ void vm_run(struct vm_record *record, unsigned index)
 	if (index == 0 && vcpu->vm->has_console)
 		attach_console(cpu);
 	if (flush_actions()->restricts)
-		vcpu->work |= WORK_ASI;
+		vcpu->work |= WORK_ASI; /* model: work */
 	else if (!flush_actions()->stun)
 		stun_release(cpu);
 	vmx_do_work(vcpu);
@@ -323,8 +323,8 @@ static void after_leave(void)
 
 	lapic_arm(0);
 	__atomic_store_n(&vcpu->attached, false, __ATOMIC_SEQ_CST);
-	vcpu->work &= ~(uint32_t)(WORK_SWITCH | WORK_ASI);
-	cpu->vcpu = NULL;
+	vcpu->work &= ~(uint32_t)(WORK_SWITCH | WORK_ASI); /* model: work */
+	cpu->vcpu = NULL;				   /* model: vcpu */
 	vcpu_unload(record, vcpu);
 	part(record);
 	sched_loop();
@@ -333,7 +333,7 @@ static void after_leave(void)
 void vm_yield(struct vcpu *vcpu)
 {
 	(void)vcpu;
-	asi_exit(ASI_CAUSE_SCHEDULE);
+	asi_exit(ASI_CAUSE_SCHEDULE); /* model: full */
 	cpu_switch_stack((void *)PERCPU_IDLE_STACK_TOP, after_leave);
 	__builtin_unreachable();
 }

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: MIT
 # Tests and static checks.
-.PHONY: test bench lint
+.PHONY: test bench lint model
 test: hypervisor guests unit # runs the whole suite; last line: N passed, N failed
 	@guest-tests/run
 
 bench: hypervisor guests # measures exits and boots in instructions; build/bench/results.json, report.html
 	@guest-tests/bench
+
+model: # proves the model of stunning, refutes its mutants, compares it with the code; logs: build/model/
+	@guest-tests/model/check --build $(BUILD)
 
 C_FILES := $(shell git ls-files '*.c' '*.h')
 LINT_SOURCES := $(filter-out boot/efi/%,$(filter boot/% hv/% mm/% vmx/% drivers/%,$(filter %.c,$(C_FILES))))

@@ -54,7 +54,7 @@ VCPU_GATE equ 136
 	push rcx
 	push rax
 	mov rbx, [rsp + VCPU_GATE]
-	mov dword [rbx], 0	; out of the guest: what a stunning sibling waits for
+	mov dword [rbx], 0	; out of the guest: what a stunning sibling waits for; model: out
 	mov rax, cr2
 	mov [rsp + VCPU_CR2], rax
 	mov rdi, rsp
@@ -89,13 +89,13 @@ vmx_exit_entry_stunned:
 	global vmx_exit_entry
 vmx_exit_entry:
 	leave_guest vmx_exit
-.gate:	lock inc qword [rbx]	; in the guest, unless somebody holds the gate (hv/stun.h)
-	js .shut
+.gate:	lock inc qword [rbx]	; in the guest, unless somebody holds the gate (hv/stun.h); model: count
+	js .shut		; model: test
 	restore_guest
-	vmresume
+	vmresume		; model: enter
 	jmp entry_failed
 .shut:	mov rdi, rsp
-	call stun_wait
+	call stun_wait		; model: wait
 	jmp .gate
 
 ; void vmx_launch(struct vcpu *): the first entry; the stack moves to the vCPU's own. Does not return.
@@ -103,15 +103,15 @@ vmx_exit_entry:
 vmx_launch:
 	mov rsp, rdi
 	mov rbx, [rsp + VCPU_GATE]
-.gate:	lock inc qword [rbx]
-	js .shut
+.gate:	lock inc qword [rbx]	; model: count
+	js .shut		; model: test
 	mov rax, [rsp + VCPU_CR2]
 	mov cr2, rax
 	restore_guest
-	vmlaunch
+	vmlaunch		; model: enter
 	jmp entry_failed
 .shut:	mov rdi, rsp
-	call stun_wait
+	call stun_wait		; model: wait
 	jmp .gate
 
 entry_failed:

@@ -140,11 +140,11 @@ static void hold_back(struct vcpu *vcpu)
 		if (vcpu->work & (WORK_STOP | WORK_REQUEST))
 			vm_leave(vcpu);
 		if (vcpu->work & WORK_SWITCH)
-			vm_yield(vcpu);
+			vm_yield(vcpu); /* model: switch */
 		if (vcpu->work & WORK_INIT)
 			vcpu_take_init(vcpu);
 		else
-			vcpu_wait(vcpu);
+			vcpu_wait(vcpu); /* model: wait */
 	}
 }
 
@@ -161,7 +161,7 @@ __attribute__((noinline)) void vmx_do_work(struct vcpu *vcpu)
 		vcpu->work &= ~(uint32_t)WORK_CR2;
 	}
 	if (vcpu->work & WORK_ASI)
-		asi_enter();
+		asi_enter(); /* model: enter */
 	if (unlikely(vcpu->work & WORK_FLUSH)) {
 		flush_core(&vcpu->stats);
 		if (!flush_actions()->flush_always)

@@ -330,8 +330,8 @@ void vcpu_wait(struct vcpu *vcpu)
 		return;
 	}
 	vcpu_timer_program(vcpu);
-	asi_rest();
-	interrupts_wait();
+	asi_rest();	   /* model: rest */
+	interrupts_wait(); /* model: wait */
 	asi_wake();
 	waited = rdtsc() - start;
 	vcpu->stats.halted_ticks += waited;
