@@ -1,11 +1,27 @@
 # SPDX-License-Identifier: MIT
 # Tests and static checks.
-.PHONY: test bench lint
+.PHONY: test bench lint oracle
 test: hypervisor guests unit # runs the whole suite; last line: N passed, N failed
 	@guest-tests/run
 
 bench: hypervisor guests # measures exits and boots in instructions; build/bench/results.json, report.html
 	@guest-tests/bench
+
+# Each line traces one machine; a violation ends it. INSTRUCTIONS is what each is traced for.
+INSTRUCTIONS ?= 1000000
+ORACLE = tools/oracle --instructions $(INSTRUCTIONS) --timeout 1800
+oracle: hypervisor guests # looks for foreign data in maps and caches, longer than the suite does
+	tools/witness
+	tools/witness --mitigation always-flush --json > $(BUILD)/witness-full.json; test $$? = 1
+	$(ORACLE)
+	$(ORACLE) --calm
+	$(ORACLE) --mitigation always-flush
+	$(ORACLE) --model corei7_icelake_u --paranoid
+	$(ORACLE) --model corei5_arrandale_m520
+	$(ORACLE) --smp 1:1:2
+	$(ORACLE) --smp 1:2:1 --vms 2
+	for guest in cr ept exceptions hostile instructions interrupts io mmio msr sensitive timer vmcall; do \
+		$(ORACLE) --guest $$guest || exit 1; done
 
 C_FILES := $(shell git ls-files '*.c' '*.h')
 LINT_SOURCES := $(filter-out boot/efi/%,$(filter boot/% hv/% mm/% vmx/% drivers/%,$(filter %.c,$(C_FILES))))
