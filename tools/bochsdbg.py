@@ -18,7 +18,7 @@ EXIT_STOP = re.compile(rb"Caught VMEXIT breakpoint.*?^\(0\) \[0x([0-9a-f]+)\]", 
 BREAK_STOP = re.compile(rb"^\((\d+)\) Breakpoint", re.M)
 CR3_MASK = 0x000ffffffffff000
 CHUNK = 1 << 20
-QUIET = 3
+QUIET = 5
 
 
 class DebuggerError(Exception):
@@ -33,6 +33,7 @@ class Debugger:
         options = dict(emulib.DEFAULTS, **given)
         self.threads = math.prod(int(n) for n in options["smp"].split(":"))
         self.breakpoints = 0
+        self.tracing = False
         self.ended = False  # the run is over: only the trace that came before can be had
         self.deadline = time.time() + options["timeout"]
         self.cpus = cpus
@@ -69,8 +70,9 @@ class Debugger:
     def _read(self):
         out = self.process.stdout.fileno()
         while not select.select([out], [], [], QUIET)[0]:
-            # The hypervisor halts for good when its run is over, and no debugger command ends that.
-            self.ended = '"type":"end"' in self.serial()
+            # The hypervisor halts for good when its run is over, and no debugger command ends that. A trace is never
+            # quiet for so long otherwise, and the console may have been turned off.
+            self.ended = self.tracing or '"type":"end"' in self.serial()
             if self.ended:
                 return b""
             if time.time() > self.deadline:
@@ -208,6 +210,7 @@ class Debugger:
             self.select(cpu)
             if b"enabled" not in self.command("trace on") or b"enabled" not in self.command("trace-mem on"):
                 raise DebuggerError("the debugger does not trace CPU %d" % cpu)
+        self.tracing = True
 
     def trace_for(self, ticks):
         """Runs, and yields the trace's lines as lists, a chunk at a time; fewer if the run ends meanwhile."""

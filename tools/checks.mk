@@ -22,6 +22,7 @@ oracle: hypervisor guests # looks for foreign data in maps and caches, longer th
 	$(ORACLE) --smp 1:2:1 --vms 2
 	for guest in cr ept exceptions hostile instructions interrupts io mmio msr sensitive timer vmcall; do \
 		$(ORACLE) --guest $$guest || exit 1; done
+	$(ORACLE) --guest hostile --memory-mode lazy
 
 C_FILES := $(shell git ls-files '*.c' '*.h')
 LINT_SOURCES := $(filter-out boot/efi/%,$(filter boot/% hv/% mm/% vmx/% drivers/%,$(filter %.c,$(C_FILES))))
