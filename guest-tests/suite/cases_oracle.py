@@ -33,6 +33,16 @@ def witness_off(context):
         need(not missing, "CPU %d: the full map does not show %s" % (one["cpu"], missing))
 
 
+def witness_map_sensitive(context):
+    """What the hypervisor parsed from the configuration lies in .bss, which this build shows to everyone."""
+    folder = variant(context, "map_sensitive", "BREAK=map_sensitive")
+    status, cpus = tool(context, "witness", "--build", folder)
+    need(status == 1, "the witness does not notice it")
+    for one, other in zip(cpus, reversed(cpus)):
+        need(one["found"]["command line of " + other["vm"]], "CPU %d: no foreign command line is found" % one["cpu"])
+        need(not one["found"]["memory of " + other["vm"]], "CPU %d: foreign memory is found" % one["cpu"])
+
+
 def window(result):
     """The trace was one of exits and escalations, not of an idle machine."""
     need(result["count"]["entries"] >= 50, "only %d VM entries were traced" % result["count"]["entries"])
@@ -77,6 +87,7 @@ def register(suite):
     suite.add("oracle-selftest", selftest, 1)
     suite.add("witness-asi", witness_asi, 25)
     suite.add("witness-off", witness_off, 25)
+    suite.add("witness-map-sensitive-caught", witness_map_sensitive, 40)
     suite.add("oracle-asi", oracle_asi(), 10)
     suite.add("oracle-asi-msr", oracle_asi("--model", "corei7_icelake_u", "--paranoid"), 10)
     suite.add("oracle-asi-two-vms", oracle_asi("--vms", "2", "--smp", "1:2:1"), 30)
