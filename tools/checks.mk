@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Tests and static checks.
-.PHONY: test bench lint model
+.PHONY: test bench lint model oracle
 test: hypervisor guests unit # runs the whole suite; last line: N passed, N failed
 	@guest-tests/run
 
@@ -9,6 +9,22 @@ bench: hypervisor guests # measures exits and boots in instructions; build/bench
 
 model: # proves the model of stunning, refutes its mutants, compares it with the code; logs: build/model/
 	@guest-tests/model/check --build $(BUILD)
+
+# Each line traces one machine; a violation ends it. INSTRUCTIONS is what each is traced for.
+INSTRUCTIONS ?= 1000000
+ORACLE = tools/oracle --instructions $(INSTRUCTIONS) --timeout 1800
+oracle: hypervisor guests # looks for foreign data in maps and caches, longer than the suite does
+	tools/witness
+	$(ORACLE)
+	$(ORACLE) --calm
+	$(ORACLE) --mitigation always-flush
+	$(ORACLE) --model corei7_icelake_u --paranoid
+	$(ORACLE) --model corei5_arrandale_m520
+	$(ORACLE) --smp 1:1:2
+	$(ORACLE) --smp 1:2:1 --vms 2
+	for guest in cr ept exceptions hostile instructions interrupts io mmio msr sensitive timer vmcall; do \
+		$(ORACLE) --guest $$guest || exit 1; done
+	$(ORACLE) --guest hostile --memory-mode lazy
 
 C_FILES := $(shell git ls-files '*.c' '*.h')
 LINT_SOURCES := $(filter-out boot/efi/%,$(filter boot/% hv/% mm/% vmx/% drivers/%,$(filter %.c,$(C_FILES))))

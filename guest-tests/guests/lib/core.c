@@ -144,6 +144,16 @@ bool guest_option(const char *word)
 	return false;
 }
 
+const char *guest_value(const char *key)
+{
+	size_t n = strlen(key);
+
+	for (const char *p = cmdline; *p; p++)
+		if ((p == cmdline || p[-1] == ' ') && !memcmp(p, key, n) && p[n] == '=')
+			return p + n + 1;
+	return NULL;
+}
+
 void set_handler(unsigned vector, handler fn)
 {
 	handlers[vector] = fn;

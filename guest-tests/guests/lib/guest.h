@@ -21,6 +21,8 @@ void print(const char *fmt, ...);
 
 /* Does the command line hold this word? */
 bool guest_option(const char *word);
+/* What follows KEY= on the command line (up to its end, not to the next space), or NULL. */
+const char *guest_value(const char *key);
 
 /* Checks. */
 void check(const char *name, bool ok);

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The VM whose memory nobody else may see: it plants a pattern all over its RAM, says so, and then
+ * makes exits of every kind without end, for tools/witness and tools/oracle to look at.
+ *
+ * pattern=32 hexadecimal digits; touch: one exit of each round needs sensitive memory
+ */
+#include "guest-tests/guests/lib/guest.h"
+
+const char guest_name[] = "secret";
+
+#define PATTERN_SIZE 16
+#define FIRST MIB(4)
+#define LAST MIB(6)
+#define STRIDE 512
+#define VECTOR 0x71
+#define NAP 2000
+
+static uint64_t pattern[PATTERN_SIZE / 8];
+
+static unsigned digit(char c)
+{
+	return (unsigned)(c <= '9' ? c - '0' : c - 'a' + 10);
+}
+
+static bool read_pattern(void)
+{
+	const char *text = guest_value("pattern");
+	uint8_t *bytes = (uint8_t *)pattern;
+
+	for (unsigned i = 0; text && i < PATTERN_SIZE; i++, text += 2) {
+		if (!text[0] || !text[1])
+			return false;
+		bytes[i] = (uint8_t)(digit(text[0]) << 4 | digit(text[1]));
+	}
+	return text;
+}
+
+static uint64_t plant(void)
+{
+	uint64_t copies = 0;
+
+	for (uint64_t at = FIRST; at < LAST; at += STRIDE, copies++)
+		memcpy((void *)at, pattern, PATTERN_SIZE);
+	return copies;
+}
+
+static void on_timer(struct frame *frame)
+{
+	(void)frame;
+	apic_eoi();
+}
+
+/* #GP and #UD that the hypervisor injects. */
+static void read_no_msr(uint64_t msr)
+{
+	rdmsr((uint32_t)msr);
+}
+
+static void run_vmxoff(uint64_t unused)
+{
+	(void)unused;
+	__asm__ volatile("vmxoff");
+}
+
+static void read_ecam(void)
+{
+	(void)*(volatile uint32_t *)0xe0000000;
+}
+
+static void round(uint64_t n)
+{
+	cpuid((uint32_t)n % 0x18, 0);
+	rdmsr(MSR_MISC_ENABLE);
+	inb(CMOS_DATA);
+	outl(0xcf8, 0x80000000);
+	inl(0xcfc);
+	(void)IOAPIC_DATA;
+	ioapic_write(0x10, 0x10000);
+	read_ecam();
+	write_cr4(read_cr4() ^ BIT(7));
+	write_cr0(read_cr0() ^ BIT(18));
+	__asm__ volatile("wbinvd" : : : "memory");
+	hypercall(HYPERCALL_VERSION, 0, 0, 0);
+	hypercall(HYPERCALL_CONSOLE_WRITE, (uint64_t) ".", 1, 0);
+	try_call(read_no_msr, 0x12345);
+	try_call(run_vmxoff, 0);
+	wrmsr(X2APIC_ICR, 1U << 18 | VECTOR); /* to itself, not yet taken */
+	interrupts_on();
+	interrupts_off();
+	wrmsr(MSR_TSC_DEADLINE, rdtsc() + NAP);
+	__asm__ volatile("sti; hlt; cli" : : : "memory");
+	if (guest_option("touch"))
+		hypercall(HYPERCALL_DEBUG_TOUCH_SENSITIVE, 0, 0, 0);
+	*(volatile uint64_t *)(FIRST + n * STRIDE % (LAST - FIRST)) = pattern[0];
+}
+
+void guest_main(void)
+{
+	check("the pattern is 32 digits", read_pattern());
+	set_handler(VECTOR, on_timer);
+	apic_enable();
+	wrmsr(X2APIC_LVT_TIMER, 2U << 17 | VECTOR);
+	mark("planted", plant());
+	for (uint64_t n = 0;; n++)
+		round(n);
+}

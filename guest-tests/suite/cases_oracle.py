@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT
+"""The witness and the oracle (docs/ASI.md): what the maps reach and what the cores touched, as the emulator shows it."""
+
+import json
+import os
+import sys
+
+from .cases_build import variant
+from .harness import ROOT, need
+
+TIMEOUT = "200"
+
+
+def tool(context, name, *arguments):
+    """Exit status and the JSON that the tool printed."""
+    status, text = context.command([os.path.join(ROOT, "tools", name), "--json", "--timeout", TIMEOUT] + list(arguments),
+                                   cwd=context.dir)
+    need(status in (0, 1), "%s could not be run: %s" % (name, text.strip()[-300:]))
+    return status, json.loads(text.splitlines()[-1])
+
+
+def witness_asi(context):
+    status, cpus = tool(context, "witness", "--mitigation", "asi")
+    need(status == 0, "the restricted map shows too much: %s" % [one["wrong"] for one in cpus])
+
+
+def witness_off(context):
+    """The same search in the full map: every secret must turn up, or the search is blind."""
+    status, cpus = tool(context, "witness", "--mitigation", "off")
+    need(status == 1, "nothing is found in the full map")
+    for one in cpus:
+        missing = [name for name, count in one["found"].items() if not count]
+        need(not missing, "CPU %d: the full map does not show %s" % (one["cpu"], missing))
+
+
+def witness_map_sensitive(context):
+    """What the hypervisor parsed from the configuration lies in .bss, which this build shows to everyone."""
+    folder = variant(context, "map_sensitive", "BREAK=map_sensitive")
+    status, cpus = tool(context, "witness", "--build", folder)
+    need(status == 1, "the witness does not notice it")
+    for one, other in zip(cpus, reversed(cpus)):
+        need(one["found"]["command line of " + other["vm"]], "CPU %d: no foreign command line is found" % one["cpu"])
+        need(not one["found"]["memory of " + other["vm"]], "CPU %d: foreign memory is found" % one["cpu"])
+
+
+def window(result):
+    """The trace was one of exits and escalations, not of an idle machine."""
+    need(result["count"]["entries"] >= 50, "only %d VM entries were traced" % result["count"]["entries"])
+    need(result["count"]["hidden-touches"] > 0, "no access to hidden memory was traced")
+
+
+def oracle_asi(*arguments):
+    def test(context):
+        status, result = tool(context, "oracle", "--mitigation", "asi", *arguments)
+        window(result)
+        need(result["count"]["flushes"] > 0, "no flush was traced")
+        need(status == 0 and not result["findings"], "found: %s" % result["findings"][:3])
+    return test
+
+
+def caught(result, status, symbol):
+    need(status == 1, "the oracle does not notice it")
+    need(any(f["kind"] == "left-behind" and f["what"] == symbol for f in result["findings"]),
+         "it complains of something else: %s" % result["findings"][:3])
+
+
+def oracle_off(context):
+    status, result = tool(context, "oracle", "--mitigation", "off", "--instructions", "100000")
+    window(result)
+    caught(result, status, "sensitive_word")
+
+
+def oracle_skip_flush(context):
+    folder = variant(context, "skip_flush", "BREAK=skip_flush")
+    status, result = tool(context, "oracle", "--build", folder, "--instructions", "100000")
+    window(result)
+    need(result["count"]["flushes"] == 0, "the build flushes nevertheless")
+    caught(result, status, "sensitive_word")
+
+
+def selftest(context):
+    status, text = context.command([sys.executable, os.path.join(ROOT, "guest-tests/suite/oracle_selftest.py")])
+    need(status == 0 and "\nOK" in text, "a planted violation is not found, or something else is")
+
+
+def register(suite):
+    suite.add("oracle-selftest", selftest, 1)
+    suite.add("witness-asi", witness_asi, 25)
+    suite.add("witness-off", witness_off, 25)
+    suite.add("witness-map-sensitive-caught", witness_map_sensitive, 40)
+    suite.add("oracle-asi", oracle_asi(), 10)
+    suite.add("oracle-asi-msr", oracle_asi("--model", "corei7_icelake_u", "--paranoid"), 10)
+    suite.add("oracle-asi-two-vms", oracle_asi("--vms", "2", "--smp", "1:2:1"), 30)
+    suite.add("oracle-off-leaks", oracle_off, 10)
+    suite.add("oracle-skip-flush-caught", oracle_skip_flush, 25)

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: MIT
+"""The leak and order oracle's core: what each physical core's L1D may hold, and who runs beside it.
+
+It knows nothing of emulators or files: it is fed with events in the order in which they happened and keeps, for each
+core, every cache line that a thread of it touched since the core's last flush. A real L1D forgets lines; this one never
+does, so what it does not complain about cannot have been there.
+
+A line's owner: PUBLIC (nobody's secret), HIDDEN (the hypervisor's), ("vm", x), ("cpu", n)."""
+
+LINE = 64
+PUBLIC, HIDDEN = ("public",), ("hidden",)
+
+# Kinds of violations, by the invariant of docs/ASI.md that is broken.
+LEFT_BEHIND = "left-behind"  # 3: the guest runs while the core holds a line that is not its own
+BESIDE_GUEST = "beside-guest"  # 1, 2: such a line is touched while a sibling runs a guest
+OUT_OF_VM = "out-of-vm"  # 4: a guest's own instruction reached it
+NOT_A_GUEST = "not-a-guest"  # a guest executes what belongs to no VM
+
+
+class Violation:
+    """One line that broke a rule. @where: what the caller said about the touch; @at: about the moment of the offence."""
+
+    def __init__(self, kind, cpu, vm, line, owner, where, at):
+        self.kind, self.cpu, self.vm, self.line, self.owner, self.where, self.at = kind, cpu, vm, line, owner, where, at
+        self.count = 1
+
+
+class Core:
+    """What the threads of one core share."""
+
+    def __init__(self, cpus):
+        self.cpus = cpus
+        self.held = {}  # owner: {line: (time of the last touch, where)}; public lines are not kept
+
+
+class Checker:
+    """@core_of: {cpu: core}. @owner_of: function from line number to owner. @flush_lines: the lines of the buffer that a
+    software flush reads; empty: there is none."""
+
+    def __init__(self, core_of, owner_of, flush_lines=()):
+        self.core_of, self.owner_of = core_of, owner_of
+        self.cores = {core: Core([c for c in core_of if core_of[c] == core]) for core in set(core_of.values())}
+        self.flush_lines = frozenset(flush_lines)
+        self.guest = {cpu: None for cpu in core_of}  # the VM that runs there, None in root mode
+        self.host_root = {cpu: None for cpu in core_of}  # the map that a VM exit loads
+        self.root = {cpu: None for cpu in core_of}  # the map that is live, None if unknown
+        self.fill = {cpu: {} for cpu in core_of}  # lines of the buffer read so far, in order of time
+        self.time = 0
+        self.violations = {}
+        self.count = {"touches": 0, "entries": 0, "exits": 0, "flushes": 0, "flushes-in-other-map": 0, "hidden-touches": 0}
+
+    def _violate(self, kind, cpu, vm, line, owner, where, at):
+        key = (kind, cpu, vm, line)
+        if key in self.violations:
+            self.violations[key].count += 1
+        else:
+            self.violations[key] = Violation(kind, cpu, vm, line, owner, where, at)
+
+    def _may_hold(self, owner, vm, core):
+        """May a core that runs @vm hold a line of @owner? The private data of a CPU holds nothing of a guest, but only
+        the CPUs of that core have business with it."""
+        return owner == PUBLIC or owner == ("vm", vm) or (owner[0] == "cpu" and self.core_of.get(owner[1]) == core)
+
+    # Events.
+
+    def touch(self, cpu, line, where=None):
+        """Load or store by an instruction on @cpu, in either mode."""
+        self.time += 1
+        self.count["touches"] += 1
+        if line in self.flush_lines:
+            self._fill(cpu, line)
+            return
+        owner = self.owner_of(line)
+        if owner == PUBLIC:
+            return
+        number = self.core_of[cpu]
+        core = self.cores[number]
+        core.held.setdefault(owner, {})[line] = (self.time, where)
+        if owner == HIDDEN:
+            self.count["hidden-touches"] += 1
+        if self.guest[cpu] is not None and owner != ("vm", self.guest[cpu]):
+            self._violate(OUT_OF_VM, cpu, self.guest[cpu], line, owner, where, where)
+        for sibling in core.cpus:
+            vm = self.guest[sibling]
+            if sibling != cpu and vm is not None and not self._may_hold(owner, vm, number):
+                self._violate(BESIDE_GUEST, cpu, vm, line, owner, where, where)
+
+    def load_root(self, cpu, root):
+        """CR3 was written. A fill that had begun in another map does not count."""
+        self.root[cpu] = root
+        self.fill[cpu] = {}
+
+    def flush(self, cpu):
+        """The processor's own flush command: the core's whole L1D."""
+        self._flush(cpu, self.time + 1)
+
+    def _fill(self, cpu, line):
+        seen = self.fill[cpu]
+        seen.setdefault(line, self.time)
+        if len(seen) == len(self.flush_lines):
+            self._flush(cpu, min(seen.values()))
+            self.fill[cpu] = {}
+
+    def _flush(self, cpu, since):
+        """What was touched before @since is gone. In the full map it would not stay so: there, anything may come back
+        by speculation."""
+        if self.root[cpu] is None or self.root[cpu] != self.host_root[cpu]:
+            self.count["flushes-in-other-map"] += 1
+            return
+        self.count["flushes"] += 1
+        core = self.cores[self.core_of[cpu]]
+        for owner, lines in list(core.held.items()):
+            core.held[owner] = {line: touch for line, touch in lines.items() if touch[0] >= since}
+
+    def enter(self, cpu, owner, at=None):
+        """The first instruction of a guest after a VM entry; @owner: of the frame that it was fetched from."""
+        self.time += 1
+        self.count["entries"] += 1
+        self.fill[cpu] = {}
+        vm = owner[1] if owner[0] == "vm" else None
+        if vm is None:
+            self._violate(NOT_A_GUEST, cpu, vm, 0, owner, at, at)
+            return
+        self.guest[cpu] = vm
+        number = self.core_of[cpu]
+        for held, lines in self.cores[number].held.items():
+            if not self._may_hold(held, vm, number):
+                for line, (_, where) in lines.items():
+                    self._violate(LEFT_BEHIND, cpu, vm, line, held, where, at)
+
+    def leave(self, cpu):
+        """The first instruction of the hypervisor after a VM exit, which loaded the host root."""
+        self.time += 1
+        self.count["exits"] += 1
+        self.guest[cpu] = None
+        self.root[cpu] = self.host_root[cpu]
+        self.fill[cpu] = {}

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: MIT
+"""Turns the trace of Bochs's debugger (`trace on`, `trace-mem on`) into events for the oracle.
+
+An instruction's line comes first, then one line for each access that it made:
+
+  (0).[359066540] [0x0000010116c2] 0008:ffffffff810116c2 (unk. ctxt): push r14                  ; 4156
+  [CPU0 WR]: LIN 0xffff90400100f9b0 PHY 0x0000010559b0 (len=8, WB): 0x00000000 0x00000000
+  [CPU0 RD]: PHY 0x00000018a900 (len=8, WB): 0x00000000 0x00181023<tab>; PML4E
+
+A remark behind the data says that the processor made the access for itself: a page walk, the VMCS, a bitmap of it."""
+
+import re
+from collections import Counter, deque
+
+TOUCH, ROOT, FLUSH, ENTER, LEAVE = range(5)
+
+# What a cache never holds.
+UNCACHED = (b"UC", b"UC-", b"WC")
+# What the processor accesses for itself; any other remark is taken for an access by the instruction.
+OWN = {"VMCS", "MSR BITMAP"} | {kind + level for kind in ("", "EPT ") for level in ("PML4E", "PDPTE", "PDE", "PTE")}
+MSR_FLUSH_CMD = 0x10b
+CR3_MASK = 0x000ffffffffff000
+WRITES_CR3 = re.compile(rb": mov cr3, (r\w+)")
+LOADS = re.compile(rb": mov (r\w+), qword ptr")
+SETS = {name: re.compile(rb": mov %s, 0x([0-9a-f]+)" % name) for name in (b"eax", b"ecx")}
+RECENT = 8
+
+
+class Cpu:
+    """What the parser remembers of one CPU between two lines."""
+
+    def __init__(self):
+        self.guest = None  # not known before its first instruction
+        self.line = b""  # of the instruction that it executes
+        self.recent = deque(maxlen=RECENT)  # the last instructions in root mode, with the last 8 bytes read by each
+        self.value = 0
+
+
+class Parser:
+    """@is_text: is this frame code of the hypervisor? That is how root mode is told from guest mode: guests never see
+    that code, and the hypervisor has no other."""
+
+    def __init__(self, is_text):
+        self.is_text = is_text
+        self.cpus = {}
+        self.by_processor = Counter()  # accesses by remark
+        self.instructions = Counter()  # by mode
+        self.window_tables = set()
+
+    def cpu(self, number):
+        return self.cpus.setdefault(number, Cpu())
+
+    def parse(self, lines, watch_entries=()):
+        """Events of @lines: (TOUCH, cpu, line, where), (ROOT, cpu, root or None), (FLUSH, cpu), (ENTER, cpu, frame, where),
+        (LEAVE, cpu). @watch_entries: addresses of page-table entries whose content goes to window_tables."""
+        events = []
+        for line in lines:
+            if line.startswith(b"[CPU"):
+                self._access(line, events, watch_entries)
+            elif line.startswith(b"(") and b").[" in line[:8]:
+                self._instruction(line, events)
+        return events
+
+    def _access(self, line, events, watch_entries):
+        words = line.split(b" ", 8)
+        number = int(words[0][4:])
+        if words[2] == b"LIN":
+            address, length, kind = words[5], words[6], words[7]
+        else:
+            address, length, kind = words[3], words[4], words[5]
+        cpu = self.cpu(number)
+        at = line.rfind(b"\t; ")
+        remark = line[at + 3:].decode(errors="replace").strip() if at >= 0 else None
+        if remark in OWN:
+            self.by_processor[remark] += 1
+            if remark == "PML4E" and int(address, 16) in watch_entries:
+                self.window_tables.add(int(line[:at].rsplit(b" ", 1)[1], 16) & CR3_MASK)
+            return
+        if kind[:-2] in UNCACHED:
+            return
+        first = int(address, 16)
+        size = int(length[5:-1])
+        if size == 8 and not cpu.guest:
+            high, low = line.split(b"): ", 1)[1].split(b" ")[:2]
+            cpu.value = int(high, 16) << 32 | int(low, 16)
+        for touched in range(first >> 6, (first + size - 1 >> 6) + 1):
+            events.append((TOUCH, number, touched, cpu.line))
+
+    def _instruction(self, line, events):
+        number = int(line[1:line.index(b")")])
+        at = line.index(b"[0x")
+        frame = int(line[at + 3:line.index(b"]", at)], 16) >> 12
+        cpu = self.cpu(number)
+        guest = not self.is_text(frame)
+        self.instructions["guest" if guest else "root"] += 1
+        if guest != cpu.guest:
+            if guest:
+                events.append((ENTER, number, frame, line))
+            elif cpu.guest is not None:
+                events.append((LEAVE, number))
+            cpu.guest = guest
+            cpu.recent.clear()
+        if not guest:
+            if cpu.recent:
+                cpu.recent[-1][1] = cpu.value
+            if b" cr3, " in line:
+                events.append((ROOT, number, self._loaded(cpu, WRITES_CR3.search(line))))
+            elif b": wrmsr" in line and self._set(cpu, b"ecx") == MSR_FLUSH_CMD and self._set(cpu, b"eax") == 1:
+                events.append((FLUSH, number))
+            cpu.recent.append([line, 0])
+        cpu.line = line
+
+    @staticmethod
+    def _loaded(cpu, write):
+        """The value of the register that goes to CR3, if one of the last instructions loaded it from memory."""
+        for text, value in reversed(cpu.recent):
+            load = LOADS.search(text)
+            if write and load and load.group(1) == write.group(1):
+                return value & CR3_MASK
+        return None
+
+    @staticmethod
+    def _set(cpu, register):
+        """The constant that one of the last instructions put into @register."""
+        for text, _ in reversed(cpu.recent):
+            found = SETS[register].search(text)
+            if found:
+                return int(found.group(1), 16)
+        return None

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: MIT
+"""The machine that tools/witness and tools/oracle look at: VMs that run the guest `secret`, and what is secret in it."""
+
+import os
+import shutil
+
+import emulib
+
+GUEST = "secret"
+# What the guest's record says when its pattern is everywhere; one copy every 512 bytes of 2 MiB.
+PLANTED = r'"label":"planted"'
+COPIES = 4096
+# Stands in the configuration file only: the hypervisor reads the file and keeps nothing of a comment.
+REMARK = "remark-0f6e1c52-in-the-file"
+
+
+class Vm:
+    """@pattern: what the guest fills its memory with. The command line has it as digits, so each is a secret of its own."""
+
+    def __init__(self, number):
+        self.name = "vm%d" % number
+        self.pattern = bytes((0x9e * (i + 1) + 0x35 * (number + 1) ^ 0xa5) & 0xff for i in range(16))
+        self.cmdline = "pattern=%s" % self.pattern.hex()
+
+
+def make(esp, count, words="", guest=GUEST, memory_mode="eager", **hypervisor):
+    """Fills the directory @esp with a configuration of @count VMs and their guest; the VMs."""
+    keys = dict({"console": "com1", "mitigation": "asi", "debug-hypercalls": "on"}, **hypervisor)
+    vms = [Vm(i) for i in range(count)]
+    lines = ["# " + REMARK, "[hypervisor]"] + ["%s = %s" % item for item in keys.items()]
+    for vm in vms:
+        lines += ["", "[vm %s]" % vm.name, "kernel = %s.bin" % guest, "format = flat", "memory = 32M",
+                  "memory-mode = " + memory_mode, "cmdline = %s %s" % (vm.cmdline, words)]
+    with open(os.path.join(esp, "cloister.conf"), "w") as out:
+        out.write("\n".join(lines) + "\n")
+    shutil.copy(os.path.join(emulib.build_dir(), "guests", guest + ".bin"), esp)
+    return vms
