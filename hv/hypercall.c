@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "hv/hypercall.h"
 
+#include "hv/audit.h"
 #include "hv/console.h"
 #include "hv/errno.h"
 #include "hv/lib/string.h"
-#include "hv/percpu.h"
 #include "hv/record.h"
 
 /* Keeps the dispatch itself free of what only one case needs: VERSION is measured in instructions.
@@ -78,23 +78,10 @@ static OWN_FRAME int64_t mark(struct vm *vm, uint64_t gpa, uint64_t length, uint
 	return 0;
 }
 
-static void report_violation(uint64_t va, const struct pg_leaf *leaf, const char *what,
-			     void *context)
+static int64_t audit(void)
 {
-	(void)context;
-	record_begin("audit");
-	record_str("violation", what);
-	record_hex("address", va);
-	record_hex("frame", leaf->hpa.v);
-	record_end();
-}
-
-static int64_t check_space(const struct vcpu *vcpu)
-{
-	unsigned cpu = this_cpu()->id;
-
 	asi_exit(ASI_CAUSE_CHECK);
-	return space_check(&cpus[cpu].pair, (uint16_t)cpu, vcpu->vm->id, report_violation, NULL);
+	return audit_run("hypercall");
 }
 
 static OWN_FRAME int64_t debug(struct vcpu *vcpu, uint64_t number)
@@ -104,8 +91,8 @@ static OWN_FRAME int64_t debug(struct vcpu *vcpu, uint64_t number)
 	switch (number) {
 	case HYPERCALL_DEBUG_TOUCH_SENSITIVE:
 		return (int64_t)sensitive_word;
-	case HYPERCALL_DEBUG_CHECK_SPACE:
-		return check_space(vcpu);
+	case HYPERCALL_AUDIT:
+		return audit();
 	default:
 		return -E_NOENT;
 	}

@@ -25,8 +25,9 @@ enum hypercall {
 
 	/* Only with `debug-hypercalls = on`, else -E_PERM: what tests need to provoke. */
 	HYPERCALL_DEBUG_TOUCH_SENSITIVE =
-		0x100, /* the handler reads a word of sensitive memory -> that word */
-	HYPERCALL_DEBUG_CHECK_SPACE = 0x101, /* checks this CPU's maps -> number of violations */
+		0x100,		 /* the handler reads a word of sensitive memory -> that word */
+	HYPERCALL_AUDIT = 0x101, /* audits the maps of all CPUs and VMs, an `audit` record -> number
+				    of violations */
 };
 
 #define HYPERCALL_STATS_REASONS 80

@@ -2,6 +2,7 @@
 /* Bring-up, from the loaders' jump to the first guest. Reads top to bottom as the order of things.
  */
 #include "hv/asm.h"
+#include "hv/audit.h"
 #include "hv/boot_state.h"
 #include "hv/console.h"
 #include "hv/cpu.h"
@@ -294,6 +295,9 @@ static void run(void)
 	build_vms();
 	if (!built)
 		refuse("no VM can be started, see above");
+	if (audit_run("boot"))
+		console_error(
+			"the address spaces are not as they should be: see the audit records");
 	vm_expect(built);
 	for (unsigned i = 0; i < config.vm_count; i++)
 		if (vm_records[i].state == VM_READY)

@@ -8,6 +8,7 @@
 #define HV_PERCPU_H
 
 #include "hv/layout.h"
+#include "hv/spinlock.h"
 #include "hv/types.h"
 #include "mm/space.h"
 
@@ -90,7 +91,9 @@ static inline struct percpu *this_cpu(void)
  */
 struct cpu_record {
 	struct space_pair pair;
-	struct percpu *percpu; /* through the physmap: full map only */
+	struct spinlock window_lock;	   /* window, and what the pair shows in its slot */
+	const struct space_window *window; /* current in the pair; NULL: none */
+	struct percpu *percpu;		   /* through the physmap: full map only */
 	hpa_t vmxon;
 	uint32_t apic_id;
 	uint32_t core;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Builds a VM: its window, its memory and tables, its vCPU. Boot processor or the VM's own, full
  * map. */
+#include "hv/audit.h"
 #include "hv/cpu.h"
 #include "hv/console.h"
 #include "hv/errno.h"
@@ -50,6 +51,7 @@ int vm_populate(struct vm *vm, gpa_t gpa)
 	if (!vm_is_populated(vm, at))
 		err = give_chunk(record, at);
 	spinlock_release(&record->lock);
+	audit_changed();
 	return err;
 }
 
@@ -158,5 +160,6 @@ int vm_create(unsigned index, const struct config_vm *config, const uint32_t *cp
 			config->line, config->name);
 	else
 		record->state = VM_READY;
+	audit_changed();
 	return err;
 }

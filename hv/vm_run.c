@@ -5,6 +5,7 @@
 #include "drivers/host/lapic.h"
 #include "drivers/host/rtc.h"
 #include "hv/asm.h"
+#include "hv/audit.h"
 #include "hv/boot_state.h"
 #include "hv/console.h"
 #include "hv/errno.h"
@@ -73,9 +74,14 @@ static void flush_window_tlb(const struct percpu *cpu)
 static void set_window(const struct space_window *window)
 {
 	struct percpu *cpu = this_cpu();
+	struct cpu_record *record = &cpus[cpu->id];
 
-	space_window_set(&cpus[cpu->id].pair, window);
+	spinlock_acquire(&record->window_lock);
+	space_window_set(&record->pair, window);
+	record->window = window;
+	spinlock_release(&record->window_lock);
 	flush_window_tlb(cpu);
+	audit_changed();
 }
 
 static int populate_for_loader(void *context, gpa_t gpa, uint64_t size)

@@ -174,8 +174,11 @@ static void mark_boot(const struct boot_range *range)
 	struct span span = span_of(range);
 
 	for (uint64_t n = span.start >> PAGE_SHIFT; n < span.end >> PAGE_SHIFT && n < frame_count;
-	     n++)
+	     n++) {
 		frames[n].class = MEM_BOOT;
+		frames[n].owner =
+			range->type == BOOT_RANGE_FILE ? BOOT_OWNER_FILE : BOOT_OWNER_IMAGE;
+	}
 }
 
 static uint64_t end_of_ram(const struct boot_info *bi)
@@ -257,8 +260,10 @@ int frames_init(const struct boot_info *bi)
 	trampoline = HPA_NONE;
 
 	for (uint64_t n = table.start >> PAGE_SHIFT; n < table.end >> PAGE_SHIFT && n < frame_count;
-	     n++)
+	     n++) {
 		frames[n].class = MEM_SENSITIVE;
+		frames[n].owner = PURPOSE_FRAME_TABLE;
+	}
 	for (unsigned i = 0; i < bi->range_count; i++)
 		if (bi->ranges[i].type == BOOT_RANGE_HYPERVISOR ||
 		    bi->ranges[i].type == BOOT_RANGE_FILE)
@@ -403,6 +408,15 @@ uint16_t frames_owner(hpa_t hpa)
 		return chunks[n / CHUNK_FRAMES].owner;
 
 	return n < frame_count ? frames[n].owner : 0;
+}
+
+uint64_t frames_span(hpa_t hpa)
+{
+	uint64_t n = hpa.v >> PAGE_SHIFT;
+	uint64_t size =
+		n < frame_count && chunks[n / CHUNK_FRAMES].whole ? PAGE_SIZE_2M : PAGE_SIZE;
+
+	return size - (hpa.v & (size - 1));
 }
 
 void frames_stats(struct frames_stats *stats)

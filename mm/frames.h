@@ -20,6 +20,18 @@ enum mem_class {
 	MEM_BOOT,      /* the image, the hand-off record, boot files: sensitive until sorted out */
 };
 
+/* What a frame of class MEM_SENSITIVE is for, said as its owner: reports name it, nothing else
+ * looks. */
+enum mem_purpose {
+	PURPOSE_OTHER,
+	PURPOSE_PAGE_TABLE, /* host or EPT */
+	PURPOSE_FRAME_TABLE,
+	PURPOSE_VMX, /* VMCS, VMXON region, MSR bitmap and area */
+};
+
+/* Whose a frame of class MEM_BOOT is, said as its owner. */
+enum mem_boot_owner { BOOT_OWNER_IMAGE, BOOT_OWNER_FILE };
+
 #define FRAMES_MAX_ORDER 9 /* 2 MiB */
 
 /**
@@ -45,6 +57,10 @@ hpa_t frames_trampoline(void);
 /** Class and owner of the frame at @hpa (MEM_NONE outside RAM). */
 enum mem_class frames_class(hpa_t hpa);
 uint16_t frames_owner(hpa_t hpa);
+
+/** Bytes from @hpa on that have its class and owner for sure, because they were handed out as one
+ * 2 MiB block; else what is left of the page. Never 0. */
+uint64_t frames_span(hpa_t hpa);
 
 struct frames_stats {
 	uint64_t total_bytes; /* managed RAM */

@@ -111,7 +111,7 @@ static uint64_t leaf_address(uint64_t entry, unsigned level)
 
 static hpa_t alloc_table(void)
 {
-	return frames_alloc(0, MEM_SENSITIVE, 0);
+	return frames_alloc(0, MEM_SENSITIVE, PURPOSE_PAGE_TABLE);
 }
 
 int pgtable_create(struct pgtable *pt, enum pg_format format, unsigned max_level)
@@ -345,4 +345,21 @@ static int visit_level(const struct pgtable *pt, const uint64_t *table, unsigned
 int pgtable_for_each(const struct pgtable *pt, visit_t visit, void *context)
 {
 	return visit_level(pt, hpa_to_ptr(pt->root), ROOT_LEVEL, 0, visit, context);
+}
+
+static void visit_tables(hpa_t hpa, unsigned level, void (*visit)(hpa_t table, void *context),
+			 void *context)
+{
+	const uint64_t *table = hpa_to_ptr(hpa);
+
+	visit(hpa, context);
+	for (unsigned i = 0; level > 1 && i < ENTRIES; i++)
+		if (entry_present(table[i]) && !entry_is_leaf(table[i], level))
+			visit_tables(HPA(table[i] & ENTRY_ADDRESS), level - 1, visit, context);
+}
+
+void pgtable_for_each_table(const struct pgtable *pt, void (*visit)(hpa_t table, void *context),
+			    void *context)
+{
+	visit_tables(pt->root, ROOT_LEVEL, visit, context);
 }

@@ -68,4 +68,8 @@ int pgtable_for_each(const struct pgtable *pt,
 				  void *context),
 		     void *context);
 
+/** Calls @visit for the root and each table below it. */
+void pgtable_for_each_table(const struct pgtable *pt, void (*visit)(hpa_t table, void *context),
+			    void *context);
+
 #endif

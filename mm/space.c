@@ -138,20 +138,30 @@ int space_init(const struct boot_info *bi, const struct space_image *image, bool
 	return err;
 }
 
-bool space_image_may_show(uint64_t va)
+static enum mem_reason reason_of_offset(uint64_t offset)
 {
-	uint64_t offset = va - the_image.link_base;
-
-	return (offset >= the_image.text_start && offset < the_image.text_end) ||
-	       (offset >= the_image.rodata_start && offset < the_image.rodata_end) ||
-	       (offset >= the_image.global_start && offset < the_image.global_end);
+	if (offset >= the_image.text_start && offset < the_image.text_end)
+		return REASON_TEXT;
+	if (offset >= the_image.rodata_start && offset < the_image.rodata_end)
+		return REASON_RODATA;
+	if (offset >= the_image.global_start && offset < the_image.global_end)
+		return REASON_DATA_GLOBAL;
+	return REASON_COUNT;
 }
 
-bool space_image_is_code(uint64_t va)
+enum mem_reason space_image_reason(uint64_t va)
 {
-	uint64_t offset = va - the_image.link_base;
+	return reason_of_offset(va - the_image.link_base);
+}
 
-	return offset >= the_image.text_start && offset < the_image.text_end;
+bool space_image_shows(hpa_t hpa)
+{
+	return reason_of_offset(hpa.v - the_image.load_base.v) != REASON_COUNT;
+}
+
+hpa_t space_image_frame(uint64_t va)
+{
+	return HPA(the_image.load_base.v + (va - the_image.link_base));
 }
 
 static bool touches(hpa_t hpa, uint64_t size, uint64_t start, uint64_t end)

@@ -66,11 +66,15 @@ struct space_image {
  */
 int space_init(const struct boot_info *bi, const struct space_image *image, bool has_1g);
 
-/** True if @va of the image slot lies in a part that restricted may show (not in .data or .bss). */
-bool space_image_may_show(uint64_t va);
+/** Why restricted may show @va of the image slot; REASON_COUNT if it may not (.data, .bss,
+ * outside). */
+enum mem_reason space_image_reason(uint64_t va);
 
-/** True if @va lies in the image's code: nothing else may be executable. */
-bool space_image_is_code(uint64_t va);
+/** True if @hpa is a frame of the image that restricted may show. */
+bool space_image_shows(hpa_t hpa);
+
+/** Where the image's byte at @va lies in memory. */
+hpa_t space_image_frame(uint64_t va);
 
 /** True if [@hpa, @hpa + @size) touches the image's code or constants: nothing may map them
  * writable. */
@@ -110,18 +114,42 @@ void space_window_destroy(struct space_window *window);
  * window's TLB entries. */
 void space_window_set(struct space_pair *pair, const struct space_window *window);
 
-/**
- * The main invariant (5 of the design): each leaf of restricted is in full with the same
- * translation and attributes, and (4) no restricted leaf reaches a frame of class
- * MEM_SENSITIVE/MEM_FREE/MEM_BOOT outside the image, a frame of another CPU, or of another VM than
- * @vm_id (UINT16_MAX: none). Returns the number of violations; @report is called for each.
- */
-unsigned space_check(const struct space_pair *pair, uint16_t cpu, uint16_t vm_id,
-		     void (*report)(uint64_t va, const struct pg_leaf *leaf, const char *what,
-				    void *context),
-		     void *context);
+#define SPACE_NOBODY UINT16_MAX
 
-/** Bytes that restricted maps, by reason, into @bytes[REASON_COUNT]. */
-void space_account(const struct space_pair *pair, uint64_t bytes[REASON_COUNT]);
+/** What the audit found wrong about one page. */
+struct space_violation {
+	const char *what;
+	uint64_t va; /* in a VM's EPT: guest-physical */
+	hpa_t hpa;
+	uint16_t cpu;	/* whose pair it is; SPACE_NOBODY: a VM's window or EPT by itself */
+	uint16_t vm_id; /* whose window it is, or the one current in the pair; SPACE_NOBODY: none */
+};
+
+/** The sum of what was audited, and what to do about a violation; starts as zeroes. */
+struct space_audit {
+	uint64_t bytes[REASON_COUNT]; /* visible in restricted; what all CPUs share counts once */
+	uint64_t pages;		      /* looked at: 4 KiB each, in every hierarchy again */
+	uint64_t sensitive_bytes;     /* in reach, and may not be, whatever their address */
+	unsigned violations;
+	bool shared_counted;
+	void (*report)(const struct space_violation *violation, void *context); /* or NULL */
+	void *context;
+};
+
+/**
+ * Proves invariants 4 and 5 of docs/ASI.md and W^X for CPU @cpu, whose pair shows the window of VM
+ * @vm_id (SPACE_NOBODY: none), by walking both roots page by page: each page of restricted is in
+ * full with the same translation and attributes; its frame may be seen by this CPU and VM, and is
+ * of the kind that belongs at its address; it has a reason; all page tables are frames that
+ * restricted never shows. Adds to @audit. The caller keeps the window from changing meanwhile.
+ */
+void space_audit_pair(struct space_audit *audit, const struct space_pair *pair, uint16_t cpu,
+		      uint16_t vm_id);
+
+/** The same for a window, current somewhere or not; its bytes are counted here. */
+void space_audit_window(struct space_audit *audit, const struct space_window *window);
+
+/** What VM @vm_id reaches by itself through @ept: its own frames, nothing else. */
+void space_audit_ept(struct space_audit *audit, const struct pgtable *ept, uint16_t vm_id);
 
 #endif

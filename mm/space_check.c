@@ -1,67 +1,170 @@
 // SPDX-License-Identifier: MIT
-/* Proofs about an address-space pair, by walking it (docs/ASI.md, invariants 4 and 5). */
+/*
+ * Proofs about the address spaces, by walking them (docs/ASI.md, invariants 4 and 5). Two rules
+ * that know nothing of each other judge each page of restricted: whose the frame is (forbidden()),
+ * and what belongs at the address (misplaced()).
+ */
 #include "hv/layout.h"
 #include "mm/frames.h"
 #include "mm/space.h"
 
 struct check {
-	const struct space_pair *pair;
+	struct space_audit *audit;
+	const struct pgtable *full; /* NULL: a window by itself */
 	uint16_t cpu, vm_id;
-	void (*report)(uint64_t va, const struct pg_leaf *leaf, const char *what, void *context);
-	void *context;
-	unsigned violations;
 };
 
-static void violation(struct check *check, uint64_t va, const struct pg_leaf *leaf,
-		      const char *what)
+static void violation(const struct check *check, uint64_t va, hpa_t hpa, const char *what)
 {
-	check->violations++;
-	if (check->report)
-		check->report(va, leaf, what, check->context);
+	struct space_audit *audit = check->audit;
+	struct space_violation v = { what, va, hpa, check->cpu, check->vm_id };
+
+	audit->violations++;
+	if (audit->report)
+		audit->report(&v, audit->context);
+}
+
+/* May the frame be seen at all, at whatever address? NULL if so. */
+static const char *forbidden(const struct check *check, hpa_t hpa)
+{
+	uint16_t owner = frames_owner(hpa);
+
+	switch (frames_class(hpa)) {
+	case MEM_VM:
+		return owner == check->vm_id ? NULL : "a frame of another VM";
+	case MEM_CPU:
+		return owner == check->cpu ? NULL : "a frame of another CPU";
+	case MEM_SENSITIVE:
+		return owner == PURPOSE_PAGE_TABLE ? "a page table" : "a sensitive frame";
+	case MEM_BOOT:
+		return space_image_shows(hpa) ? NULL
+					      : "sensitive data of the image, or a boot file";
+	case MEM_FREE:
+		return "a free frame";
+	default:
+		return NULL;
+	}
+}
+
+static const char *misplaced_global(uint64_t va, const struct pg_leaf *leaf, hpa_t hpa)
+{
+	if (va >= GLOBAL_MMIO_BASE) {
+		if (frames_class(hpa) != MEM_NONE)
+			return "RAM where device registers belong";
+		return leaf->prot & PG_UC ? NULL : "device registers that may be cached";
+	}
+	return frames_class(hpa) == MEM_GLOBAL ? NULL : "not a frame of class global";
 }
 
 /* What may lie behind a page of each region; NULL if the frame is right. */
-static const char *misplaced(const struct check *check, uint64_t va, hpa_t hpa)
+static const char *misplaced(uint64_t va, const struct pg_leaf *leaf, hpa_t hpa)
 {
 	enum mem_class class = frames_class(hpa);
-	uint16_t owner = frames_owner(hpa);
 
 	switch (PML4_SLOT(va)) {
 	case PML4_SLOT(WINDOW_BASE):
-		return class == MEM_VM && owner == check->vm_id ? NULL
-								: "not a frame of the current VM";
+		return class == MEM_VM ? NULL : "not a frame of the current VM";
 	case PML4_SLOT(CPU_BASE):
-		return class == MEM_CPU && owner == check->cpu ? NULL : "not a frame of this CPU";
+		return class == MEM_CPU ? NULL : "not a frame of this CPU";
 	case PML4_SLOT(GLOBAL_BASE):
-		if (va >= GLOBAL_MMIO_BASE)
-			return class == MEM_NONE ? NULL : "RAM where device registers belong";
-		return class == MEM_GLOBAL ? NULL : "not a frame of class global";
+		return misplaced_global(va, leaf, hpa);
 	case PML4_SLOT(IMAGE_BASE):
-		if (!space_image_may_show(va))
-			return "sensitive data of the image";
-		return class == MEM_BOOT ? NULL : "not a frame of the image";
+		return hpa.v == space_image_frame(va).v ? NULL
+							: "not a frame of the image at its place";
 	default:
 		return "outside every region that restricted may show";
 	}
 }
 
+/* The named reason why restricted shows the page; REASON_COUNT: there is none. */
+static enum mem_reason reason_of(uint64_t va, hpa_t hpa)
+{
+	switch (PML4_SLOT(va)) {
+	case PML4_SLOT(WINDOW_BASE):
+		return va < VM_PRIV_BASE ? REASON_GUEST_RAM : REASON_VM_PRIVATE;
+	case PML4_SLOT(CPU_BASE):
+		return REASON_CPU_LOCAL;
+	case PML4_SLOT(GLOBAL_BASE):
+		if (va >= GLOBAL_MMIO_BASE)
+			return REASON_MMIO;
+		return frames_owner(hpa) < REASON_COUNT ? (enum mem_reason)frames_owner(hpa)
+							: REASON_COUNT;
+	case PML4_SLOT(IMAGE_BASE):
+		return space_image_reason(va);
+	default:
+		return REASON_COUNT;
+	}
+}
+
+/* Windows are counted by themselves, whatever shows them; the slots that all CPUs share once. */
+static void account(const struct check *check, uint64_t va, enum mem_reason reason, uint64_t bytes)
+{
+	struct space_audit *audit = check->audit;
+	uint64_t slot = PML4_SLOT(va);
+
+	audit->pages += bytes / PAGE_SIZE;
+	if (reason == REASON_COUNT || (check->full && slot == PML4_SLOT(WINDOW_BASE)) ||
+	    (audit->shared_counted && slot != PML4_SLOT(CPU_BASE) &&
+	     slot != PML4_SLOT(WINDOW_BASE)))
+		return;
+	audit->bytes[reason] += bytes;
+}
+
+static void judge(const struct check *check, uint64_t va, const struct pg_leaf *leaf, hpa_t hpa,
+		  uint64_t bytes)
+{
+	enum mem_reason reason = reason_of(va, hpa);
+	const char *what = forbidden(check, hpa);
+
+	if (what)
+		check->audit->sensitive_bytes += bytes;
+	if (!what)
+		what = misplaced(va, leaf, hpa);
+	if (!what && reason == REASON_COUNT)
+		what = "no written reason";
+	if (what)
+		violation(check, va, hpa, what);
+	account(check, va, reason, bytes);
+}
+
+/* Restricted is within full. Returns for how many bytes from @va on the answer holds. */
+static uint64_t compare(const struct check *check, uint64_t va, const struct pg_leaf *leaf,
+			hpa_t hpa)
+{
+	struct pg_leaf full;
+	uint64_t size;
+
+	if (!pgtable_walk(check->full, va, &full)) {
+		violation(check, va, hpa, "absent from full");
+		return PAGE_SIZE;
+	}
+	if (full.hpa.v != hpa.v)
+		violation(check, va, hpa, "full translates it differently");
+	else if (full.prot != leaf->prot)
+		violation(check, va, hpa, "full has other attributes");
+	size = PAGE_SIZE << (9 * (full.level - 1));
+	return size - (va & (size - 1));
+}
+
+/* A large leaf in steps in which nothing changes: neither the frames' class and owner nor full's
+ * leaf. */
 static int check_leaf(uint64_t va, uint64_t size, const struct pg_leaf *leaf, void *context)
 {
-	struct check *check = context;
+	const struct check *check = context;
+	uint64_t step;
 
-	for (uint64_t at = 0; at < size; at += PAGE_SIZE) {
+	for (uint64_t at = 0; at < size; at += step) {
 		hpa_t hpa = HPA(leaf->hpa.v + at);
-		const char *what = misplaced(check, va + at, hpa);
-		struct pg_leaf full;
 
-		if (what)
-			violation(check, va + at, leaf, what);
-		if (!pgtable_walk(&check->pair->full, va + at, &full))
-			violation(check, va + at, leaf, "absent from full");
-		else if (full.hpa.v != hpa.v)
-			violation(check, va + at, leaf, "full translates it differently");
-		else if (full.prot != leaf->prot)
-			violation(check, va + at, leaf, "full has other attributes");
+		step = frames_span(hpa);
+		if (step > size - at)
+			step = size - at;
+		if (check->full) {
+			uint64_t same = compare(check, va + at, leaf, hpa);
+
+			step = same < step ? same : step;
+		}
+		judge(check, va + at, leaf, hpa, step);
 	}
 	return 0;
 }
@@ -70,58 +173,69 @@ static int check_leaf(uint64_t va, uint64_t size, const struct pg_leaf *leaf, vo
 static int check_rights(uint64_t va, uint64_t size, const struct pg_leaf *leaf, void *context)
 {
 	bool writable = leaf->prot & PG_WRITE, executable = leaf->prot & PG_EXEC;
+	const struct check *check = context;
 
 	if (writable && executable)
-		violation(context, va, leaf, "writable and executable");
-	else if (executable && !(space_image_is_code(va) && space_image_is_code(va + size - 1)))
-		violation(context, va, leaf, "executable outside the image's code");
+		violation(check, va, leaf->hpa, "writable and executable");
+	else if (executable && !(space_image_reason(va) == REASON_TEXT &&
+				 space_image_reason(va + size - 1) == REASON_TEXT))
+		violation(check, va, leaf->hpa, "executable outside the image's code");
 	else if (writable && space_image_is_constant(leaf->hpa, size))
-		violation(context, va, leaf, "writable alias of code or constants");
+		violation(check, va, leaf->hpa, "writable alias of code or constants");
 	return 0;
 }
 
-unsigned space_check(const struct space_pair *pair, uint16_t cpu, uint16_t vm_id,
-		     void (*report)(uint64_t va, const struct pg_leaf *leaf, const char *what,
-				    void *context),
-		     void *context)
+/* That tables are of this class makes forbidden() keep them out of restricted. */
+static void check_table(hpa_t table, void *context)
 {
-	struct check check = { pair, cpu, vm_id, report, context, 0 };
+	if (frames_class(table) != MEM_SENSITIVE || frames_owner(table) != PURPOSE_PAGE_TABLE)
+		violation(context, 0, table, "used as a page table, but not allocated as one");
+}
+
+void space_audit_pair(struct space_audit *audit, const struct space_pair *pair, uint16_t cpu,
+		      uint16_t vm_id)
+{
+	struct check check = { audit, &pair->full, cpu, vm_id };
 
 	pgtable_for_each(&pair->restricted, check_leaf, &check);
 	pgtable_for_each(&pair->restricted, check_rights, &check);
 	pgtable_for_each(&pair->full, check_rights, &check);
-	return check.violations;
+	pgtable_for_each_table(&pair->restricted, check_table, &check);
+	pgtable_for_each_table(&pair->full, check_table, &check);
+	audit->shared_counted = true;
 }
 
-static enum mem_reason reason_of(uint64_t va, const struct pg_leaf *leaf)
+void space_audit_window(struct space_audit *audit, const struct space_window *window)
 {
-	switch (PML4_SLOT(va)) {
-	case PML4_SLOT(WINDOW_BASE):
-		return va < VM_PRIV_BASE ? REASON_GUEST_RAM : REASON_VM_PRIVATE;
-	case PML4_SLOT(CPU_BASE):
-		return REASON_CPU_LOCAL;
-	case PML4_SLOT(GLOBAL_BASE):
-		if (va >= GLOBAL_MMIO_BASE || frames_owner(leaf->hpa) >= REASON_COUNT)
-			return REASON_MMIO;
-		return (enum mem_reason)frames_owner(leaf->hpa);
-	default:
-		return leaf->prot & PG_EXEC    ? REASON_TEXT
-		       : leaf->prot & PG_WRITE ? REASON_DATA_GLOBAL
-					       : REASON_RODATA;
+	struct check check = { audit, NULL, SPACE_NOBODY, window->vm_id };
+
+	pgtable_for_each(&window->table, check_leaf, &check);
+	pgtable_for_each(&window->table, check_rights, &check);
+	pgtable_for_each_table(&window->table, check_table, &check);
+}
+
+static int check_guest_leaf(uint64_t gpa, uint64_t size, const struct pg_leaf *leaf, void *context)
+{
+	const struct check *check = context;
+	uint64_t step;
+
+	for (uint64_t at = 0; at < size; at += step) {
+		hpa_t hpa = HPA(leaf->hpa.v + at);
+
+		step = frames_span(hpa) < size - at ? frames_span(hpa) : size - at;
+		check->audit->pages += step / PAGE_SIZE;
+		if (frames_class(hpa) == MEM_VM && frames_owner(hpa) == check->vm_id)
+			continue;
+		check->audit->sensitive_bytes += step;
+		violation(check, gpa + at, hpa, "the guest reaches a frame that is not its own");
 	}
-}
-
-static int account_leaf(uint64_t va, uint64_t size, const struct pg_leaf *leaf, void *context)
-{
-	uint64_t *bytes = context;
-
-	bytes[reason_of(va, leaf)] += size;
 	return 0;
 }
 
-void space_account(const struct space_pair *pair, uint64_t bytes[REASON_COUNT])
+void space_audit_ept(struct space_audit *audit, const struct pgtable *ept, uint16_t vm_id)
 {
-	for (unsigned i = 0; i < REASON_COUNT; i++)
-		bytes[i] = 0;
-	pgtable_for_each(&pair->restricted, account_leaf, bytes);
+	struct check check = { audit, NULL, SPACE_NOBODY, vm_id };
+
+	pgtable_for_each(ept, check_guest_leaf, &check);
+	pgtable_for_each_table(ept, check_table, &check);
 }

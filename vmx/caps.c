@@ -183,7 +183,7 @@ const char *vmx_enable(unsigned cpu)
 
 	if (why)
 		return why;
-	region = frames_alloc(0, MEM_SENSITIVE, 0);
+	region = frames_alloc(0, MEM_SENSITIVE, PURPOSE_VMX);
 	if (hpa_is_none(region))
 		return "no memory for the VMXON region";
 	*(uint32_t *)hpa_to_ptr(region) = vmx_caps.revision;

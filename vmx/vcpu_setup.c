@@ -65,13 +65,13 @@ static void vmptrld(hpa_t vmcs)
 
 int vcpu_create(struct vm_record *record)
 {
-	record->msr_bitmap = frames_alloc(0, MEM_SENSITIVE, 0);
-	record->msr_area = frames_alloc(0, MEM_SENSITIVE, 0);
+	record->msr_bitmap = frames_alloc(0, MEM_SENSITIVE, PURPOSE_VMX);
+	record->msr_area = frames_alloc(0, MEM_SENSITIVE, PURPOSE_VMX);
 	if (hpa_is_none(record->msr_bitmap) || hpa_is_none(record->msr_area))
 		return -E_NOMEM;
 	fill_msr_bitmap(hpa_to_ptr(record->msr_bitmap));
 	for (unsigned i = 0; i < record->config->vcpus; i++) {
-		record->vmcs[i] = frames_alloc(0, MEM_SENSITIVE, 0);
+		record->vmcs[i] = frames_alloc(0, MEM_SENSITIVE, PURPOSE_VMX);
 		if (hpa_is_none(record->vmcs[i]))
 			return -E_NOMEM;
 		*(uint32_t *)hpa_to_ptr(record->vmcs[i]) = vmx_caps.revision;

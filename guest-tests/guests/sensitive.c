@@ -58,7 +58,7 @@ void guest_main(void)
 		check_eq("by the primitive that this CPU has", s.l1d_flush_msr, flushes && msr);
 		check_eq("VERW where the microcode makes it useful", s.verw, verw);
 	}
-	check_eq("this CPU's maps have no violation",
-		 (uint64_t)hypercall(HYPERCALL_DEBUG_CHECK_SPACE, 0, 0, 0), 0);
+	check_eq("this CPU's maps have no violation", (uint64_t)hypercall(HYPERCALL_AUDIT, 0, 0, 0),
+		 0);
 	expect_exits("and exits are restricted again", EXIT_CPUID, 1, ask, 0);
 }
