@@ -3,6 +3,7 @@
 
 #include "hv/asm.h"
 #include "hv/flush.h"
+#include "hv/object.h"
 #include "hv/percpu.h"
 #include "hv/stun.h"
 #include "hv/vm.h"
@@ -24,7 +25,8 @@ const char *asi_cause_name(enum asi_cause cause)
 	return cause_names[cause];
 }
 
-/* Everything written here lies in the running VM's own window. */
+/* Everything written here lies in the running VM's own window. Full map: what is found out about a
+ * new site is sensitive. */
 static void account(struct vcpu *vcpu, enum asi_cause cause, uint64_t rip, uint64_t address)
 {
 	struct escalation_site *site = NULL;
@@ -48,9 +50,10 @@ static void account(struct vcpu *vcpu, enum asi_cause cause, uint64_t rip, uint6
 		site->rip = rip;
 		site->cause = cause;
 		site->exit_reason = vcpu->exit_reason;
+		site->address = address;
 		site->count = 0;
+		object_identify(site, this_cpu()->id);
 	}
-	site->address = address;
 	site->count++;
 }
 

@@ -88,10 +88,13 @@ struct vcpu_stats {
 /** A place in the code that left the restricted map. */
 struct escalation_site {
 	uint64_t rip;	  /* hypervisor instruction */
-	uint64_t address; /* what was touched last; 0 if the code asked by itself */
+	uint64_t address; /* what was touched the first time; 0 if the code asked by itself */
+	uint64_t frame;	  /* the same in physical memory; 0 if there is none */
 	uint32_t cause;	  /* enum asi_cause */
 	uint32_t exit_reason;
 	uint64_t count;
+	uint16_t object; /* what was touched, hv/object.h */
+	uint16_t owner;	 /* of its frame */
 };
 
 /** What hardware keeps for a vCPU outside its VMCS, while another VM has the CPU. */

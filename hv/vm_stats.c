@@ -3,6 +3,7 @@
  * map. */
 #include "hv/flush.h"
 #include "hv/lib/string.h"
+#include "hv/object.h"
 #include "hv/record.h"
 #include "hv/symbols.h"
 #include "hv/vm.h"
@@ -20,9 +21,10 @@ static void print_counters(const char *key, const uint64_t *counters, const uint
 static void print_site(const struct vm *vm, const struct vcpu *vcpu,
 		       const struct escalation_site *site)
 {
-	char symbol[96];
+	char symbol[96], object[96];
 
 	symbols_format(site->rip, symbol, sizeof(symbol));
+	object_name(site, object, sizeof(object));
 	record_begin("escalation");
 	record_str("vm", vm->name);
 	if (vm->vcpu_count > 1)
@@ -32,6 +34,8 @@ static void print_site(const struct vm *vm, const struct vcpu *vcpu,
 	record_str("site", symbol);
 	record_hex("rip", site->rip);
 	record_hex("address", site->address);
+	record_str("class", object_class(site));
+	record_str("object", object);
 	record_u64("count", site->count);
 	record_end();
 }

@@ -30,8 +30,8 @@ $(DSDT): drivers/guest/dsdt.asl | $(SETUP)
 	$(Q){ echo 'static const uint8_t dsdt_aml[] = {'; od -An -v -tx1 $(BUILD)/gen/dsdt.aml | \
 		sed 's/ \([0-9a-f][0-9a-f]\)/0x\1, /g'; echo '};'; } > $@
 
-# Linked with an empty symbol table, then with the real one twice: the table is the last read-only thing, so the
-# addresses of the code do not depend on its size, and the last two must be the same.
+# Linked with an empty symbol table; with one of the real size, which moves the variables behind it; and with that one's
+# symbols. The last two tables differ in addresses only, so nothing moves any more: that is checked.
 $(BUILD)/cloister.elf: $(HV_OBJECTS) linker.ld tools/symtab
 	@mkdir -p $(BUILD)/gen
 	$(call say,LD,$@)
@@ -41,8 +41,11 @@ $(BUILD)/cloister.elf: $(HV_OBJECTS) linker.ld tools/symtab
 	$(Q)tools/symtab $(BUILD)/gen/pass1.elf > $(BUILD)/gen/symtab.1.asm
 	$(Q)$(NASM) -f elf64 $(BUILD)/gen/symtab.1.asm -o $(BUILD)/gen/symtab.1.o
 	$(Q)ld $(LDFLAGS) -T linker.ld $(HV_OBJECTS) $(BUILD)/gen/symtab.1.o -o $(BUILD)/gen/pass2.elf
-	$(Q)tools/symtab $(BUILD)/gen/pass2.elf | cmp - $(BUILD)/gen/symtab.1.asm
-	$(Q)mv $(BUILD)/gen/pass2.elf $@
+	$(Q)tools/symtab $(BUILD)/gen/pass2.elf > $(BUILD)/gen/symtab.2.asm
+	$(Q)$(NASM) -f elf64 $(BUILD)/gen/symtab.2.asm -o $(BUILD)/gen/symtab.2.o
+	$(Q)ld $(LDFLAGS) -T linker.ld $(HV_OBJECTS) $(BUILD)/gen/symtab.2.o -o $(BUILD)/gen/pass3.elf
+	$(Q)tools/symtab $(BUILD)/gen/pass3.elf | cmp - $(BUILD)/gen/symtab.2.asm
+	$(Q)mv $(BUILD)/gen/pass3.elf $@
 
 # The loader is an ordinary gnu-efi program that carries the stripped image.
 EFI_SOURCES := $(wildcard boot/*.c boot/efi/*.c) drivers/host/uart.c hv/config.c hv/config_keys.c \
