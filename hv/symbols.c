@@ -43,7 +43,7 @@ bool symbols_variable(uint64_t address, char *buf, size_t size)
 	uint64_t offset = address - (uint64_t)image_start;
 	const struct symbol *symbol = is_in(address, global_start, image_end) ? find(offset) : NULL;
 
-	if (!symbol || symbol->offset < (uint64_t)(global_start - image_start))
+	if (!symbol || symbol->offset < (uint64_t)global_start - (uint64_t)image_start)
 		return false;
 	if (offset == symbol->offset)
 		fmt_snprintf(buf, size, "%s", &symtab_names[symbol->name]);
