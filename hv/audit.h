@@ -14,7 +14,8 @@ unsigned audit_run(const char *when);
 
 /**
  * A mapping has changed. Builds with -DDEBUG_AUDIT audit everything now and panic on a violation;
- * others do nothing. Full map, none of those locks held.
+ * others do nothing. That takes longer than a time slice, so let no VMs share a core there. Full
+ * map, none of those locks held.
  */
 #ifdef DEBUG_AUDIT
 void audit_changed(void);

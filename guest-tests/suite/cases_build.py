@@ -102,7 +102,30 @@ def reproducible(context):
     shutil.rmtree(copy)
 
 
-def caught(defect, expected):
+def boot_audit_complains(run):
+    """The audit that every boot makes sees the defect before any guest runs."""
+    audit = run.one("audit", when="boot")
+    need(audit["violations"] > 0 and audit["sensitive_bytes"] > 0, "the boot audit says %s" % audit)
+    found = [r for r in run.of_type("audit") if "violation" in r]
+    need(found and all("sensitive data of the image" in r["violation"] for r in found), "violations: %s" % found[:3])
+    run.expect_errors("the address spaces are not as they should be")
+
+
+def debug_audit(context):
+    """A build that audits after every change of a mapping: it does so, and finds nothing."""
+    folder = variant(context, "DEBUG_AUDIT", "EXTRA_CFLAGS=-DDEBUG_AUDIT")
+    vms = {name: flat("audit", "poweroff", memory_mode="lazy") for name in "ab"}
+    run = context.boot(config(vms, mitigation="asi"), guest_file("audit"), smp="1:2:1", build=folder)
+    run.expect_audits(2)
+    for name in vms:
+        run.expect_guest("audit", name)
+    # Twelve are asked for, and before each of them memory came in by touch; CPUs, VMs and windows are changes too.
+    runs = max(r["runs"] for r in run.of_type("audit") if "runs" in r)
+    need(runs > 25, "only %d audits" % runs)
+    run.expect_end(0)
+
+
+def caught(defect, expected, also=None):
     """The hypervisor with a deliberate defect: the guest `sensitive` must fail, by the check that is meant for it."""
     def test(context):
         folder = variant(context, defect, "BREAK=" + defect)
@@ -111,6 +134,8 @@ def caught(defect, expected):
         need(failed, "the suite does not notice the defect")
         need(any(expected in line for line in failed), "it fails by something else: %s" % failed)
         need(run.status == 1, "the run is called a success")
+        if also:
+            also(run)
     return test
 
 
@@ -150,7 +175,9 @@ def register(suite):
     suite.add("build-branches", branches, 1)
     suite.add("caught-indirect-branch", branches_caught, 1)
     suite.add("build-reproducible", reproducible, 20)
-    suite.add("caught-sensitive-mapped", caught("map_sensitive", "touching it is one escalation"), 15)
+    suite.add("caught-sensitive-mapped", caught("map_sensitive", "touching it is one escalation",
+                                                    boot_audit_complains), 15)
+    suite.add("audit-after-every-change", debug_audit, 25)
     suite.add("caught-flush-skipped", caught("skip_flush", "the L1D is flushed once"), 15)
     suite.add("stun-silent-sibling", silent_sibling, 20)
     suite.add("panic-report", panics, 15)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Bare-metal test guests: one a family of VM exits; the guest checks, the records are judged here."""
 
+from .escalations import recorded
 from .harness import config, flat, guest_file, need
 
 SKYLAKE, ICELAKE, HASWELL = "corei7_skylake_x", "corei7_icelake_u", "corei7_haswell_4770"
@@ -24,7 +25,7 @@ def guest(name, words="", hypervisor=None, vm=None, **options):
 
 
 def sensitive(flush, words="", hypervisor=None, **options):
-    """The escalation's record names the place; @flush is the counter that must have grown by the three touches."""
+    """The escalation's record names the place and the word; @flush is the counter that must have grown by the three touches."""
     def test(context):
         run = guest("sensitive", words, hypervisor, **options)(context)
         touch = [r for r in run.of_type("escalation") if r["cause"] == "sensitive-access"]
@@ -33,6 +34,8 @@ def sensitive(flush, words="", hypervisor=None, **options):
         need(touch[0]["exit"] == "vmcall", "the site's exit is %s, want vmcall" % touch[0]["exit"])
         need(touch[0]["site"].split("+")[0] in ("hypercall", "debug"),
              "the site is %s, want the hypercall that reads the word" % touch[0]["site"])
+        need((touch[0]["class"], touch[0]["object"]) == ("variable", "sensitive_word"), "it touched %s" % touch[0])
+        run.expect_audits(1)
         stats = run.one("stats")
         # Three touches and one walk over the maps.
         need(stats["escalations"] == 4, "%d escalations, want 4" % stats["escalations"])
@@ -43,6 +46,7 @@ def sensitive(flush, words="", hypervisor=None, **options):
         for name in ("l1d_flush_msr", "l1d_flush_software", "verw"):
             want = 5 if name == flush else 0
             need(stats[name] == want, "%s is %d, want %d" % (name, stats[name], want))
+        return run
     return test
 
 
@@ -181,10 +185,39 @@ def shared_core(smp, mode="asi+stun"):
             run.expect_guest(name, vm)
             run.expect_vm(vm, "poweroff")
         run.expect_end(0)
+        return run
+    return test
+
+
+def audits(mode, smp, cpus, lazy=False):
+    """VMs, more than there are cores, that ask for the audit of all maps while they take turns."""
+    def test(context):
+        more = {"memory_mode": "lazy"} if lazy else {}
+        vms = {name: flat("audit", "poweroff", **more) for name in (("a", "b", "c") if cpus > 1 else ("a",))}
+        run = context.boot(config(vms, mitigation=mode), guest_file("audit"), smp=smp)
+        found = run.expect_audits(cpus)
+        for name in vms:
+            run.expect_guest("audit", name)
+            run.expect_vm(name, "poweroff")
+        need(len(found) == 1 + 6 * len(vms), "%d audits" % len(found))
+        size = found[0]["bytes"]
+        need(size["guest_ram"] == (0 if lazy else len(vms) * 32 << 20), "guest_ram is %d at boot" % size["guest_ram"])
+        # The private page's and the stacks' frames, and each CPU has its own.
+        need(size["cpu_local"] % cpus == 0 and size["cpu_local"] >= cpus * 40960, "cpu_local is %d" % size["cpu_local"])
+        need(size["text"] and size["rodata"] and size["data_global"] and size["vm_private"], "bytes: %s" % size)
+        run.expect_errors()
+        run.expect_end(0)
+        return run
     return test
 
 
 def register(suite):
+    for mode in ("off", "always-flush", "cond-flush", "asi", "asi+stun"):
+        suite.add("audit-" + mode, audits(mode, "1:1:1", 1))
+    suite.add("audit-lazy", recorded(audits("asi", "1:1:1", 1, lazy=True)))
+    suite.add("audit-many", audits("asi+stun", TWO_CORES, 4), 8)
+    suite.add("audit-many-lazy", audits("asi+stun", TWO_CORES, 4, lazy=True), 8)
+    suite.add("audit-many-off", audits("off", TWO_CORES, 4), 8)
     for name in ("cpuid", "msr", "cr", "io", "mmio", "interrupts", "exceptions", "instructions", "vmcall"):
         suite.add("guest-" + name, guest(name))
     suite.add("guest-vmcall-no-debug", guest("vmcall", "no-debug", {"debug_hypercalls": "off"}))
@@ -203,7 +236,7 @@ def register(suite):
         for name in ("cr", "timer"):
             suite.add("guest-%s-without-%s" % (name, feature), guest(name, exclude_features=feature))
 
-    suite.add("sensitive-software-flush", sensitive("l1d_flush_software"))
+    suite.add("sensitive-software-flush", recorded(sensitive("l1d_flush_software")))
     suite.add("sensitive-msr-flush", sensitive("l1d_flush_msr", "msr", {"paranoid": "on"}, model=ICELAKE))
     suite.add("sensitive-no-flush-needed", sensitive(None, "no-flush", model=ICELAKE))
     suite.add("policy-off", policy("off", False))
@@ -230,12 +263,13 @@ def register(suite):
     suite.add("hostile-off", hostile("off"), cost=8)
     suite.add("hostile-always-flush", hostile("always-flush"), cost=20)
     for smp, count in ((ONE_CORE, 2), (TWO_CORES, 4), ("1:4:2", 8)):
-        suite.add("guest-smp-%d" % count, guest("smp", "vcpus-%d" % count, {"mitigation": "asi+stun"},
-                                                {"vcpus": count}, smp=smp))
+        suite.add("guest-smp-%d" % count, recorded(guest("smp", "vcpus-%d" % count, {"mitigation": "asi+stun"},
+                                                         {"vcpus": count}, smp=smp)))
+    suite.add("guest-calm", recorded(guest("calm")))
     for mode in ("off", "always-flush", "always-flush+stun", "cond-flush", "asi"):
         suite.add("guest-smp-%s" % mode, guest("smp", "vcpus-2", {"mitigation": mode}, {"vcpus": 2}, smp=ONE_CORE))
     suite.add("stun", stun)
     suite.add("stun-not-asked-for", guest("stun", "no-stun", {"mitigation": "asi"}, {"vcpus": 2}, smp=ONE_CORE))
     suite.add("shared-core", shared_core("1:1:1"))
-    suite.add("shared-core-threads", shared_core(ONE_CORE))
+    suite.add("shared-core-threads", recorded(shared_core(ONE_CORE)))
     suite.add("shared-core-always-flush-stun", shared_core(ONE_CORE, "always-flush+stun"))

@@ -5,6 +5,7 @@ import os
 import re
 
 from .cases_guests import HASWELL, ICELAKE
+from .escalations import recorded
 from .harness import BUILD, ROOT, Skip, config, guest_file, need, flat
 
 FILES = {name: os.path.join(BUILD, "linux", name) for name in ("vmlinuz", "initrd.img")}
@@ -87,6 +88,7 @@ def full_session(**options):
             need(not count or count.group(1) == "0", "/proc/interrupts counts %s" % (count and count.group(0)))
         need(section(run, "clock").strip() == "tsc", "the clock source is %r" % section(run, "clock").strip())
         check_restricted(run)
+        return run
     return test
 
 
@@ -142,10 +144,10 @@ def make_run(context):
 
 
 def register(suite):
-    suite.add("linux-uefi", full_session(firmware="uefi"), 50)
+    suite.add("linux-uefi", recorded(full_session(firmware="uefi")), 50)
     suite.add("linux-make-run", make_run, 45)
     suite.add("linux-reboot", reboot, 40)
-    suite.add("linux-bios-icelake", full_session(model=ICELAKE), 30)
+    suite.add("linux-bios-icelake", recorded(full_session(model=ICELAKE)), 30)
     suite.add("linux-bios-haswell", full_session(model=HASWELL), 30)
     suite.add("linux-preemption-timer", restricted(hypervisor={"timer": "preemption"}), 25)
     suite.add("linux-lazy-memory", restricted(vm={"memory_mode": "lazy"}), 25)

@@ -42,6 +42,7 @@ class Context:
         os.makedirs(self.dir)
         self.log = open(os.path.join(self.dir, "log.txt"), "w", errors="replace")
         self.boots = 0
+        self.remark = ""  # worth saying of a test that passed
 
     def note(self, text):
         self.log.write(text.rstrip("\n") + "\n")
@@ -134,6 +135,17 @@ class Run:
         for text, pattern in zip(texts, patterns):
             if not re.search(pattern, text):
                 raise Failure("the error line %r does not say %r" % (text, pattern))
+
+    def expect_audits(self, cpus):
+        """All audits, the one at boot among them, cover @cpus CPUs and find nothing."""
+        audits = self.of_type("audit")
+        self.one("audit", when="boot")
+        for audit in audits:
+            if "violation" in audit:
+                raise Failure("the audit found %s" % audit)
+            if (audit["violations"], audit["sensitive_bytes"], audit["cpus"]) != (0, 0, cpus):
+                raise Failure("want %d CPUs without a violation: %s" % (cpus, audit))
+        return audits
 
     def expect_vm(self, name, state, reason=None):
         found = self.of_type("vm", vm=name, state=state)
@@ -238,7 +250,7 @@ class Suite:
         if why:
             context.note("%s: %s" % (word, why))
         context.log.close()
-        self.report(word, test, time.time() - started, why, os.path.join(context.dir, "log.txt"))
+        self.report(word, test, time.time() - started, why or context.remark, os.path.join(context.dir, "log.txt"))
 
     def run(self, jobs):
         waiting = queue.Queue()
