@@ -24,7 +24,7 @@ def guest(name, words="", hypervisor=None, vm=None, **options):
     return test
 
 
-def sensitive(flush, words="", hypervisor=None, **options):
+def sensitive(flush, words="", hypervisor=None, cpus=1, **options):
     """The escalation's record names the place and the word; @flush is the counter that must have grown by the three touches."""
     def test(context):
         run = guest("sensitive", words, hypervisor, **options)(context)
@@ -35,7 +35,7 @@ def sensitive(flush, words="", hypervisor=None, **options):
         need(touch[0]["site"].split("+")[0] in ("hypercall", "debug"),
              "the site is %s, want the hypercall that reads the word" % touch[0]["site"])
         need((touch[0]["class"], touch[0]["object"]) == ("variable", "sensitive_word"), "it touched %s" % touch[0])
-        run.expect_audits(1)
+        run.expect_audits(cpus)
         stats = run.one("stats")
         # Three touches and one walk over the maps.
         need(stats["escalations"] == 4, "%d escalations, want 4" % stats["escalations"])
@@ -239,6 +239,8 @@ def register(suite):
     suite.add("sensitive-software-flush", recorded(sensitive("l1d_flush_software")))
     suite.add("sensitive-msr-flush", sensitive("l1d_flush_msr", "msr", {"paranoid": "on"}, model=ICELAKE))
     suite.add("sensitive-no-flush-needed", sensitive(None, "no-flush", model=ICELAKE))
+    suite.add("sensitive-stun", recorded(sensitive("l1d_flush_software", "", {"mitigation": "asi+stun"}, cpus=2,
+                                                   smp=ONE_CORE)))
     suite.add("policy-off", policy("off", False))
     suite.add("policy-always-flush", policy("always-flush", True))
     suite.add("policy-cond-flush", cond_flush)
@@ -266,6 +268,7 @@ def register(suite):
         suite.add("guest-smp-%d" % count, recorded(guest("smp", "vcpus-%d" % count, {"mitigation": "asi+stun"},
                                                          {"vcpus": count}, smp=smp)))
     suite.add("guest-calm", recorded(guest("calm")))
+    suite.add("guest-calm-stun", recorded(guest("calm", "", {"mitigation": "asi+stun"}, smp=ONE_CORE)))
     for mode in ("off", "always-flush", "always-flush+stun", "cond-flush", "asi"):
         suite.add("guest-smp-%s" % mode, guest("smp", "vcpus-2", {"mitigation": mode}, {"vcpus": 2}, smp=ONE_CORE))
     suite.add("stun", stun)
