@@ -15,6 +15,7 @@ static const char *const cause_names[ASI_CAUSE_COUNT] = {
 	[ASI_CAUSE_VM_STATE] = "vm-state",
 	[ASI_CAUSE_CHECK] = "check",
 	[ASI_CAUSE_SCHEDULE] = "schedule",
+	[ASI_CAUSE_POLICY] = "policy",
 };
 
 #define PF_PRESENT BIT(0)

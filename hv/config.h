@@ -66,6 +66,7 @@ struct config_vm {
 	uint64_t cpu_mask; /* physical CPUs it may use; 0: any */
 	enum config_format format;
 	enum config_populate populate;
+	bool sets_policy; /* its hypercalls may change the mitigation policy */
 };
 
 struct config {

@@ -240,6 +240,11 @@ static bool set_cpus(const struct config_target *target, const char *value)
 	return true;
 }
 
+static bool set_sets_policy(const struct config_target *target, const char *value)
+{
+	return parse_switch(value, &target->vm->sets_policy);
+}
+
 static bool set_format(const struct config_target *target, const char *value)
 {
 	static const struct choice formats[] = { { "linux", CONFIG_FORMAT_LINUX },
@@ -286,6 +291,7 @@ static const struct config_key vm_keys[] = {
 	{ "cpus", set_cpus, "numbers and ranges from 0 to 63, like 0-1,3" },
 	{ "format", set_format, "linux or flat" },
 	{ "console", set_vm_console, "uart" },
+	{ "set-policy", set_sets_policy, "on or off" },
 	{ "disk", set_not_yet, "no disk at all: this version has no virtual disks" },
 	{ "net", set_not_yet, "no network at all: this version has no virtual network" },
 };

@@ -13,6 +13,7 @@ enum {
 	E_PERM = 7,	/* the caller may not */
 	E_TIMEDOUT = 8, /* a bounded wait ran out */
 	E_FAULT = 9,	/* a guest address is not backed by memory */
+	E_BUSY = 10,	/* something else is under way: later */
 };
 
 #endif

@@ -17,19 +17,11 @@
 #define PRED_CMD_IBPB BIT(0)
 
 static const uint8_t *flush_buffer GLOBAL_DATA("address of a buffer of zeroes");
-static struct policy_actions actions GLOBAL_DATA("the policy is public");
 
-int flush_init(const struct policy_actions *resolved)
+int flush_init(void)
 {
-	if (!flush_buffer)
-		flush_buffer = space_global_alloc(FLUSH_BUFFER_SIZE, REASON_FLUSH_BUFFER);
-	actions = *resolved;
+	flush_buffer = space_global_alloc(FLUSH_BUFFER_SIZE, REASON_FLUSH_BUFFER);
 	return flush_buffer ? 0 : -E_NOMEM;
-}
-
-const struct policy_actions *flush_actions(void)
-{
-	return &actions;
 }
 
 /*
@@ -51,9 +43,10 @@ static void fill_l1d(void)
 
 void flush_core(struct vcpu_stats *stats)
 {
+	const struct policy_actions *actions = flush_actions();
 	static const uint16_t selector = GDT_DATA;
 
-	switch (actions.l1d) {
+	switch (actions->l1d) {
 	case POLICY_L1D_MSR:
 		wrmsr(MSR_FLUSH_CMD, 1);
 		break;
@@ -63,36 +56,42 @@ void flush_core(struct vcpu_stats *stats)
 	default:
 		break;
 	}
-	if (actions.spec_ctrl_swap && actions.restricts)
+	if (actions->spec_ctrl_swap && actions->restricts)
 		wrmsr(MSR_SPEC_CTRL, FLUSH_SPEC_CTRL_GUEST);
-	if (actions.buffers == POLICY_BUFFERS_VERW)
+	if (actions->buffers == POLICY_BUFFERS_VERW)
 		__asm__ volatile("verw %0" : : "m"(selector) : "cc", "memory");
 	if (stats) {
-		stats->l1d_flush[actions.l1d]++;
-		stats->verw += actions.buffers == POLICY_BUFFERS_VERW;
+		stats->l1d_flush[actions->l1d]++;
+		stats->verw += actions->buffers == POLICY_BUFFERS_VERW;
 	}
 }
 
 bool flush_predictor(void)
 {
-	if (actions.rsb_fill)
+	const struct policy_actions *actions = flush_actions();
+
+	if (actions->rsb_fill)
 		rsb_fill();
-	if (actions.bhb == POLICY_BHB_CLEAR)
+	if (actions->bhb == POLICY_BHB_CLEAR)
 		bhb_clear();
-	if (actions.spec_ctrl_swap)
-		wrmsr(MSR_SPEC_CTRL, actions.spec_ctrl_host);
-	return actions.rsb_fill || actions.bhb == POLICY_BHB_CLEAR || actions.spec_ctrl_swap;
+	if (actions->spec_ctrl_swap)
+		wrmsr(MSR_SPEC_CTRL, actions->spec_ctrl_host);
+	return actions->rsb_fill || actions->bhb == POLICY_BHB_CLEAR || actions->spec_ctrl_swap;
 }
 
 bool flush_on_vm_switch(void)
 {
-	if (actions.ibpb)
+	const struct policy_actions *actions = flush_actions();
+
+	if (actions->ibpb)
 		wrmsr(MSR_PRED_CMD, PRED_CMD_IBPB);
-	return actions.ibpb;
+	return actions->ibpb;
 }
 
 void flush_init_cpu(void)
 {
+	const struct policy_actions *actions = flush_actions();
+
 	if (cpu_facts.ibrs)
-		wrmsr(MSR_SPEC_CTRL, actions.spec_ctrl_host);
+		wrmsr(MSR_SPEC_CTRL, actions->spec_ctrl_host);
 }

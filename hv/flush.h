@@ -1,24 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The primitives: what empties the core's L1D and its fill, store and load buffers, and what keeps
- * a guest's branch predictions out of the hypervisor's code. The policy chooses them once, in
- * flush_init(); callers count.
+ * a guest's branch predictions out of the hypervisor's code. The policy chooses them; callers
+ * count.
  */
 #ifndef HV_FLUSH_H
 #define HV_FLUSH_H
 
+#include "hv/percpu.h"
 #include "hv/policy.h"
 #include "hv/types.h"
 
 /* IA32_SPEC_CTRL while a guest runs that does not see the MSR, where the policy swaps it. */
 #define FLUSH_SPEC_CTRL_GUEST 0
 
-/** Allocates the buffer that the software L1D flush reads; publishes @resolved. Full map, once.
- * Returns 0 or -E_NOMEM. */
-int flush_init(const struct policy_actions *resolved);
+/** Allocates the buffer that the software L1D flush reads. Full map, once. Returns 0 or -E_NOMEM.
+ */
+int flush_init(void);
 
-/** What the policy resolved to; visible everywhere. */
-const struct policy_actions *flush_actions(void);
+/** What the policy that this CPU follows resolved to. Any map. */
+static inline const struct policy_actions *flush_actions(void)
+{
+	return &this_cpu()->actions;
+}
 
 struct vcpu_stats;
 

@@ -4,7 +4,9 @@
 #include "hv/audit.h"
 #include "hv/console.h"
 #include "hv/errno.h"
+#include "hv/flush.h"
 #include "hv/lib/string.h"
+#include "hv/mitigation.h"
 #include "hv/record.h"
 
 /* Keeps the dispatch itself free of what only one case needs: VERSION is measured in instructions.
@@ -98,6 +100,28 @@ static OWN_FRAME int64_t debug(struct vcpu *vcpu, uint64_t number)
 	}
 }
 
+static_assert((int)CONFIG_MITIGATION_ASI_STUN == (int)HYPERCALL_POLICY_ASI_STUN, "same numbers");
+
+static OWN_FRAME int64_t policy(struct vcpu *vcpu, uint64_t wanted)
+{
+	bool get = wanted == HYPERCALL_POLICY_GET;
+	int64_t result;
+
+	if (!get && !vcpu->vm->sets_policy)
+		return -E_PERM;
+	asi_exit(ASI_CAUSE_POLICY);
+	if (get)
+		return (flush_actions()->mode + 1) |
+		       (mitigation_is_changing() ? HYPERCALL_POLICY_CHANGING : 0);
+	result = wanted & ~(HYPERCALL_POLICY_PARANOID | 0xff)
+			 ? -E_INVAL
+			 : mitigation_request((enum config_mitigation)(wanted & 0xff),
+					      wanted & HYPERCALL_POLICY_PARANOID);
+	if (!result)
+		vcpu->work |= WORK_POLICY;
+	return result;
+}
+
 static OWN_FRAME int64_t stats_print(struct vm *vm)
 {
 	vm_print_stats(vm);
@@ -127,6 +151,8 @@ int64_t hypercall(struct vcpu *vcpu, uint64_t number, uint64_t a, uint64_t b, ui
 		return stats_reset(vcpu);
 	case HYPERCALL_MARK:
 		return mark(vm, a, b, c);
+	case HYPERCALL_POLICY:
+		return policy(vcpu, a);
 	case HYPERCALL_END:
 		return end(vm, a);
 	default:

@@ -19,9 +19,14 @@ enum hypercall {
 	HYPERCALL_STATS_PRINT = 2,   /* this VM's statistics as records on the console -> 0 */
 	HYPERCALL_STATS_READ = 3, /* RDI gpa, RSI bytes -> bytes of struct hypercall_stats copied */
 	HYPERCALL_STATS_RESET = 4, /* this VM's counters to zero -> 0 */
-	HYPERCALL_MARK = 5, /* RDI gpa of a label, RSI its length (<= 32), RDX value: a `bench`
-			       record -> 0 */
-	HYPERCALL_END = 6,  /* RDI status: this VM ends the whole run; does not return */
+	HYPERCALL_MARK = 5,   /* RDI gpa of a label, RSI its length (<= 32), RDX value: a `bench`
+				 record -> 0 */
+	HYPERCALL_END = 6,    /* RDI status: this VM ends the whole run; does not return */
+	HYPERCALL_POLICY = 7, /* RDI enum hypercall_policy, optionally with
+				 HYPERCALL_POLICY_PARANOID: every CPU goes over to it -> 0, or
+				 -E_BUSY while an earlier change is under way; only with `set-policy
+				 = on`, else -E_PERM. RDI HYPERCALL_POLICY_GET, always: -> the
+				 policy of the calling CPU, and HYPERCALL_POLICY_CHANGING */
 
 	/* Only with `debug-hypercalls = on`, else -E_PERM: what tests need to provoke. */
 	HYPERCALL_DEBUG_TOUCH_SENSITIVE =
@@ -29,6 +34,19 @@ enum hypercall {
 	HYPERCALL_AUDIT = 0x101, /* audits the maps of all CPUs and VMs, an `audit` record -> number
 				    of violations */
 };
+
+enum hypercall_policy {
+	HYPERCALL_POLICY_AUTO = 0,
+	HYPERCALL_POLICY_OFF = 1,
+	HYPERCALL_POLICY_ALWAYS_FLUSH = 2,
+	HYPERCALL_POLICY_ALWAYS_FLUSH_STUN = 3,
+	HYPERCALL_POLICY_COND_FLUSH = 4,
+	HYPERCALL_POLICY_ASI = 5,
+	HYPERCALL_POLICY_ASI_STUN = 6,
+};
+#define HYPERCALL_POLICY_PARANOID 0x100ULL
+#define HYPERCALL_POLICY_CHANGING 0x200
+#define HYPERCALL_POLICY_GET (~0ULL)
 
 #define HYPERCALL_STATS_REASONS 80
 

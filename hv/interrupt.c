@@ -6,6 +6,7 @@
 #include "hv/asm.h"
 #include "hv/console.h"
 #include "hv/global.h"
+#include "hv/mitigation.h"
 #include "hv/percpu.h"
 #include "hv/smp.h"
 #include "hv/vm.h"
@@ -50,6 +51,8 @@ static void kick_interrupt(void)
 		return;
 	if (cpu->resched)
 		cpu->vcpu->work |= WORK_SWITCH; /* model: switch */
+	if (mitigation_is_stale())
+		cpu->vcpu->work |= WORK_POLICY;
 	vcpu_take_remote(cpu->vcpu);
 }
 

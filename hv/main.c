@@ -8,6 +8,7 @@
 #include "hv/cpu.h"
 #include "hv/flush.h"
 #include "hv/lib/string.h"
+#include "hv/mitigation.h"
 #include "hv/percpu.h"
 #include "hv/place.h"
 #include "hv/record.h"
@@ -31,7 +32,6 @@ void cpu_switch_stack(void *top, void (*function)(void));
 
 static const struct boot_info *bi;
 static struct config config;
-static struct policy_actions actions;
 static uint64_t boot_cr3;
 static enum vm_timer timer;
 static int console_vm = -1;
@@ -179,32 +179,10 @@ static void choose_timer(void)
 
 static void choose_policy(void)
 {
-	static struct policy_reason reasons[VULN_COUNT];
-
-	policy_resolve(&cpu_facts, config.mitigation, cpu_facts.smt && !config.smt_off,
-		       config.paranoid, &actions, reasons);
-	if (flush_init(&actions))
+	if (flush_init())
 		refuse("too little memory for the flush buffer: at least 64 MiB are needed");
-	record_begin("policy");
-	record_str("mode", policy_mode_name(actions.mode));
-	record_str("l1d", policy_l1d_name(actions.l1d));
-	record_str("buffers", policy_buffers_name(actions.buffers));
-	record_bool("ibpb", actions.ibpb);
-	record_bool("rsb_fill", actions.rsb_fill);
-	record_str("bhb", policy_bhb_name(actions.bhb));
-	record_hex("spec_ctrl", actions.spec_ctrl_host);
-	record_bool("spec_ctrl_swap", actions.spec_ctrl_swap);
-	record_bool("smt_unsafe", actions.smt_unsafe);
-	record_bool("smt", cpu_facts.smt);
-	record_bool("paranoid", config.paranoid);
-	for (unsigned i = 0; i < VULN_COUNT; i++) {
-		record_object(reasons[i].name);
-		record_bool("affected", reasons[i].affected);
-		record_str("action", reasons[i].action);
-		record_str("why", reasons[i].why);
-		record_object_end();
-	}
-	record_end();
+	mitigation_init(&config, cpu_facts.smt && !config.smt_off);
+	mitigation_adopt();
 }
 
 static void start_hardware(void)

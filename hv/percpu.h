@@ -8,6 +8,7 @@
 #define HV_PERCPU_H
 
 #include "hv/layout.h"
+#include "hv/policy.h"
 #include "hv/spinlock.h"
 #include "hv/types.h"
 #include "mm/space.h"
@@ -54,14 +55,16 @@ struct percpu {
 	uint32_t asi_state;
 	bool lapic_x2apic;
 	bool uses_pcid;
-	bool holding;	    /* the siblings' gates are held shut, hv/stun.h */
-	bool closed;	    /* a sibling did not acknowledge: never in full again */
-	bool in_nmi;	    /* an NMI handler must not leave the restricted map */
-	bool kicked;	    /* the scheduler has something for this CPU */
-	bool idle;	    /* asleep in the scheduler, or about to be */
-	bool resched;	    /* the core runs another VM next */
-	bool input_waits;   /* the console's VM is to come next, to read its input */
-	struct vcpu *vcpu;  /* running here, NULL when idle */
+	bool holding;		       /* the siblings' gates are held shut, hv/stun.h */
+	bool closed;		       /* a sibling did not acknowledge: never in full again */
+	bool in_nmi;		       /* an NMI handler must not leave the restricted map */
+	bool kicked;		       /* the scheduler has something for this CPU */
+	bool idle;		       /* asleep in the scheduler, or about to be */
+	bool resched;		       /* the core runs another VM next */
+	bool input_waits;	       /* the console's VM is to come next, to read its input */
+	struct vcpu *vcpu;	       /* running here, NULL when idle */
+	struct policy_actions actions; /* of the policy that this CPU follows */
+	uint32_t policy_generation;
 	uint64_t nmis;	    /* that came from nobody here */
 	uint64_t slice_end; /* TSC; 0: nobody else wants the core */
 	uint32_t sibling_count;

@@ -6,6 +6,7 @@
 #include "hv/boot_state.h"
 #include "hv/cpu.h"
 #include "hv/interrupt.h"
+#include "hv/mitigation.h"
 #include "hv/percpu.h"
 #include "hv/vm.h"
 
@@ -208,6 +209,8 @@ void sched_loop(void)
 		interrupts_take();	      /* model: take */
 		asi_exit(ASI_CAUSE_SCHEDULE); /* model: full */
 		cpu->kicked = false;	      /* model: kicked */
+		if (mitigation_is_stale())
+			mitigation_adopt();
 		/* model: rotate */
 		sched_rotate(cpu->input_waits ? boot_state_console_vm() : -1);
 		cpu->input_waits = false;

@@ -7,6 +7,7 @@
 #include "hv/cpu.h"
 #include "hv/interrupt.h"
 #include "hv/lib/string.h"
+#include "hv/mitigation.h"
 #include "hv/percpu.h"
 #include "hv/sched.h"
 #include "hv/stun.h"
@@ -90,6 +91,7 @@ const char *smp_init_cpu(unsigned id)
 /* On its own stack: the start stack is free for the next one. */
 static void start_idle(void)
 {
+	mitigation_adopt();
 	stun_init_cpu();
 	cpus[this_cpu()->id].online = true;
 	answered = true;

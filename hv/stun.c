@@ -96,6 +96,19 @@ static void wait_for_ack(const struct percpu_sibling *sibling, uint64_t start)
 #endif
 }
 
+/*
+ * Whoever goes to full again and again at the pace of the other's polling would keep its gate shut
+ * for ever: one that waits comes first. Bounded, since a third thread may hold that gate too.
+ */
+static void let_pass(const struct stun_gate *gate)
+{
+	uint64_t start = rdtsc();
+
+	while (__atomic_load_n(&gate->waited_for, __ATOMIC_ACQUIRE) &&
+	       rdtsc() - start < NMI_AFTER_US * ticks_per_us)
+		cpu_relax();
+}
+
 void stun_hold(struct percpu *cpu)
 {
 	struct vcpu *vcpu = cpu->vcpu;
@@ -108,6 +121,8 @@ void stun_hold(struct percpu *cpu)
 		halt_forever();
 	if (cpu->holding) /* model: again */
 		return;
+	for (unsigned i = 0; i < cpu->sibling_count; i++)
+		let_pass(&gates[cpu->siblings[i].id]);
 	cpu->holding = true; /* model: holding */
 	/* The subtraction is a fence too: what follows it is seen by nobody before it. */
 	for (unsigned i = 0; i < cpu->sibling_count; i++)
@@ -150,11 +165,18 @@ void stun_left_guest(struct vcpu *vcpu)
 
 void stun_wait(struct vcpu *vcpu)
 {
+	struct stun_gate *gate = vcpu->gate;
 	uint64_t start = rdtsc();
+	int64_t open = 0;
 
-	stun_left_guest(vcpu);						 /* model: out */
-	while (__atomic_load_n(&vcpu->gate->word, __ATOMIC_ACQUIRE) < 0) /* model: shut */
+	stun_left_guest(vcpu); /* model: out */
+	__atomic_store_n(&gate->waited_for, true, __ATOMIC_SEQ_CST);
+	while (!__atomic_compare_exchange_n(&gate->word, &open, STUN_IN_GUEST, false,
+					    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) { /* model: shut */
+		open = 0;
 		cpu_relax();
+	}
+	__atomic_store_n(&gate->waited_for, false, __ATOMIC_RELEASE);
 	vcpu->stats.stunned++;
 	vcpu->stats.stunned_ticks += rdtsc() - start;
 }

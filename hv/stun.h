@@ -21,6 +21,7 @@ struct vcpu;
 
 struct stun_gate {
 	int64_t word;
+	bool waited_for; /* its CPU stands before it */
 } __attribute__((aligned(64)));
 
 /** CPU @id's gate. Any map. */
@@ -44,8 +45,8 @@ void stun_hold(struct percpu *cpu);
 /** Lets the siblings go; does nothing if they are not held. After the flush. Any map. */
 void stun_release(struct percpu *cpu);
 
-/** The gate is shut: not in the guest after all; returns once it may be tried again. From
- * vmx/entry.asm, restricted map, interrupts off. */
+/** The gate is shut: not in the guest after all; returns once it was passed. From vmx/entry.asm,
+ * restricted map, interrupts off. */
 void stun_wait(struct vcpu *vcpu);
 
 /** This CPU is not in its guest: clears what the gate's passing set. Any map. */

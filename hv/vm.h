@@ -38,10 +38,11 @@ enum vcpu_work {
 	WORK_CR2 = 1 << 5,     /* a host page fault overwrote CR2 */
 	WORK_TIMER =
 		1 << 6, /* preemption timer in use: stays set, since it counts in guest mode only */
-	WORK_SWITCH = 1 << 7, /* the core wants to run another VM */
-	WORK_HALT = 1 << 8,   /* halted: waits for an interrupt */
-	WORK_INIT = 1 << 9,   /* an INIT has arrived */
-	WORK_SIPI = 1 << 10,  /* waits for a start-up IPI */
+	WORK_SWITCH = 1 << 7,  /* the core wants to run another VM */
+	WORK_HALT = 1 << 8,    /* halted: waits for an interrupt */
+	WORK_INIT = 1 << 9,    /* an INIT has arrived */
+	WORK_SIPI = 1 << 10,   /* waits for a start-up IPI */
+	WORK_POLICY = 1 << 11, /* another policy is to be adopted */
 };
 
 /* vcpu.remote: what other CPUs ask of a vCPU; its own CPU turns it into work. */
@@ -151,6 +152,7 @@ struct vm {
 		lock; /* of the devices and of console_line; taken if there are several vCPUs */
 	bool lazy;
 	bool debug_hypercalls;
+	bool sets_policy; /* its hypercalls may change the policy */
 	bool raw_console; /* it has the console to itself */
 	bool has_console; /* what is typed goes to it */
 	uint8_t timer;	  /* enum vm_timer */

@@ -150,6 +150,7 @@ static int load(struct vm_record *record, unsigned index)
 
 	vm->timer = boot_state_timer();
 	vm->debug_hypercalls = boot_state_config()->debug_hypercalls;
+	vm->sets_policy = record->config->sets_policy;
 	vm->has_console = boot_state_console_vm() == (int)index;
 	vm->raw_console = vm->has_console && boot_state_single_vm();
 	vm->tsc_offset = 0 - rdtsc();

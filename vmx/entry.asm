@@ -91,12 +91,12 @@ vmx_exit_entry:
 	leave_guest vmx_exit
 .gate:	lock inc qword [rbx]	; in the guest, unless somebody holds the gate (hv/stun.h); model: count
 	js .shut		; model: test
-	restore_guest
+.enter:	restore_guest
 	vmresume		; model: enter
 	jmp entry_failed
 .shut:	mov rdi, rsp
 	call stun_wait		; model: wait
-	jmp .gate
+	jmp .enter
 
 ; void vmx_launch(struct vcpu *): the first entry; the stack moves to the vCPU's own. Does not return.
 	global vmx_launch
@@ -105,14 +105,14 @@ vmx_launch:
 	mov rbx, [rsp + VCPU_GATE]
 .gate:	lock inc qword [rbx]	; model: count
 	js .shut		; model: test
-	mov rax, [rsp + VCPU_CR2]
+.enter:	mov rax, [rsp + VCPU_CR2]
 	mov cr2, rax
 	restore_guest
 	vmlaunch		; model: enter
 	jmp entry_failed
 .shut:	mov rdi, rsp
 	call stun_wait		; model: wait
-	jmp .gate
+	jmp .enter
 
 entry_failed:
 	; RSP stands behind regs[] again.

@@ -32,6 +32,10 @@ void vcpu_unload(const struct vm_record *record, struct vcpu *vcpu);
  */
 void vcpu_apply_policy(const struct vm_record *record, struct vcpu *vcpu);
 
+/** WORK_POLICY: this CPU and the vCPU on it go over to the newest policy. Any map; leaves to full.
+ */
+void vcpu_change_policy(struct vcpu *vcpu);
+
 /** Resets, loads and saves what hardware keeps outside the VMCS (vmx/vcpu_switch.c). */
 void vcpu_reset_hardware(struct vcpu *vcpu);
 void vcpu_load_hardware(const struct vcpu *vcpu);

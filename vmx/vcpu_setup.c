@@ -6,6 +6,7 @@
 #include "hv/errno.h"
 #include "hv/flush.h"
 #include "hv/lib/string.h"
+#include "hv/mitigation.h"
 #include "hv/percpu.h"
 #include "mm/frames.h"
 #include "vmx/caps.h"
@@ -297,6 +298,24 @@ void vcpu_unload(const struct vm_record *record, struct vcpu *vcpu)
 {
 	vmclear(record->vmcs[vcpu->id]);
 	vcpu_save_hardware(vcpu);
+}
+
+void vcpu_change_policy(struct vcpu *vcpu)
+{
+	struct percpu *cpu = this_cpu();
+
+	/* By the rules of the old one, which end here: nothing restricted follows before the entry.
+	 */
+	asi_exit(ASI_CAUSE_POLICY);
+	mitigation_adopt();
+	vcpu_apply_policy(&vm_records[vcpu->vm->id], vcpu);
+	vcpu->work &= ~(uint32_t)(WORK_POLICY | WORK_ASI);
+	if (flush_actions()->restricts)
+		vcpu->work |= WORK_ASI;
+	if (flush_actions()->stun)
+		stun_hold(cpu);
+	else if (!flush_actions()->restricts)
+		stun_release(cpu);
 }
 
 void vcpu_take_init(struct vcpu *vcpu)

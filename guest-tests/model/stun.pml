@@ -255,7 +255,10 @@ inline stun_wait()
 #ifdef DEAF
 end_shut:
 #endif
-	atomic { holds[i] == 0 -> DROP(stunned, i) }	/* stun_wait: shut */
+	/* Nobody holds it, and it is passed: one locked instruction. */
+	atomic { holds[i] == 0 && DRAINED(i) ->		/* stun_wait: shut */
+		low[i]++;
+		DROP(stunned, i) }
 }
 
 /* hv/asi.c */
@@ -521,6 +524,7 @@ resume:
 	:: else
 	fi;
 #endif
+enter:
 	atomic { ADD(running, i);			/* vmx_exit_entry: enter; vmx_launch: enter */
 		turned = 0;
 		CHECK(5, !HAS(in_full, i) && !HAS(holding, i)) };
@@ -578,7 +582,7 @@ guest:
 	goto vmx_do_work;
 shut:
 	stun_wait();					/* vmx_exit_entry: wait; vmx_launch: wait */
-	goto resume;
+	goto enter;
 
 	/* hv/vm_run.c */
 vm_yield:

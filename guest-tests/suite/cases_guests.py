@@ -175,6 +175,32 @@ def stun(context):
     need(median <= 300, "a stun takes %d ticks, want 300 at most" % median)
 
 
+def policies(smp):
+    """Every policy in one boot, changed by hypercall; the records say when all CPUs have gone over."""
+    def test(context):
+        run = guest("policies", "", {"mitigation": "asi+stun"}, {"vcpus": 2, "set_policy": "on"}, smp=smp)(context)
+        records = run.of_type("policy")
+        modes = [r["mode"] for r in records[:7]]
+        need(modes == ["asi+stun", "off", "always-flush", "always-flush+stun", "cond-flush", "asi", "asi+stun"],
+             "the policies are %s" % modes)
+        need([r["generation"] for r in records] == list(range(len(records))), "a change has no record, or two")
+    return test
+
+
+def policies_beside(context):
+    """The policy changes under the feet of two neighbours, one of them on the same core."""
+    vms = {"t": flat("policies", "poweroff", vcpus=2, cpus="0-1", set_policy="on"),
+           "same": flat("calm", "poweroff", cpus="1"), "other": flat("smp", "vcpus-2 poweroff", vcpus=2, cpus="2-3")}
+    files = dict(guest_file("policies"), **dict(guest_file("calm"), **guest_file("smp")))
+    run = context.boot(config(vms, mitigation="asi+stun"), files, smp=TWO_CORES)
+    run.expect_guest("calm", "same")
+    run.expect_guest("smp", "other")
+    for vm in vms:
+        run.expect_vm(vm, "poweroff")
+    run.expect_errors()
+    run.expect_end(0)
+
+
 def shared_core(smp, mode="asi+stun"):
     """Three VMs on one core: each comes to its end, none notices the others."""
     def test(context):
@@ -276,3 +302,7 @@ def register(suite):
     suite.add("shared-core", shared_core("1:1:1"))
     suite.add("shared-core-threads", recorded(shared_core(ONE_CORE)))
     suite.add("shared-core-always-flush-stun", shared_core(ONE_CORE, "always-flush+stun"))
+    suite.add("policies", policies(ONE_CORE))
+    suite.add("policies-more-cores", policies(TWO_CORES))
+    suite.add("policies-beside-others", policies_beside)
+    suite.add("policies-forbidden", guest("policies", "forbidden", {"mitigation": "asi+stun"}))

@@ -135,6 +135,39 @@ def beside_hostile(context):
     run.expect_end(0)
 
 
+def smp_stunned(context):
+    """Two vCPUs on the two threads of a core, siblings stunned: next to nothing needs it, nothing is flushed."""
+    run = boot(context, session(SECTIONS) + "send nproc; echo N''N\nexpect 2\\s+NN 60s\nsend poweroff -f\n",
+               {"mitigation": "asi+stun"}, {"vcpus": 2}, smp="1:1:2")
+    run.expect_vm("linux", "poweroff")
+    run.expect_errors()
+    run.expect_end(0)
+    need(section(run, "cpuinfo").count("processor\t") == 2, "/proc/cpuinfo has not two processors")
+    for line in (r"^\s*LOC:\s+\d{2,}\s+\d{2,}", r"^\s*RES:\s+[1-9]\d*\s+[1-9]\d*"):
+        need(re.search(line, section(run, "interrupts"), re.M), "/proc/interrupts has no line like %s" % line)
+    need(section(run, "clock").strip() == "tsc", "the clock source is %r" % section(run, "clock").strip())
+    check_restricted(run)
+    stats = run.one("stats", vm="linux")
+    flushes = stats["l1d_flush_software"]
+    # Under always-flush each of these exits is followed by one.
+    need(stats["total"] >= 200 * flushes, "%d flushes for %d exits" % (flushes, stats["total"]))
+    return run
+
+
+def share_a_core(context):
+    """Two Linux guests with two vCPUs each take turns on one core."""
+    linux = {"kernel": "vmlinuz", "initrd": "initrd.img", "cmdline": "console=ttyS0 quiet cloister.auto",
+             "memory": "256M", "vcpus": 2}
+    run = context.boot(config({"one": linux, "two": linux}, mitigation="asi+stun"), FILES, smp="1:1:2", timeout=900)
+    for vm in ("one", "two"):
+        need("[%s] # end of session" % vm in run.text, "%s did not come to the end of its session" % vm)
+        run.expect_vm(vm, "poweroff")
+        causes = {r["cause"] for r in run.of_type("escalation", vm=vm)}
+        need(causes <= {"vm-state", "schedule"}, "%s caused escalations by %s" % (vm, causes))
+    run.expect_errors()
+    run.expect_end(0)
+
+
 def make_run(context):
     """What a newcomer types, without a terminal: it boots, shows a session and the statistics, and ends with 0."""
     status, text = context.command(["make", "-C", ROOT, "run"], timeout=900)
@@ -155,3 +188,5 @@ def register(suite):
     suite.add("linux-policy-off", short_session(hypervisor={"mitigation": "off"}), 25)
     suite.add("linux-always-flush", short_session(hypervisor={"mitigation": "always-flush"}), 35)
     suite.add("linux-beside-hostile", beside_hostile, 60)
+    suite.add("linux-smp-stunned", recorded(smp_stunned), 70)
+    suite.add("linux-share-a-core", share_a_core, 80)
