@@ -157,6 +157,16 @@ class Debugger:
         self.breakpoints += 1
         self.command("d %d" % self.breakpoints)
 
+    def run_to(self, address):
+        """Runs until a CPU comes to the instruction at this physical address; that CPU."""
+        self.command("pb 0x%x" % address)
+        self.breakpoints += 1
+        stop = BREAK_STOP.search(self.command("c"))
+        self.command("d %d" % self.breakpoints)
+        if not stop:
+            raise DebuggerError("the emulator stopped for another reason than the breakpoint")
+        return int(stop.group(1))
+
     def host_roots(self):
         return dict(self.exits())
 
@@ -211,6 +221,13 @@ class Debugger:
             if b"enabled" not in self.command("trace on") or b"enabled" not in self.command("trace-mem on"):
                 raise DebuggerError("the debugger does not trace CPU %d" % cpu)
         self.tracing = True
+
+    def trace_off(self, cpus):
+        for cpu in cpus:
+            self.select(cpu)
+            self.command("trace off")
+            self.command("trace-mem off")
+        self.tracing = False
 
     def trace_for(self, ticks):
         """Runs, and yields the trace's lines as lists, a chunk at a time; fewer if the run ends meanwhile."""
