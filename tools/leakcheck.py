@@ -8,6 +8,7 @@ does, so what it does not complain about cannot have been there.
 A line's owner: PUBLIC (nobody's secret), HIDDEN (the hypervisor's), ("vm", x), ("cpu", n)."""
 
 LINE = 64
+BEFORE = -1  # stands for all lines of a VM that the core may hold from before the trace
 PUBLIC, HIDDEN = ("public",), ("hidden",)
 
 # Kinds of violations, by the invariant of docs/ASI.md that is broken.
@@ -50,10 +51,14 @@ class Checker:
                       "switches": 0, "together": 0}
         self.restart({cpu: None for cpu in core_of})
 
-    def restart(self, roots):
-        """Another trace begins, with what happened before it unseen. @roots: the map of each CPU, None if unknown."""
+    def restart(self, roots, ran=None):
+        """Another trace begins, with what happened before it unseen. @roots: the map of each CPU, None if unknown. @ran: the
+        VM that each CPU ran last, if any: its core holds of it whatever there may be."""
         for core in self.cores.values():
             core.held, core.vm = {}, None
+            for vm in {vm for cpu, vm in (ran or {}).items() if cpu in core.cpus and vm is not None}:
+                core.held[("vm", vm)] = {BEFORE: (self.time, None)}
+                core.vm = vm
         self.guest = {cpu: None for cpu in self.core_of}  # the VM that runs there, None in root mode
         self.root = dict(roots)  # the map that is live
         self.away = {cpu: None for cpu in self.core_of}  # where another map than that of VM exits was loaded, if one is live
@@ -113,7 +118,7 @@ class Checker:
         self.away[cpu] = (where,) if self.restricts and known is not None and root != known else None
         for sibling in self._siblings(cpu) if self.away[cpu] else ():
             if self.guest[sibling] is not None:
-                self._violate(BESIDE_FULL, cpu, self.guest[sibling], 0, HIDDEN, where, where)
+                self._violate(BESIDE_FULL, cpu, self.guest[sibling], BEFORE, HIDDEN, where, where)
 
     def _siblings(self, cpu):
         return [other for other in self.cores[self.core_of[cpu]].cpus if other != cpu]
@@ -157,7 +162,7 @@ class Checker:
         self.count["together"] += any(self.guest[sibling] is not None for sibling in self._siblings(cpu))
         for sibling in self._siblings(cpu):
             if self.away[sibling]:
-                self._violate(BESIDE_FULL, sibling, vm, 0, HIDDEN, self.away[sibling][0], at)
+                self._violate(BESIDE_FULL, sibling, vm, BEFORE, HIDDEN, self.away[sibling][0], at)
         for held, lines in core.held.items():
             if not self._may_hold(held, vm, number):
                 for line, (_, where) in lines.items():
