@@ -21,7 +21,8 @@ OWN = {"VMCS", "MSR BITMAP"} | {kind + level for kind in ("", "EPT ") for level 
 MSR_FLUSH_CMD = 0x10b
 CR3_MASK = 0x000ffffffffff000
 WRITES_CR3 = re.compile(rb": mov cr3, (r\w+)")
-LOADS = re.compile(rb": mov (r\w+), qword ptr")
+# The compiler clears CR3's bit 63 with an AND whose operand may be the root in memory.
+LOADS = re.compile(rb": (?:mov|and) (r\w+), qword ptr")
 SETS = {name: re.compile(rb": mov %s, 0x([0-9a-f]+)" % name) for name in (b"eax", b"ecx")}
 RECENT = 8
 
