@@ -140,8 +140,9 @@ def register(suite):
     suite.add("oracle-off-leaks", oracle_off, 10)
     suite.add("oracle-skip-flush-caught", oracle_skip_flush, 25)
 
-    # Siblings: a busy one, and one whose guest has interrupts off, where this emulator's NMI has to fetch it.
-    suite.add("oracle-stun", clean("--mitigation", "asi+stun", "--guest", "stun", *SIBLINGS, together=20), 20)
+    # Siblings: a busy one, and one with interrupts off, which in this emulator only the NMI fetches.
+    suite.add("oracle-stun", clean("--mitigation", "asi+stun", "--guest", "stun", "--instructions", "100000", *SIBLINGS,
+                                   together=20), 20)
     suite.add("oracle-stun-deaf", clean("--mitigation", "asi+stun", "--words", "deaf", "--instructions", "100000", *SIBLINGS,
                                         together=20), 25)
     suite.add("oracle-no-stun-caught", shows(
@@ -149,7 +150,7 @@ def register(suite):
         arguments=["--mitigation", "asi", "--instructions", "100000"] + SIBLINGS), 20)
     suite.add("oracle-skip-ack-caught", shows(
         ("beside-full", "hidden", None), ("beside-guest", "hidden", "sensitive_word"), defect="skip_ack",
-        arguments=["--mitigation", "asi+stun", "--words", "deaf", "--instructions", "100000"] + SIBLINGS), 40)
+        arguments=["--mitigation", "asi+stun", "--words", "deaf", "--instructions", "70000"] + SIBLINGS), 40)
     suite.add("oracle-release-first-caught", shows(
         ("left-behind", "hidden", "sensitive_word"), defect="release_first",
         arguments=["--mitigation", "asi+stun", "--guest", "stun", "--instructions", "100000"] + SIBLINGS), 35)
