@@ -157,7 +157,7 @@ def register(suite):
 
     # VMs that take turns, on one thread and on two.
     suite.add("oracle-shared-core", clean("--mitigation", "asi+stun", "--instructions", "50000", *SHARED, *SIBLINGS,
-                                          together=20, switches=2), 25)
+                                          together=20, switches=1), 25)
     suite.add("oracle-shared-thread", clean("--mitigation", "asi", "--instructions", "30000", *SHARED, switches=2), 10)
     suite.add("oracle-shared-core-off", shows(
         ("left-behind", "vm/", None), ("left-behind", "vm/", BEFORE), ("left-behind", "hidden", "sensitive_word"),
