@@ -90,6 +90,9 @@ void asi_enter(void)
 	struct percpu *cpu = this_cpu();
 	struct vcpu *vcpu = cpu->vcpu;
 
+#ifdef BREAK_release_first
+	stun_release(cpu);
+#endif
 	/* The root goes first: what the flush leaves in the caches must come from restricted memory
 	 * only. */
 	write_cr3(cpu->cr3_restricted); /* model: root */

@@ -93,6 +93,11 @@ static void wait_for_ack(const struct percpu_sibling *sibling, uint64_t start)
 		}
 		cpu_relax();
 	}
+#else
+	(void)sibling;
+	(void)start;
+	(void)fail_closed;
+	(void)in_guest;
 #endif
 }
 

@@ -110,21 +110,15 @@ class Debugger:
     # Execution.
 
     def _go(self, ticks):
-        """Runs for about so long. The debugger looks for time breakpoints at every tick of one CPU; with several it steps
-        over them."""
-        if self.threads == 1:
-            self.command("sb %d" % ticks)
-            self._send("c")
-        else:
-            self._send("s all %d" % (ticks // self.threads))
+        """Runs for about so long, in steps: time breakpoints, once used, may crash the debugger."""
+        self._send("s %d" % ticks if self.threads == 1 else "s all %d" % (ticks // self.threads))
 
     def run_for(self, ticks):
         self._go(ticks)
         return self._answer()
 
     def run_until_serial(self, pattern, count, slice_ticks=2000000):
-        """Runs until the console has shown @count matches of @pattern. The firmware is passed without time breakpoints:
-        the debugger may crash of them there."""
+        """Runs until the console has shown @count matches of @pattern. The firmware is passed at full speed."""
         self.host_roots()
         while len(re.findall(pattern, self.serial())) < count:
             if '{"type":"end"' in self.serial() or '{"type":"panic"' in self.serial():
@@ -156,6 +150,16 @@ class Debugger:
                 yield int(cpu.group(1)), self.cr3(int(cpu.group(1)))
         self.breakpoints += 1
         self.command("d %d" % self.breakpoints)
+
+    def run_to(self, address):
+        """Runs until a CPU comes to the instruction at this physical address; that CPU."""
+        self.command("pb 0x%x" % address)
+        self.breakpoints += 1
+        stop = BREAK_STOP.search(self.command("c"))
+        self.command("d %d" % self.breakpoints)
+        if not stop:
+            raise DebuggerError("the emulator stopped for another reason than the breakpoint")
+        return int(stop.group(1))
 
     def host_roots(self):
         return dict(self.exits())
@@ -211,6 +215,13 @@ class Debugger:
             if b"enabled" not in self.command("trace on") or b"enabled" not in self.command("trace-mem on"):
                 raise DebuggerError("the debugger does not trace CPU %d" % cpu)
         self.tracing = True
+
+    def trace_off(self, cpus):
+        for cpu in cpus:
+            self.select(cpu)
+            self.command("trace off")
+            self.command("trace-mem off")
+        self.tracing = False
 
     def trace_for(self, ticks):
         """Runs, and yields the trace's lines as lists, a chunk at a time; fewer if the run ends meanwhile."""

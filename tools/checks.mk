@@ -13,8 +13,10 @@ model: # proves the model of stunning, refutes its mutants, compares it with the
 # Each line traces one machine; a violation ends it. INSTRUCTIONS is what each is traced for.
 INSTRUCTIONS ?= 1000000
 ORACLE = tools/oracle --instructions $(INSTRUCTIONS) --timeout 1800
+SWITCHES = tools/oracle --instructions 200000 --switches 8 --vms 2 --timeout 1800
 oracle: hypervisor guests # looks for foreign data in maps and caches, longer than the suite does
 	tools/witness
+	tools/witness --shared-core --mitigation asi+stun
 	$(ORACLE)
 	$(ORACLE) --calm
 	$(ORACLE) --mitigation always-flush
@@ -25,6 +27,14 @@ oracle: hypervisor guests # looks for foreign data in maps and caches, longer th
 	for guest in cr ept exceptions hostile instructions interrupts io mmio msr sensitive timer vmcall; do \
 		$(ORACLE) --guest $$guest || exit 1; done
 	$(ORACLE) --guest hostile --memory-mode lazy
+	for policy in asi+stun always-flush+stun; do \
+		$(ORACLE) --mitigation $$policy --smp 1:1:2 --vcpus 2 && \
+		$(ORACLE) --mitigation $$policy --smp 1:1:2 --vcpus 2 --words deaf && \
+		$(ORACLE) --mitigation $$policy --smp 1:1:2 --vcpus 2 --guest stun && \
+		$(ORACLE) --mitigation $$policy --smp 1:1:2 --vcpus 2 --guest smp && \
+		$(SWITCHES) --mitigation $$policy --smp 1:1:2 --vcpus 2 || exit 1; done
+	$(SWITCHES) --mitigation always-flush
+	$(SWITCHES)
 
 C_FILES := $(shell git ls-files '*.c' '*.h')
 LINT_SOURCES := $(filter-out boot/efi/%,$(filter boot/% hv/% mm/% vmx/% drivers/%,$(filter %.c,$(C_FILES))))

@@ -8,12 +8,14 @@ does, so what it does not complain about cannot have been there.
 A line's owner: PUBLIC (nobody's secret), HIDDEN (the hypervisor's), ("vm", x), ("cpu", n)."""
 
 LINE = 64
+BEFORE = -1  # stands for all lines of a VM that the core may hold from before the trace
 PUBLIC, HIDDEN = ("public",), ("hidden",)
 
 # Kinds of violations, by the invariant of docs/ASI.md that is broken.
 LEFT_BEHIND = "left-behind"  # 3: the guest runs while the core holds a line that is not its own
 BESIDE_GUEST = "beside-guest"  # 1, 2: such a line is touched while a sibling runs a guest
 OUT_OF_VM = "out-of-vm"  # 4: a guest's own instruction reached it
+BESIDE_FULL = "beside-full"  # 1: a guest runs while a sibling has another map than the restricted one
 NOT_A_GUEST = "not-a-guest"  # a guest executes what belongs to no VM
 
 
@@ -30,24 +32,38 @@ class Core:
 
     def __init__(self, cpus):
         self.cpus = cpus
+        self.vm = None  # that ran last
         self.held = {}  # owner: {line: (time of the last touch, where)}; public lines are not kept
 
 
 class Checker:
     """@core_of: {cpu: core}. @owner_of: function from line number to owner. @flush_lines: the lines of the buffer that a
-    software flush reads; empty: there is none."""
+    software flush reads; empty: there is none. @restricts: VM exits load a map that shows no more than may be seen."""
 
-    def __init__(self, core_of, owner_of, flush_lines=()):
-        self.core_of, self.owner_of = core_of, owner_of
+    def __init__(self, core_of, owner_of, flush_lines=(), restricts=True):
+        self.core_of, self.owner_of, self.restricts = core_of, owner_of, restricts
         self.cores = {core: Core([c for c in core_of if core_of[c] == core]) for core in set(core_of.values())}
         self.flush_lines = frozenset(flush_lines)
-        self.guest = {cpu: None for cpu in core_of}  # the VM that runs there, None in root mode
         self.host_root = {cpu: None for cpu in core_of}  # the map that a VM exit loads
-        self.root = {cpu: None for cpu in core_of}  # the map that is live, None if unknown
-        self.fill = {cpu: {} for cpu in core_of}  # lines of the buffer read so far, in order of time
+        self.safe_roots = set()  # other maps that show no more than restricted may: waits in `always-flush+stun` load them
         self.time = 0
         self.violations = {}
-        self.count = {"touches": 0, "entries": 0, "exits": 0, "flushes": 0, "flushes-in-other-map": 0, "hidden-touches": 0}
+        self.count = {"touches": 0, "entries": 0, "exits": 0, "flushes": 0, "flushes-in-other-map": 0, "hidden-touches": 0,
+                      "switches": 0, "together": 0}
+        self.restart({cpu: None for cpu in core_of})
+
+    def restart(self, roots, ran=None):
+        """Another trace begins, with what happened before it unseen. @roots: the map of each CPU, None if unknown. @ran: the
+        VM that each CPU ran last, if any: its core holds of it whatever there may be."""
+        for core in self.cores.values():
+            core.held, core.vm = {}, None
+            for vm in {vm for cpu, vm in (ran or {}).items() if cpu in core.cpus and vm is not None}:
+                core.held[("vm", vm)] = {BEFORE: (self.time, None)}
+                core.vm = vm
+        self.guest = {cpu: None for cpu in self.core_of}  # the VM that runs there, None in root mode
+        self.root = dict(roots)  # the map that is live
+        self.away = {cpu: None for cpu in self.core_of}  # where another map than that of VM exits was loaded, if one is live
+        self.fill = {cpu: {} for cpu in self.core_of}  # lines of the buffer read so far, in order of time
 
     def _violate(self, kind, cpu, vm, line, owner, where, at):
         key = (kind, cpu, vm, line)
@@ -73,22 +89,41 @@ class Checker:
         owner = self.owner_of(line)
         if owner == PUBLIC:
             return
+        if owner == HIDDEN:
+            self.count["hidden-touches"] += 1
+        self._hold(cpu, line, owner, where)
+
+    def touch_by_processor(self, cpu, line, owner, where=None):
+        """What the processor reads or writes to run a VM, its own structures among them, is that VM's: @owner. A flush
+        cannot answer accesses that each entry repeats, but before another VM comes they have to be gone like all else."""
+        self.time += 1
+        if owner[0] == "vm":
+            self._hold(cpu, line, owner, where)
+
+    def _hold(self, cpu, line, owner, where):
         number = self.core_of[cpu]
         core = self.cores[number]
         core.held.setdefault(owner, {})[line] = (self.time, where)
-        if owner == HIDDEN:
-            self.count["hidden-touches"] += 1
         if self.guest[cpu] is not None and owner != ("vm", self.guest[cpu]):
             self._violate(OUT_OF_VM, cpu, self.guest[cpu], line, owner, where, where)
-        for sibling in core.cpus:
+        for sibling in self._siblings(cpu):
             vm = self.guest[sibling]
-            if sibling != cpu and vm is not None and not self._may_hold(owner, vm, number):
+            if vm is not None and not self._may_hold(owner, vm, number):
                 self._violate(BESIDE_GUEST, cpu, vm, line, owner, where, where)
 
-    def load_root(self, cpu, root):
+    def load_root(self, cpu, root, where=None):
         """CR3 was written. A fill that had begun in another map does not count."""
         self.root[cpu] = root
         self.fill[cpu] = {}
+        known = self.host_root[cpu]
+        away = self.restricts and known is not None and root != known and root not in self.safe_roots
+        self.away[cpu] = (where,) if away else None
+        for sibling in self._siblings(cpu) if self.away[cpu] else ():
+            if self.guest[sibling] is not None:
+                self._violate(BESIDE_FULL, cpu, self.guest[sibling], BEFORE, HIDDEN, where, where)
+
+    def _siblings(self, cpu):
+        return [other for other in self.cores[self.core_of[cpu]].cpus if other != cpu]
 
     def flush(self, cpu):
         """The processor's own flush command: the core's whole L1D."""
@@ -104,7 +139,8 @@ class Checker:
     def _flush(self, cpu, since):
         """What was touched before @since is gone. In the full map it would not stay so: there, anything may come back
         by speculation."""
-        if self.root[cpu] is None or self.root[cpu] != self.host_root[cpu]:
+        root = self.root[cpu]
+        if root is None or (root != self.host_root[cpu] and root not in self.safe_roots):
             self.count["flushes-in-other-map"] += 1
             return
         self.count["flushes"] += 1
@@ -123,7 +159,14 @@ class Checker:
             return
         self.guest[cpu] = vm
         number = self.core_of[cpu]
-        for held, lines in self.cores[number].held.items():
+        core = self.cores[number]
+        self.count["switches"] += core.vm not in (None, vm)
+        core.vm = vm
+        self.count["together"] += any(self.guest[sibling] is not None for sibling in self._siblings(cpu))
+        for sibling in self._siblings(cpu):
+            if self.away[sibling]:
+                self._violate(BESIDE_FULL, sibling, vm, BEFORE, HIDDEN, self.away[sibling][0], at)
+        for held, lines in core.held.items():
             if not self._may_hold(held, vm, number):
                 for line, (_, where) in lines.items():
                     self._violate(LEFT_BEHIND, cpu, vm, line, held, where, at)
@@ -134,4 +177,40 @@ class Checker:
         self.count["exits"] += 1
         self.guest[cpu] = None
         self.root[cpu] = self.host_root[cpu]
+        self.away[cpu] = None
         self.fill[cpu] = {}
+
+
+class Attribution:
+    """Learns which frames the processor needs to run which VM: that VM's VMCS, MSR bitmap and extended page tables. The
+    VMCS accessed last before a guest's first instruction is that guest's; what else was accessed since then, or is while the
+    guest runs, is so too. @serve: called with frame and owner."""
+
+    def __init__(self, core_of, serve):
+        self.serve = serve
+        self.guest = {cpu: None for cpu in core_of}
+        self.vmcs = {cpu: None for cpu in core_of}
+        self.pending = {cpu: set() for cpu in core_of}
+
+    def access(self, cpu, frame, remark):
+        if remark == "VMCS":
+            if frame != self.vmcs[cpu]:
+                self.pending[cpu] = set()
+            self.vmcs[cpu] = frame
+        elif not remark.startswith("EPT ") and remark != "MSR BITMAP":
+            return
+        if self.guest[cpu]:
+            self.serve(frame, self.guest[cpu])
+        else:
+            self.pending[cpu].add(frame)
+
+    def enter(self, cpu, owner):
+        if owner[0] != "vm":
+            return
+        self.guest[cpu] = owner
+        for frame in self.pending[cpu]:
+            self.serve(frame, owner)
+        self.pending[cpu] = set()
+
+    def leave(self, cpu):
+        self.guest[cpu] = None

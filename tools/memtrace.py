@@ -12,7 +12,7 @@ A remark behind the data says that the processor made the access for itself: a p
 import re
 from collections import Counter, deque
 
-TOUCH, ROOT, FLUSH, ENTER, LEAVE = range(5)
+TOUCH, ROOT, FLUSH, ENTER, LEAVE, OWN_ACCESS = range(6)
 
 # What a cache never holds.
 UNCACHED = (b"UC", b"UC-", b"WC")
@@ -21,7 +21,8 @@ OWN = {"VMCS", "MSR BITMAP"} | {kind + level for kind in ("", "EPT ") for level 
 MSR_FLUSH_CMD = 0x10b
 CR3_MASK = 0x000ffffffffff000
 WRITES_CR3 = re.compile(rb": mov cr3, (r\w+)")
-LOADS = re.compile(rb": mov (r\w+), qword ptr")
+# The compiler clears CR3's bit 63 with an AND whose operand may be the root in memory.
+LOADS = re.compile(rb": (?:mov|and) (r\w+), qword ptr")
 SETS = {name: re.compile(rb": mov %s, 0x([0-9a-f]+)" % name) for name in (b"eax", b"ecx")}
 RECENT = 8
 
@@ -50,9 +51,13 @@ class Parser:
     def cpu(self, number):
         return self.cpus.setdefault(number, Cpu())
 
+    def restart(self):
+        """Another trace begins: where the CPUs stand is unknown."""
+        self.cpus = {}
+
     def parse(self, lines, watch_entries=()):
-        """Events of @lines: (TOUCH, cpu, line, where), (ROOT, cpu, root or None), (FLUSH, cpu), (ENTER, cpu, frame, where),
-        (LEAVE, cpu). @watch_entries: addresses of page-table entries whose content goes to window_tables."""
+        """Events of @lines: (TOUCH, cpu, line, where), (ROOT, cpu, root or None, where), (FLUSH, cpu), (ENTER, cpu, frame,
+        where), (LEAVE, cpu), (OWN_ACCESS, cpu, line, remark, where): by the processor for itself. @watch_entries: addresses of page-table entries whose content goes to window_tables."""
         events = []
         for line in lines:
             if line.startswith(b"[CPU"):
@@ -74,7 +79,8 @@ class Parser:
         if remark in OWN:
             self.by_processor[remark] += 1
             if remark == "PML4E" and int(address, 16) in watch_entries:
-                self.window_tables.add(int(line[:at].rsplit(b" ", 1)[1], 16) & CR3_MASK)
+                self._see_window(int(line[:at].rsplit(b" ", 1)[1], 16))
+            events.append((OWN_ACCESS, number, int(address, 16) >> 6, remark, cpu.line))
             return
         if kind[:-2] in UNCACHED:
             return
@@ -85,6 +91,10 @@ class Parser:
             cpu.value = int(high, 16) << 32 | int(low, 16)
         for touched in range(first >> 6, (first + size - 1 >> 6) + 1):
             events.append((TOUCH, number, touched, cpu.line))
+
+    def _see_window(self, entry):
+        if entry & 1:
+            self.window_tables.add(entry & CR3_MASK)
 
     def _instruction(self, line, events):
         number = int(line[1:line.index(b")")])
@@ -104,7 +114,7 @@ class Parser:
             if cpu.recent:
                 cpu.recent[-1][1] = cpu.value
             if b" cr3, " in line:
-                events.append((ROOT, number, self._loaded(cpu, WRITES_CR3.search(line))))
+                events.append((ROOT, number, self._loaded(cpu, WRITES_CR3.search(line)), line))
             elif b": wrmsr" in line and self._set(cpu, b"ecx") == MSR_FLUSH_CMD and self._set(cpu, b"eax") == 1:
                 events.append((FLUSH, number))
             cpu.recent.append([line, 0])

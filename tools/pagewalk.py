@@ -59,11 +59,14 @@ class Walk:
     def __init__(self, read_page, root, level=4, va=0):
         self.read_page = read_page
         self.leaves, self.tables = [], set()
+        self.slot_tables = {}  # PML4 slot: frames of the tables below it
         self.top = {}  # PML4 slot: frame of the table below it
         self._table(root, level, va, True, True)
 
     def _table(self, frame, level, va, writable, executable):
         self.tables.add(frame)
+        if level < 4:
+            self.slot_tables.setdefault(slot_of(va), set()).add(frame)
         for index, entry in enumerate(self.read_page(frame)):
             if not entry & PRESENT:
                 continue
@@ -100,6 +103,7 @@ class Ownership:
     def __init__(self, symbols):
         self.symbols, self.layout = symbols, layout()
         self.owner = {}  # frame number: owner; HIDDEN is what is missing
+        self.served = {}  # frame number: owner of what the processor reads there to run that VM; None: several
         self.text = set()
         self.image = {}  # frame number: virtual address; the loaders leave the image in one piece
         self.twice = []  # frames that two owners have
@@ -129,19 +133,32 @@ class Ownership:
         window = slot_of(base["WINDOW_BASE"])
         for name, owner in (("GLOBAL_BASE", PUBLIC), ("CPU_BASE", ("cpu", cpu)), ("WINDOW_BASE", ("vm", walk.top.get(window)))):
             self._claim_leaves(walk.in_slot(slot_of(base[name])), owner)
+        for table in walk.slot_tables.get(window, ()):
+            self.serve(table >> 12, ("vm", walk.top[window]))
 
     def add_window(self, read_page, table):
         """A VM that some CPU ran meanwhile, by the table that its PML4 entry named."""
         walk = Walk(read_page, table, 3, self.layout["WINDOW_BASE"])
         self._claim_leaves(walk.leaves, ("vm", table))
+        for below in walk.tables:
+            self.serve(below >> 12, ("vm", table))
 
     def _claim_leaves(self, leaves, owner):
         for leaf in leaves:
             for frame in frames_of(leaf):
                 self._claim(frame, owner)
 
+    def serve(self, frame, owner):
+        """The processor needs this frame to run the VM @owner. What serves several is nobody's."""
+        if self.served.setdefault(frame, owner) != owner:
+            self.served[frame] = None
+
     def of(self, frame):
         return self.owner.get(frame, HIDDEN)
+
+    def of_access_by_processor(self, frame):
+        """PUBLIC for what no VM's data can be told from: the tables of the hypervisor's own regions."""
+        return self.owner.get(frame) or self.served.get(frame) or PUBLIC
 
     def describe(self, hpa):
         """What lies at a physical address: a symbol if it belongs to the image."""

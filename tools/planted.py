@@ -23,14 +23,15 @@ class Vm:
         self.cmdline = "pattern=%s" % self.pattern.hex()
 
 
-def make(esp, count, words="", guest=GUEST, memory_mode="eager", **hypervisor):
+def make(esp, count, words="", guest=GUEST, memory_mode="eager", vcpus=1, **hypervisor):
     """Fills the directory @esp with a configuration of @count VMs and their guest; the VMs."""
     keys = dict({"console": "com1", "mitigation": "asi", "debug-hypercalls": "on"}, **hypervisor)
     vms = [Vm(i) for i in range(count)]
     lines = ["# " + REMARK, "[hypervisor]"] + ["%s = %s" % item for item in keys.items()]
     for vm in vms:
         lines += ["", "[vm %s]" % vm.name, "kernel = %s.bin" % guest, "format = flat", "memory = 32M",
-                  "memory-mode = " + memory_mode, "cmdline = %s %s" % (vm.cmdline, words)]
+                  "memory-mode = " + memory_mode, "vcpus = %d" % vcpus,
+                  "cmdline = %s %s" % (vm.cmdline, words)]
     with open(os.path.join(esp, "cloister.conf"), "w") as out:
         out.write("\n".join(lines) + "\n")
     shutil.copy(os.path.join(emulib.build_dir(), "guests", guest + ".bin"), esp)

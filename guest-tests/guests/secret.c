@@ -3,7 +3,8 @@
  * The VM whose memory nobody else may see: it plants a pattern all over its RAM, says so, and then
  * makes exits of every kind without end, for tools/witness and tools/oracle to look at.
  *
- * pattern=32 hexadecimal digits; touch: one exit of each round needs sensitive memory
+ * pattern=32 hexadecimal digits; touch: one exit of each round needs sensitive memory; sibling: a
+ * second vCPU writes to the planted memory, with few exits; deaf: with interrupts off
  */
 #include "guest-tests/guests/lib/guest.h"
 
@@ -95,13 +96,29 @@ static void round(uint64_t n)
 	*(volatile uint64_t *)(FIRST + n * STRIDE % (LAST - FIRST)) = pattern[0];
 }
 
+static void accompany(void)
+{
+	if (!guest_option("deaf"))
+		interrupts_on();
+	for (uint64_t n = 0;; n++) {
+		if (n % 256 == 0)
+			cpuid(0, 0);
+		*(volatile uint64_t *)(FIRST + n * STRIDE % (LAST - FIRST)) = pattern[0];
+	}
+}
+
 void guest_main(void)
 {
+	uint64_t copies;
+
 	check("the pattern is 32 digits", read_pattern());
 	set_handler(VECTOR, on_timer);
 	apic_enable();
 	wrmsr(X2APIC_LVT_TIMER, 2U << 17 | VECTOR);
-	mark("planted", plant());
+	copies = plant();
+	if (guest_option("sibling"))
+		check("the sibling starts", start_cpu(1, accompany));
+	mark("planted", copies);
 	for (uint64_t n = 0;; n++)
 		round(n);
 }

@@ -43,9 +43,23 @@ def witness_map_sensitive(context):
         need(not one["found"]["memory of " + other["vm"]], "CPU %d: foreign memory is found" % one["cpu"])
 
 
-def window(result):
+def witness_shared_core(mode):
+    """Two VMs on the threads of one core: what each thread's map reaches while it runs the one and the other."""
+    def test(context):
+        status, views = tool(context, "witness", "--shared-core", "--mitigation", mode)
+        need(len({(one["cpu"], one["vm"]) for one in views}) == 4, "not every thread was seen with every VM")
+        if mode != "off":
+            need(status == 0, "the restricted map shows too much: %s" % [one["wrong"] for one in views])
+            return
+        for one in views:
+            missing = [name for name, count in one["found"].items() if not count]
+            need(not missing, "CPU %d with %s: the full map does not show %s" % (one["cpu"], one["vm"], missing))
+    return test
+
+
+def window(result, entries=50):
     """The trace was one of exits and escalations, not of an idle machine."""
-    need(result["count"]["entries"] >= 50, "only %d VM entries were traced" % result["count"]["entries"])
+    need(result["count"]["entries"] >= entries, "only %d VM entries were traced" % result["count"]["entries"])
     need(result["count"]["hidden-touches"] > 0, "no access to hidden memory was traced")
 
 
@@ -62,6 +76,38 @@ def caught(result, status, symbol):
     need(status == 1, "the oracle does not notice it")
     need(any(f["kind"] == "left-behind" and f["what"] == symbol for f in result["findings"]),
          "it complains of something else: %s" % result["findings"][:3])
+
+
+SIBLINGS = ["--smp", "1:1:2", "--vcpus", "2"]
+# As the oracle calls what a VM touched before the trace began.
+BEFORE = "what no trace shows"
+SHARED = ["--vms", "2", "--switches", "2"]
+
+
+def clean(*arguments, together=0, switches=0):
+    """Nothing is found where siblings run beside each other, or VMs one after the other."""
+    def test(context):
+        status, result = tool(context, "oracle", *arguments)
+        count = result["count"]
+        window(result, 30)
+        need(count["flushes"] > 0, "no flush was traced")
+        need(count["together"] >= together, "only %d entries were made beside a guest" % count["together"])
+        need(count["switches"] >= switches, "only %d switches of VMs were traced" % count["switches"])
+        need(status == 0 and not result["findings"], "found: %s" % result["findings"][:3])
+    return test
+
+
+def shows(*wanted, arguments, defect=None):
+    """The oracle finds each of @wanted: (kind, owner, what), None for anything; @defect: in a build that has it."""
+    def test(context):
+        build = ["--build", variant(context, defect, "BREAK=" + defect)] if defect else []
+        status, result = tool(context, "oracle", *arguments, *build)
+        window(result, 30)
+        need(status == 1, "the oracle does not notice it")
+        for kind, owner, what in wanted:
+            need(any(f["kind"] == kind and f["owner"].startswith(owner) and what in (None, f["what"])
+                     for f in result["findings"]), "no %s of %s %s: %s" % (kind, owner, what or "", result["findings"][:3]))
+    return test
 
 
 def oracle_off(context):
@@ -93,3 +139,31 @@ def register(suite):
     suite.add("oracle-asi-two-vms", oracle_asi("--vms", "2", "--smp", "1:2:1"), 30)
     suite.add("oracle-off-leaks", oracle_off, 10)
     suite.add("oracle-skip-flush-caught", oracle_skip_flush, 25)
+
+    # Siblings: a busy one, and one with interrupts off, which in this emulator only the NMI fetches.
+    suite.add("oracle-stun", clean("--mitigation", "asi+stun", "--guest", "stun", "--instructions", "100000", *SIBLINGS,
+                                   together=20), 20)
+    suite.add("oracle-stun-deaf", clean("--mitigation", "asi+stun", "--words", "deaf", "--instructions", "100000", *SIBLINGS,
+                                        together=20), 25)
+    suite.add("oracle-no-stun-caught", shows(
+        ("beside-full", "hidden", None), ("beside-guest", "hidden", "sensitive_word"), ("left-behind", "hidden", "sensitive_word"),
+        arguments=["--mitigation", "asi", "--instructions", "100000"] + SIBLINGS), 20)
+    suite.add("oracle-skip-ack-caught", shows(
+        ("beside-full", "hidden", None), ("beside-guest", "hidden", "sensitive_word"), defect="skip_ack",
+        arguments=["--mitigation", "asi+stun", "--words", "deaf", "--instructions", "70000"] + SIBLINGS), 40)
+    suite.add("oracle-release-first-caught", shows(
+        ("left-behind", "hidden", "sensitive_word"), defect="release_first",
+        arguments=["--mitigation", "asi+stun", "--guest", "stun", "--instructions", "100000"] + SIBLINGS), 35)
+
+    # VMs that take turns, on one thread and on two.
+    suite.add("oracle-shared-core", clean("--mitigation", "asi+stun", "--instructions", "50000", *SHARED, *SIBLINGS,
+                                          together=20, switches=1), 25)
+    suite.add("oracle-shared-thread", clean("--mitigation", "asi", "--instructions", "30000", *SHARED, switches=2), 10)
+    suite.add("oracle-shared-core-off", shows(
+        ("left-behind", "vm/", None), ("left-behind", "vm/", BEFORE), ("left-behind", "hidden", "sensitive_word"),
+        arguments=["--mitigation", "off", "--instructions", "30000"] + SHARED), 10)
+    suite.add("oracle-shared-core-skip-flush", shows(
+        ("left-behind", "vm/", None), ("left-behind", "vm/", BEFORE), defect="skip_flush",
+        arguments=["--mitigation", "asi", "--instructions", "30000"] + SHARED), 25)
+    suite.add("witness-shared-core", witness_shared_core("asi+stun"), 30)
+    suite.add("witness-shared-core-off", witness_shared_core("off"), 30)

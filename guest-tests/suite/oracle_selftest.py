@@ -9,20 +9,21 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 sys.dont_write_bytecode = True
 import leakcheck  # noqa: E402
 import memtrace  # noqa: E402
-from leakcheck import BESIDE_GUEST, HIDDEN, LEFT_BEHIND, NOT_A_GUEST, OUT_OF_VM, PUBLIC  # noqa: E402
+import pagewalk  # noqa: E402
+from leakcheck import BEFORE, BESIDE_FULL, BESIDE_GUEST, HIDDEN, LEFT_BEHIND, NOT_A_GUEST, OUT_OF_VM, PUBLIC  # noqa: E402
 
 A, B = ("vm", "a"), ("vm", "b")
 SHOWN, SECRET, OF_A, OF_B, OF_CPU1, OF_CPU2 = 1, 2, 3, 4, 5, 6
 OWNERS = {SHOWN: PUBLIC, OF_A: A, OF_B: B, OF_CPU1: ("cpu", 1), OF_CPU2: ("cpu", 2)}
 BUFFER = range(100, 116)
-RESTRICTED, FULL = 0x1000, 0x2000
+RESTRICTED, FULL, OTHER_RESTRICTED = 0x1000, 0x2000, 0x3000
 
 
-def machine(threads=1):
+def machine(threads=1, **more):
     """Two cores; CPU 0 (and with two threads its sibling 1) is at an exit."""
     core_of = {cpu: cpu // threads for cpu in range(2 * threads)}
     owners = {**OWNERS, **{line: PUBLIC for line in BUFFER}}
-    checker = leakcheck.Checker(core_of, lambda line: owners.get(line, HIDDEN), BUFFER)
+    checker = leakcheck.Checker(core_of, lambda line: owners.get(line, HIDDEN), BUFFER, **more)
     for cpu in core_of:
         checker.host_root[cpu] = checker.root[cpu] = RESTRICTED
     return checker
@@ -205,11 +206,160 @@ class Siblings(unittest.TestCase):
         c.touch(0, OF_A)
         self.assertEqual(kinds(c), [BESIDE_GUEST])
 
+    def test_full_map_beside_a_guest(self):
+        c = machine(2)
+        c.enter(1, A)
+        c.load_root(0, FULL)
+        self.assertEqual(kinds(c), [BESIDE_FULL])
+        c = machine(2)
+        c.load_root(0, FULL)
+        c.enter(1, A)  # nothing was touched yet
+        self.assertEqual(kinds(c), [BESIDE_FULL])
+        c = machine(2)
+        c.enter(1, A)
+        c.load_root(0, None)
+        self.assertEqual(kinds(c), [BESIDE_FULL])
+
+    def test_full_map_that_was_left(self):
+        c = machine(2)
+        c.load_root(0, FULL)
+        c.load_root(0, RESTRICTED)
+        c.enter(1, A)
+        c.enter(0, A)
+        self.assertEqual(kinds(c), [])
+        c.load_root(2, FULL)  # of the other core
+        c.enter(1, A)
+        self.assertEqual(kinds(c), [])
+
+    def test_policy_without_a_restricted_map(self):
+        c = machine(2, restricts=False)
+        c.enter(1, A)
+        c.load_root(0, FULL)
+        self.assertEqual(kinds(c), [])
+        c.touch(0, SECRET)
+        self.assertEqual(kinds(c), [BESIDE_GUEST])
+
+    def test_restricted_map_that_exits_do_not_load(self):
+        for safe in (False, True):
+            c = machine(2, restricts=False)
+            c.safe_roots |= {OTHER_RESTRICTED} if safe else set()
+            c.touch(0, SECRET)
+            c.load_root(0, OTHER_RESTRICTED)
+            fill(c, 0)
+            c.enter(1, A)
+            self.assertEqual(kinds(c), [] if safe else [LEFT_BEHIND])
+
+    def test_entries_beside_a_guest_are_counted(self):
+        c = machine(2)
+        c.enter(0, A)
+        c.enter(1, A)
+        c.leave(0)
+        c.leave(1)
+        c.enter(1, A)
+        self.assertEqual(c.count["together"], 1)
+
     def test_guest_on_another_core(self):
         c = machine(2)
         c.enter(2, A)
         c.touch(0, SECRET)
         self.assertEqual(kinds(c), [])
+
+
+class SharedCore(unittest.TestCase):
+    """What the processor touches to run a VM, and what a VM did before the trace."""
+    VMCS_A, VMCS_B, EPT_A, BITMAP = 21, 22, 23, 24
+
+    def test_structures_of_the_vm_itself(self):
+        c = machine()
+        c.touch_by_processor(0, self.VMCS_A, A)
+        c.enter(0, A)
+        c.touch_by_processor(0, self.EPT_A, A)
+        c.leave(0)
+        c.enter(0, A)
+        self.assertEqual(kinds(c), [])
+
+    def test_structures_of_the_vm_before(self):
+        for flush in (False, True):
+            c = machine()
+            c.touch_by_processor(0, self.VMCS_A, A)
+            if flush:
+                c.flush(0)
+            c.enter(0, B)
+            self.assertEqual(kinds(c), [] if flush else [LEFT_BEHIND])
+            self.assertEqual([v.owner for v in c.violations.values()], [] if flush else [A])
+
+    def test_stale_structures_amid_a_guest(self):
+        c = machine()
+        c.enter(0, B)
+        c.touch_by_processor(0, self.EPT_A, A)
+        self.assertEqual(kinds(c), [OUT_OF_VM])
+
+    def test_structures_beside_another_vm(self):
+        c = machine(2)
+        c.enter(1, B)
+        c.touch_by_processor(0, self.VMCS_A, A)
+        self.assertEqual(kinds(c), [BESIDE_GUEST])
+
+    def test_structures_of_nobody(self):
+        c = machine()
+        for owner in (PUBLIC, HIDDEN, ("cpu", 1)):
+            c.touch_by_processor(0, self.BITMAP, owner)
+        c.enter(0, A)
+        self.assertEqual(kinds(c), [])
+
+    def test_before_the_trace(self):
+        c = machine(2)
+        c.restart({0: RESTRICTED, 1: RESTRICTED}, {0: "a", 1: None})
+        c.enter(1, A)
+        self.assertEqual(kinds(c), [])
+        c.leave(1)
+        c.enter(1, B)
+        self.assertEqual([(v.kind, v.line) for v in c.violations.values()], [(LEFT_BEHIND, BEFORE)])
+        c = machine(2)
+        c.restart({0: RESTRICTED, 1: RESTRICTED}, {0: "a", 1: None})
+        c.flush(1)
+        c.enter(1, B)
+        self.assertEqual(kinds(c), [])
+        self.assertEqual(c.count["switches"], 1)
+
+    def test_restart_forgets(self):
+        c = machine()
+        c.touch(0, SECRET)
+        c.restart({0: RESTRICTED, 1: None})
+        c.enter(0, A)
+        self.assertEqual(kinds(c), [])
+
+    def attribution(self):
+        self.served = {}
+        return leakcheck.Attribution({0: 0, 1: 0}, self.served.__setitem__)
+
+    def test_vmcs_is_that_of_the_next_guest(self):
+        a = self.attribution()
+        a.access(0, self.VMCS_A, "VMCS")
+        a.access(0, self.VMCS_B, "VMCS")
+        a.enter(0, B)
+        self.assertEqual(self.served, {self.VMCS_B: B})
+
+    def test_what_the_processor_needs_amid_and_before_a_guest(self):
+        a = self.attribution()
+        a.access(0, self.VMCS_A, "VMCS")
+        a.access(0, self.EPT_A, "EPT PTE")  # VM entry that injects an event
+        a.access(0, 99, "PML4E")
+        a.access(1, 98, "EPT PTE")
+        a.enter(0, A)
+        a.access(0, self.BITMAP, "MSR BITMAP")
+        a.access(0, 99, "PTE")
+        a.leave(0)
+        self.assertEqual(self.served, {self.VMCS_A: A, self.EPT_A: A, self.BITMAP: A})
+
+    def test_what_serves_two_vms_is_nobodys(self):
+        owners = pagewalk.Ownership(None)
+        owners.serve(self.VMCS_A, A)
+        owners.serve(self.BITMAP, A)
+        owners.serve(self.BITMAP, B)
+        owners.serve(self.BITMAP, A)
+        self.assertEqual([owners.of_access_by_processor(f) for f in (self.VMCS_A, self.BITMAP, 99)], [A, PUBLIC, PUBLIC])
+        self.assertEqual(owners.of(self.VMCS_A), HIDDEN)  # for instructions
 
 
 class Parsing(unittest.TestCase):
@@ -239,9 +389,11 @@ class Parsing(unittest.TestCase):
 
     def test_accesses_of_the_processor(self):
         line = b"[CPU0 RD]: PHY 0x00000018a900 (len=8, WB): 0x00000000 0x00181023\t; PML4E"
-        self.assertEqual(self.parse(line, watch_entries={0x18a900}), [])
+        self.assertEqual(self.parse(line, watch_entries={0x18a900}), [(memtrace.OWN_ACCESS, 0, 0x18a900 >> 6, "PML4E", b"")])
         self.assertEqual(dict(self.parser.by_processor), {"PML4E": 1})
         self.assertEqual(self.parser.window_tables, {0x181000})
+        self.parse(line.replace(b"0x00181023", b"0x00000000"), watch_entries={0x18a900})
+        self.assertEqual(self.parser.window_tables, set())
 
     def test_unknown_remark(self):
         line = b"[CPU0 RD]: PHY 0x00000018a900 (len=4, WB): 0x00181023\t; NEW"
@@ -253,8 +405,10 @@ class Parsing(unittest.TestCase):
         other = b"[CPU0 RD]: LIN 0xffffa00000000020 PHY 0x00000018b020 (len=8, WB): 0x00000000 0x00777000"
         pop = self.ROOT_LINE % (2, b"pop rbx")
         write = self.ROOT_LINE % (3, b"mov cr3, rax")
-        self.assertEqual(self.parse(load, data, pop, other, write)[-1], (memtrace.ROOT, 0, 0x18a000))
-        self.assertEqual(self.parse(pop, other, write)[-1], (memtrace.ROOT, 0, None))
+        self.assertEqual(self.parse(load, data, pop, other, write)[-1], (memtrace.ROOT, 0, 0x18a000, write))
+        self.assertEqual(self.parse(pop, other, write)[-1], (memtrace.ROOT, 0, None, write))
+        clear = self.ROOT_LINE % (1, b"and rax, qword ptr ds:[rbx+128]")
+        self.assertEqual(self.parse(clear, data, write)[-1], (memtrace.ROOT, 0, 0x18a000, write))
 
     def test_flush_command(self):
         write = self.ROOT_LINE % (3, b"wrmsr")
