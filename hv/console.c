@@ -17,6 +17,7 @@ static struct {
 	struct spinlock lock;
 	struct uart com1, com2;
 	bool framebuffer;
+	bool on_screen; /* what is being written shows there too */
 	bool line_open; /* the last byte was not a newline */
 	bool seized;
 } console GLOBAL_DATA("port numbers and the state of the line; no text is kept");
@@ -46,6 +47,13 @@ void console_init(unsigned outputs, const struct boot_framebuffer *fb)
 	}
 }
 
+/* A guest's bytes and the records go to the screen only where there is no serial port: each visit
+ * costs an escalation, and moving the picture up costs millions of instructions. */
+static bool is_alone(void)
+{
+	return console.framebuffer && !console.com1.port && !console.com2.port;
+}
+
 /* The way to full can end in a report of its own (hv/stun.c), which needs the lock: so it is gone
  * before the lock is taken. */
 static void lock_for(bool picture)
@@ -54,11 +62,17 @@ static void lock_for(bool picture)
 		asi_exit(ASI_CAUSE_CONSOLE);
 	if (!console.seized)
 		spinlock_acquire(&console.lock);
+	console.on_screen = picture;
 }
 
 void console_lock(void)
 {
 	lock_for(console.framebuffer);
+}
+
+void console_lock_record(void)
+{
+	lock_for(is_alone());
 }
 
 void console_unlock(void)
@@ -83,22 +97,15 @@ static void put_raw(char c)
 {
 	uart_putc(&console.com1, c);
 	uart_putc(&console.com2, c);
-	if (unlikely(console.framebuffer))
+	if (unlikely(console.on_screen))
 		put_screen(c);
-}
-
-/* A guest's bytes go to the screen only where there is no serial port: each visit costs an
- * escalation. */
-static bool shows_guests(void)
-{
-	return console.framebuffer && !console.com1.port && !console.com2.port;
 }
 
 static void put_guest(char c)
 {
 	uart_putc(&console.com1, c);
 	uart_putc(&console.com2, c);
-	if (unlikely(shows_guests()))
+	if (unlikely(console.on_screen))
 		put_screen(c);
 	console.line_open = c != '\n';
 }
@@ -160,14 +167,14 @@ void console_error(const char *fmt, ...)
 
 void console_guest_putc(char c)
 {
-	lock_for(shows_guests());
+	lock_for(is_alone());
 	put_guest(c);
 	console_unlock();
 }
 
 void console_guest_line(const char *name, const char *text, unsigned length)
 {
-	lock_for(shows_guests());
+	lock_for(is_alone());
 	if (console.line_open) {
 		put_guest('\r');
 		put_guest('\n');

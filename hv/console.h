@@ -24,6 +24,8 @@ void console_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /** Takes and gives back the console; what is written in between stays together. Not recursive. */
 void console_lock(void);
 void console_unlock(void);
+/** The same for what programs read: on the screen only if there is no serial port. */
+void console_lock_record(void);
 /** With the lock held: raw output; begin starts a fresh line if somebody left one open. */
 void console_begin_line(void);
 void console_putc(char c);

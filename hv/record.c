@@ -42,7 +42,7 @@ static void put_string(const char *s)
 
 void record_begin(const char *type)
 {
-	console_lock();
+	console_lock_record();
 	console_begin_line();
 	console_puts("@cloister {");
 	comma = false;
