@@ -104,15 +104,14 @@ static_assert((int)CONFIG_MITIGATION_ASI_STUN == (int)HYPERCALL_POLICY_ASI_STUN,
 
 static OWN_FRAME int64_t policy(struct vcpu *vcpu, uint64_t wanted)
 {
-	bool get = wanted == HYPERCALL_POLICY_GET;
 	int64_t result;
 
-	if (!get && !vcpu->vm->sets_policy)
-		return -E_PERM;
-	asi_exit(ASI_CAUSE_POLICY);
-	if (get)
+	if (wanted == HYPERCALL_POLICY_GET)
 		return (flush_actions()->mode + 1) |
 		       (mitigation_is_changing() ? HYPERCALL_POLICY_CHANGING : 0);
+	if (!vcpu->vm->sets_policy)
+		return -E_PERM;
+	asi_exit(ASI_CAUSE_POLICY);
 	result = wanted & ~(HYPERCALL_POLICY_PARANOID | 0xff)
 			 ? -E_INVAL
 			 : mitigation_request((enum config_mitigation)(wanted & 0xff),

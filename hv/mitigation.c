@@ -12,6 +12,7 @@
 #include "hv/spinlock.h"
 
 static uint32_t generation GLOBAL_DATA("how often the policy has changed");
+static bool changing GLOBAL_DATA("whether all CPUs follow it");
 
 static struct spinlock lock;
 static struct policy_actions wanted;
@@ -70,7 +71,7 @@ static unsigned online_count(void)
 
 bool mitigation_is_changing(void)
 {
-	return adopters < online_count();
+	return __atomic_load_n(&changing, __ATOMIC_ACQUIRE);
 }
 
 bool mitigation_is_stale(void)
@@ -89,6 +90,7 @@ int mitigation_request(enum config_mitigation mode, bool paranoid)
 	}
 	resolve(mode, paranoid);
 	adopters = 0;
+	changing = true;
 	__atomic_store_n(&generation, generation + 1, __ATOMIC_RELEASE);
 	spinlock_release(&lock);
 	for (unsigned i = 0; i < cpu_count; i++) {
@@ -106,8 +108,9 @@ void mitigation_adopt(void)
 	this_cpu()->policy_generation = generation;
 	flush_init_cpu();
 	/* Before the next change can begin. */
-	if (adopters + 1 == online_count() && generation)
+	if (++adopters == online_count() && changing) {
 		print_record();
-	adopters++;
+		__atomic_store_n(&changing, false, __ATOMIC_RELEASE);
+	}
 	spinlock_release(&lock);
 }

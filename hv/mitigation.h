@@ -20,7 +20,7 @@ void mitigation_init(const struct config *config, bool smt);
  */
 int mitigation_request(enum config_mitigation mode, bool paranoid);
 
-/** Is there a CPU that has not adopted the newest policy yet? Full map. */
+/** Is there a CPU that has not adopted the newest policy yet? Any map. */
 bool mitigation_is_changing(void);
 
 /** Has this CPU to adopt another policy? Any map. */
