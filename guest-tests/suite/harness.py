@@ -268,6 +268,7 @@ class Suite:
             worker.start()
         for worker in workers:
             worker.join()
-        skipped = ", %d skipped" % self.count["skip"] if self.count["skip"] else ""
-        print("%d passed, %d failed%s" % (self.count["ok"], self.count["FAIL"], skipped))
+        if self.count["skip"]:
+            print("%d skipped, for the reasons above" % self.count["skip"])
+        print("%d passed, %d failed" % (self.count["ok"], self.count["FAIL"]))
         return 1 if self.count["FAIL"] else 0
