@@ -307,7 +307,9 @@ void vcpu_change_policy(struct vcpu *vcpu)
 	/* By the rules of the old one, which end here: nothing restricted follows before the entry.
 	 */
 	asi_exit(ASI_CAUSE_POLICY);
-	mitigation_adopt();
+	/* The scheduler may have done it while another VM had the core; each CPU counts once. */
+	if (mitigation_is_stale())
+		mitigation_adopt();
 	vcpu_apply_policy(&vm_records[vcpu->vm->id], vcpu);
 	vcpu->work &= ~(uint32_t)(WORK_POLICY | WORK_ASI);
 	if (flush_actions()->restricts)
