@@ -102,23 +102,35 @@ static OWN_FRAME int64_t debug(struct vcpu *vcpu, uint64_t number)
 
 static_assert((int)CONFIG_MITIGATION_ASI_STUN == (int)HYPERCALL_POLICY_ASI_STUN, "same numbers");
 
+static int64_t policy_now(void)
+{
+	const struct policy_actions *actions = flush_actions();
+
+	return (actions->mode + 1) | (actions->paranoid ? HYPERCALL_POLICY_PARANOID : 0) |
+	       (actions->parked ? HYPERCALL_POLICY_SMT_OFF : 0) |
+	       (mitigation_is_changing() ? HYPERCALL_POLICY_CHANGING : 0);
+}
+
 static OWN_FRAME int64_t policy(struct vcpu *vcpu, uint64_t wanted)
 {
-	int64_t result;
+	const unsigned bits = 0xff | HYPERCALL_POLICY_PARANOID | HYPERCALL_POLICY_SMT_OFF;
+	int err;
 
 	if (wanted == HYPERCALL_POLICY_GET)
-		return (flush_actions()->mode + 1) |
-		       (mitigation_is_changing() ? HYPERCALL_POLICY_CHANGING : 0);
+		return policy_now();
 	if (!vcpu->vm->sets_policy)
 		return -E_PERM;
+	if (wanted & ~(uint64_t)bits)
+		return -E_INVAL;
 	asi_exit(ASI_CAUSE_POLICY);
-	result = wanted & ~(HYPERCALL_POLICY_PARANOID | 0xff)
-			 ? -E_INVAL
-			 : mitigation_request((enum config_mitigation)(wanted & 0xff),
-					      wanted & HYPERCALL_POLICY_PARANOID);
-	if (!result)
-		vcpu->work |= WORK_POLICY;
-	return result;
+	err = mitigation_request(
+		&(struct mitigation_choice){ .mode = (enum config_mitigation)(wanted & 0xff),
+					     .paranoid = wanted & HYPERCALL_POLICY_PARANOID,
+					     .smt = !(wanted & HYPERCALL_POLICY_SMT_OFF) });
+	/* This CPU follows before its guest goes on. */
+	if (!err)
+		vcpu->work |= WORK_SWITCH;
+	return err;
 }
 
 static OWN_FRAME int64_t stats_print(struct vm *vm)

@@ -23,10 +23,12 @@ enum hypercall {
 				 record -> 0 */
 	HYPERCALL_END = 6,    /* RDI status: this VM ends the whole run; does not return */
 	HYPERCALL_POLICY = 7, /* RDI enum hypercall_policy, optionally with
-				 HYPERCALL_POLICY_PARANOID: every CPU goes over to it -> 0, or
-				 -E_BUSY while an earlier change is under way; only with `set-policy
-				 = on`, else -E_PERM. RDI HYPERCALL_POLICY_GET, always: -> the
-				 policy of the calling CPU, and HYPERCALL_POLICY_CHANGING */
+				 HYPERCALL_POLICY_PARANOID and HYPERCALL_POLICY_SMT_OFF: every CPU
+				 goes over to it, then the guests go on -> 0, or -E_BUSY while an
+				 earlier change is under way; only with `set-policy = on`, else
+				 -E_PERM. RDI HYPERCALL_POLICY_GET, always: -> the policy of the
+				 calling CPU with the same flags, and HYPERCALL_POLICY_CHANGING
+				 */
 
 	/* Only with `debug-hypercalls = on`, else -E_PERM: what tests need to provoke. */
 	HYPERCALL_DEBUG_TOUCH_SENSITIVE =
@@ -44,8 +46,9 @@ enum hypercall_policy {
 	HYPERCALL_POLICY_ASI = 5,
 	HYPERCALL_POLICY_ASI_STUN = 6,
 };
-#define HYPERCALL_POLICY_PARANOID 0x100ULL
+#define HYPERCALL_POLICY_PARANOID 0x100
 #define HYPERCALL_POLICY_CHANGING 0x200
+#define HYPERCALL_POLICY_SMT_OFF 0x400
 #define HYPERCALL_POLICY_GET (~0ULL)
 
 #define HYPERCALL_STATS_REASONS 80

@@ -49,10 +49,8 @@ static void kick_interrupt(void)
 	cpu->kicked = true; /* model: kicked */
 	if (!cpu->vcpu)
 		return;
-	if (cpu->resched)
+	if (cpu->resched || mitigation_is_changing())
 		cpu->vcpu->work |= WORK_SWITCH; /* model: switch */
-	if (mitigation_is_stale())
-		cpu->vcpu->work |= WORK_POLICY;
 	vcpu_take_remote(cpu->vcpu);
 }
 

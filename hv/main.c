@@ -181,7 +181,7 @@ static void choose_policy(void)
 {
 	if (flush_init())
 		refuse("too little memory for the flush buffer: at least 64 MiB are needed");
-	mitigation_init(&config, cpu_facts.smt && !config.smt_off);
+	mitigation_init(&config);
 	mitigation_adopt();
 }
 
@@ -212,28 +212,43 @@ static void start_hardware(void)
 		record_u64("apic_id", cpus[i].apic_id);
 		record_u64("core", cpus[i].core);
 		record_bool("online", cpus[i].online);
-		record_bool("primary", cpus[i].leader == i);
+		record_bool("primary", cpus[i].online && sched_primary(i) == i);
 		record_end();
 	}
 }
 
-static void build_vm(unsigned index, const struct place_cpu *places, unsigned *load)
+/* How each core's leader is loaded, with all threads in use [1] and with only one [0]. */
+static struct place_cpu places[2][PERCPU_MAX];
+static unsigned load[2][PERCPU_MAX];
+
+/* Where the vCPUs run with hyperthreads and without: there a VM for which there are too few cores
+ * has several of them on one CPU. Returns as place_vm(). */
+static int place(struct vm_record *record, const struct config_vm *vm)
+{
+	int found = place_vm(vm, places[true], cpu_count, load[true], record->places[true]);
+
+	if (!found && place_vm(vm, places[false], cpu_count, load[false], record->places[false]))
+		for (unsigned i = 0; i < vm->vcpus; i++)
+			record->places[false][i] = sched_primary(record->places[true][i]);
+	return found;
+}
+
+static void build_vm(unsigned index)
 {
 	const struct config_vm *vm = &config.vms[index];
-	uint32_t chosen[CONFIG_MAX_VCPUS];
 	int found;
 
 	if (vm->bad) {
 		vm_refuse(vm, "its section of cloister.conf has errors");
 		return;
 	}
-	found = place_vm(vm, places, cpu_count, load, chosen);
+	found = place(&vm_records[index], vm);
 	if (found < 0) {
 		console_error("cloister.conf:%u: [vm %s] wants %u CPUs, %d are there for it: lower "
 			      "vcpus = or change cpus =",
 			      vm->line, vm->name, vm->vcpus, -1 - found);
 		vm_refuse(vm, "not enough CPUs");
-	} else if (vm_create(index, vm, chosen)) {
+	} else if (vm_create(index, vm)) {
 		vm_refuse(vm, "not enough memory");
 	} else {
 		if (console_vm < 0)
@@ -244,15 +259,14 @@ static void build_vm(unsigned index, const struct place_cpu *places, unsigned *l
 
 static void build_vms(void)
 {
-	static struct place_cpu places[PERCPU_MAX];
-	static unsigned load[PERCPU_MAX];
+	for (unsigned i = 0; i < cpu_count; i++) {
+		bool primary = cpus[i].online && sched_primary(i) == i;
 
-	for (unsigned i = 0; i < cpu_count; i++)
-		places[i] = (struct place_cpu){
-			cpus[i].leader, cpus[i].online && (cpus[i].leader == i || !config.smt_off)
-		};
+		places[true][i] = (struct place_cpu){ cpus[i].leader, cpus[i].online };
+		places[false][i] = (struct place_cpu){ cpus[i].leader, primary };
+	}
 	for (unsigned i = 0; i < config.vm_count; i++)
-		build_vm(i, places, load);
+		build_vm(i);
 }
 
 /* On the boot processor's idle stack; the loader's tables are out of use from here on. */
@@ -277,9 +291,7 @@ static void run(void)
 		console_error(
 			"the address spaces are not as they should be: see the audit records");
 	vm_expect(built);
-	for (unsigned i = 0; i < config.vm_count; i++)
-		if (vm_records[i].state == VM_READY)
-			sched_add(i);
+	sched_replace(!config.smt_off);
 	for (unsigned i = 0; i < config.vm_count; i++)
 		if (vm_records[i].state == VM_READY)
 			sched_kick_vm(&vm_records[i]);

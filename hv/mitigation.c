@@ -10,15 +10,15 @@
 #include "hv/record.h"
 #include "hv/sched.h"
 #include "hv/spinlock.h"
+#include "hv/stun.h"
 
-static uint32_t generation GLOBAL_DATA("how often the policy has changed");
-static bool changing GLOBAL_DATA("whether all CPUs follow it");
+static bool changing GLOBAL_DATA("whether CPUs are waited for to follow a new policy");
 
 static struct spinlock lock;
+static uint32_t generation; /* how often the policy has changed */
+static struct mitigation_choice chosen;
 static struct policy_actions wanted;
 static struct policy_reason reasons[VULN_COUNT];
-static unsigned adopters; /* CPUs that have adopted the newest generation */
-static bool smt_possible, is_paranoid;
 
 static void print_record(void)
 {
@@ -34,8 +34,8 @@ static void print_record(void)
 	record_bool("spec_ctrl_swap", wanted.spec_ctrl_swap);
 	record_bool("stun", wanted.stun);
 	record_bool("smt_unsafe", wanted.smt_unsafe);
-	record_bool("smt", cpu_facts.smt);
-	record_bool("paranoid", is_paranoid);
+	record_bool("smt", cpu_facts.smt && !wanted.parked);
+	record_bool("paranoid", wanted.paranoid);
 	/* What the CPU is does not change. */
 	for (unsigned i = 0; i < VULN_COUNT && generation == 0; i++) {
 		record_object(reasons[i].name);
@@ -47,26 +47,23 @@ static void print_record(void)
 	record_end();
 }
 
-static void resolve(enum config_mitigation mode, bool paranoid)
+static void resolve(const struct mitigation_choice *choice)
 {
-	is_paranoid = paranoid;
-	policy_resolve(&cpu_facts, mode, smt_possible, paranoid, &wanted, reasons);
+	chosen = *choice;
+	policy_resolve(&cpu_facts, choice->mode, cpu_facts.smt && choice->smt, choice->paranoid,
+		       &wanted, reasons);
 }
 
-void mitigation_init(const struct config *config, bool smt)
+void mitigation_init(const struct config *config)
 {
-	smt_possible = smt;
-	resolve(config->mitigation, config->paranoid);
+	resolve(&(struct mitigation_choice){ config->mitigation, config->paranoid,
+					     !config->smt_off });
 	print_record();
 }
 
-static unsigned online_count(void)
+const struct mitigation_choice *mitigation_chosen(void)
 {
-	unsigned count = 0;
-
-	for (unsigned i = 0; i < cpu_count; i++)
-		count += cpus[i].online;
-	return count;
+	return &chosen;
 }
 
 bool mitigation_is_changing(void)
@@ -74,43 +71,74 @@ bool mitigation_is_changing(void)
 	return __atomic_load_n(&changing, __ATOMIC_ACQUIRE);
 }
 
-bool mitigation_is_stale(void)
+/* Flags are set and interrupts sent: the one for those that are about to sleep, the other for those
+ * that sleep or run a guest. */
+static void call_everybody(void)
 {
-	return __atomic_load_n(&generation, __ATOMIC_ACQUIRE) != this_cpu()->policy_generation;
-}
-
-int mitigation_request(enum config_mitigation mode, bool paranoid)
-{
-	if ((unsigned)mode > CONFIG_MITIGATION_ASI_STUN)
-		return -E_INVAL;
-	spinlock_acquire(&lock);
-	if (mitigation_is_changing()) {
-		spinlock_release(&lock);
-		return -E_BUSY;
-	}
-	resolve(mode, paranoid);
-	adopters = 0;
-	changing = true;
-	__atomic_store_n(&generation, generation + 1, __ATOMIC_RELEASE);
-	spinlock_release(&lock);
 	for (unsigned i = 0; i < cpu_count; i++) {
 		sched_kick(i);
 		if (cpus[i].online)
 			lapic_send(cpus[i].apic_id, HOST_VECTOR_KICK);
 	}
-	return 0;
+}
+
+int mitigation_request(const struct mitigation_choice *choice)
+{
+	int err = 0;
+
+	if ((unsigned)choice->mode > CONFIG_MITIGATION_ASI_STUN)
+		return -E_INVAL;
+	spinlock_acquire(&lock);
+	if (mitigation_is_changing()) {
+		err = -E_BUSY;
+	} else {
+		resolve(choice);
+		generation++;
+		__atomic_store_n(&changing, true, __ATOMIC_SEQ_CST);
+	}
+	spinlock_release(&lock);
+	if (!err)
+		call_everybody();
+	return err;
 }
 
 void mitigation_adopt(void)
 {
-	spinlock_acquire(&lock);
 	this_cpu()->actions = wanted;
 	this_cpu()->policy_generation = generation;
 	flush_init_cpu();
-	/* Before the next change can begin. */
-	if (++adopters == online_count() && changing) {
+}
+
+/* A core that has failed closed runs no guest under any policy. */
+static bool all_follow(void)
+{
+	for (unsigned i = 0; i < cpu_count; i++)
+		if (cpus[i].online && cpus[i].percpu->policy_generation != generation &&
+		    !percpu_core_is_closed(i))
+			return false;
+	return true;
+}
+
+void mitigation_follow(void)
+{
+	struct percpu *cpu = this_cpu();
+	bool over = false;
+
+	if (!mitigation_is_changing())
+		return;
+	spinlock_acquire(&lock);
+	mitigation_adopt();
+	if (mitigation_is_changing() && all_follow()) {
+		over = true;
+		sched_replace(chosen.smt);
 		print_record();
-		__atomic_store_n(&changing, false, __ATOMIC_RELEASE);
+		__atomic_store_n(&changing, false, __ATOMIC_SEQ_CST);
 	}
 	spinlock_release(&lock);
+	if (flush_actions()->stun)
+		stun_hold(cpu);
+	else
+		stun_release(cpu);
+	if (over)
+		call_everybody();
 }

@@ -122,3 +122,12 @@ void percpu_activate(unsigned id)
 	cpu->gdt[GDT_TSS / 8] &= ~(2ULL << 40); /* LTR wants the TSS not busy */
 	percpu_load_tables(&gdtr, &idtr, GDT_TSS);
 }
+
+bool percpu_core_is_closed(unsigned id)
+{
+	for (unsigned i = 0; i < cpu_count; i++)
+		if (cpus[i].core == cpus[id].core && cpus[i].online &&
+		    __atomic_load_n(&cpus[i].percpu->closed, __ATOMIC_ACQUIRE))
+			return true;
+	return false;
+}

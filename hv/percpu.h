@@ -110,6 +110,9 @@ extern unsigned cpu_count;
 /** Makes the pair, the private page and the stacks of CPU @id. Full map. Returns 0 or -E_NOMEM. */
 int percpu_create(unsigned id, uint32_t apic_id);
 
+/** Has CPU @id's core failed closed (hv/stun.h)? Full map. */
+bool percpu_core_is_closed(unsigned id);
+
 /** On the CPU itself, running on any map that maps the image: takes its pair, GDT, IDT and TSS into
  * use (full map). */
 void percpu_activate(unsigned id);

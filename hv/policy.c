@@ -155,11 +155,13 @@ void policy_resolve(const struct cpu_facts *facts, enum config_mitigation reques
 	leaks = affected;
 	if (facts->arch_cap & ARCH_CAP_GDS_CTRL)
 		leaks &= ~(uint32_t)BIT(VULN_GDS);
-	*actions = (struct policy_actions){ 0 };
+	*actions = (struct policy_actions){ .parked = facts->smt && !smt, .paranoid = paranoid };
 	actions->mode = (uint8_t)(requested == CONFIG_MITIGATION_AUTO ? choose_mode(leaks, smt)
 								      : (unsigned)requested - 1);
 	actions->restricts = modes[actions->mode].restricts;
-	actions->stun = modes[actions->mode].stun && smt;
+	/* Parked siblings run no guest, but they do run the hypervisor, and a guest may run beside
+	 * them then. */
+	actions->stun = smt ? modes[actions->mode].stun : actions->restricts && facts->smt;
 	actions->conditional = modes[actions->mode].conditional;
 	actions->flush_always = modes[actions->mode].flush_always;
 	if (actions->mode != POLICY_OFF) {

@@ -46,7 +46,8 @@ enum policy_bhb {
 struct policy_actions {
 	uint8_t mode;	   /* enum policy_mode */
 	bool restricts;	   /* VM exits load the restricted root */
-	bool stun;	   /* siblings leave their guests before anything sensitive is touched */
+	bool stun;	   /* siblings leave their guests before anything sensitive is touched;
+			      without @smt in all policies that restrict */
 	bool conditional;  /* cond-flush: flush only after asi_exit() */
 	bool flush_always; /* flush before every VM entry */
 	uint8_t l1d;	   /* enum policy_l1d */
@@ -56,7 +57,9 @@ struct policy_actions {
 	uint8_t bhb;	   /* enum policy_bhb */
 	uint64_t spec_ctrl_host; /* IA32_SPEC_CTRL of the hypervisor; 0 also where it is absent */
 	bool spec_ctrl_swap;	 /* guests run with another value: 0 */
-	bool smt_unsafe;	 /* safe only with siblings parked */
+	bool parked;		 /* the cores have siblings, and they run no guest */
+	bool paranoid;
+	bool smt_unsafe; /* safe only with siblings parked */
 };
 
 /* One vulnerability: all strings are constants. */

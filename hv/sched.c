@@ -6,23 +6,46 @@
 #include "hv/boot_state.h"
 #include "hv/cpu.h"
 #include "hv/interrupt.h"
+#include "hv/lib/string.h"
 #include "hv/mitigation.h"
 #include "hv/percpu.h"
 #include "hv/vm.h"
 
 #define SLICE_MS 10
 
+/* A VM, and which of its vCPUs: where several share a CPU, its first ones run in shift 0. */
+struct turn {
+	uint8_t vm, shift;
+};
+
 /* By the number of the core's first CPU, its leader. Every thread watches the clock. */
 static struct core {
 	struct spinlock lock;
-	uint8_t vms[CONFIG_MAX_VMS];
-	unsigned vm_count;
-	unsigned turn;	    /* of vms[] */
+	struct turn turns[CONFIG_MAX_VMS * CONFIG_MAX_VCPUS];
+	unsigned turn_count;
+	unsigned turn;	    /* of turns[] */
 	unsigned attached;  /* threads that run the VM whose turn it is */
 	bool switching;	    /* nobody attaches until the last has left */
 	int wanted;	    /* VM that comes next, -1: the next in the row */
-	uint64_t slice_end; /* 0: the VM is alone */
+	uint64_t slice_end; /* 0: there is only one turn */
 } cores[PERCPU_MAX];
+
+static bool parks; /* only one thread of each core runs guests */
+
+unsigned sched_primary(unsigned id)
+{
+	unsigned primary = cpus[id].leader;
+
+	while (cpus[primary].leader != cpus[id].leader || !cpus[primary].online)
+		primary++;
+	return primary;
+}
+
+/* A thread of core @leader that takes part in what the core does? Parked ones sleep on. */
+static bool is_thread(unsigned leader, unsigned id)
+{
+	return cpus[id].leader == leader && cpus[id].online && (!parks || sched_primary(id) == id);
+}
 
 static struct core *core_of(unsigned cpu)
 {
@@ -47,32 +70,62 @@ void sched_kick_vm(const struct vm_record *record)
 
 static void begin_slice(struct core *core)
 {
-	core->slice_end = core->vm_count > 1 ? rdtsc() + cpu_facts.tsc_hz / 1000 * SLICE_MS : 0;
+	core->slice_end = core->turn_count > 1 ? rdtsc() + cpu_facts.tsc_hz / 1000 * SLICE_MS : 0;
 }
 
 static int find(const struct core *core, unsigned index)
 {
-	for (unsigned i = 0; i < core->vm_count; i++)
-		if (core->vms[i] == index)
+	for (unsigned i = 0; i < core->turn_count; i++)
+		if (core->turns[i].vm == index)
 			return (int)i;
 	return -1;
 }
 
-void sched_add(unsigned index)
+/* The vCPU of @record that runs on CPU @id in shift @shift; -1: none. */
+static int vcpu_on(const struct vm_record *record, unsigned id, unsigned shift)
+{
+	for (unsigned i = 0; i < record->config->vcpus; i++)
+		if (record->cpu[i] == id && shift-- == 0)
+			return (int)i;
+	return -1;
+}
+
+static void add(unsigned index)
 {
 	const struct vm_record *record = &vm_records[index];
 
 	for (unsigned i = 0; i < record->config->vcpus; i++) {
-		struct core *core = core_of(record->cpu[i]);
+		unsigned id = record->cpu[i], shift = 0;
+		struct core *core = core_of(id);
 
+		while (vcpu_on(record, id, shift) != (int)i)
+			shift++;
 		spinlock_acquire(&core->lock);
-		if (find(core, index) < 0) {
-			core->vms[core->vm_count++] = (uint8_t)index;
+		/* Other threads of the core may have as many vCPUs. */
+		for (unsigned j = 0; j < core->turn_count; j++)
+			if (core->turns[j].vm == index && core->turns[j].shift == shift)
+				shift = CONFIG_MAX_VCPUS;
+		if (shift < CONFIG_MAX_VCPUS) {
+			core->turns[core->turn_count++] =
+				(struct turn){ (uint8_t)index, (uint8_t)shift };
 			core->wanted = -1;
 			begin_slice(core);
 		}
 		spinlock_release(&core->lock);
 	}
+}
+
+/* The lock is held. */
+static void remove_turn(struct core *core, unsigned at)
+{
+	core->turn_count--;
+	for (unsigned i = at; i < core->turn_count; i++)
+		core->turns[i] = core->turns[i + 1];
+	if (core->turn > at)
+		core->turn--;
+	if (core->turn >= core->turn_count)
+		core->turn = 0;
+	begin_slice(core);
 }
 
 void sched_remove(unsigned index)
@@ -84,20 +137,28 @@ void sched_remove(unsigned index)
 		int at;
 
 		spinlock_acquire(&core->lock);
-		at = find(core, index);
-		if (at >= 0) {
-			core->vm_count--;
-			for (unsigned j = (unsigned)at; j < core->vm_count; j++)
-				core->vms[j] = core->vms[j + 1];
-			if (core->turn > (unsigned)at)
-				core->turn--;
-			if (core->turn >= core->vm_count)
-				core->turn = 0;
-			begin_slice(core);
-		}
+		while ((at = find(core, index)) >= 0)
+			remove_turn(core, (unsigned)at);
 		spinlock_release(&core->lock);
 		sched_kick(record->cpu[i]);
-		sched_kick(cpus[record->cpu[i]].leader);
+		sched_kick(sched_primary(record->cpu[i]));
+	}
+}
+
+void sched_replace(bool smt)
+{
+	parks = !smt;
+	for (unsigned i = 0; i < cpu_count; i++) {
+		cores[i].turn_count = cores[i].turn = 0;
+		cores[i].switching = false;
+	}
+	for (unsigned i = 0; i < CONFIG_MAX_VMS; i++) {
+		struct vm_record *record = &vm_records[i];
+
+		if (record->state == VM_ABSENT)
+			continue;
+		memcpy(record->cpu, record->places[smt], sizeof(record->cpu));
+		add(i);
 	}
 }
 
@@ -110,7 +171,7 @@ static void next_turn(struct core *core)
 	core->switching = false; /* model: switching */
 	if (wanted >= 0)
 		core->turn = (unsigned)wanted;
-	else if (++core->turn >= core->vm_count) /* model: turn */
+	else if (++core->turn >= core->turn_count) /* model: turn */
 		core->turn = 0;
 	begin_slice(core);
 }
@@ -118,7 +179,7 @@ static void next_turn(struct core *core)
 static void kick_core(unsigned leader)
 {
 	for (unsigned i = leader; i < cpu_count; i++)
-		if (cpus[i].leader == leader)
+		if (is_thread(leader, i))
 			sched_kick(i);
 }
 
@@ -130,14 +191,14 @@ void sched_rotate(int wanted)
 
 	spinlock_acquire(&core->lock);
 	/* Another thread may have been here already, and the next slice have begun. */
-	begins = !core->switching && core->vm_count > 1 &&
+	begins = !core->switching && core->turn_count > 1 &&
 		 (wanted >= 0 || (core->slice_end && rdtsc() >= core->slice_end));
 	if (begins) {
 		core->switching = true; /* model: switching */
 		core->wanted = wanted;
 	}
 	for (unsigned i = leader; begins && i < cpu_count; i++) {
-		if (cpus[i].leader != leader || !cpus[i].online || i == this_cpu()->id)
+		if (!is_thread(leader, i) || i == this_cpu()->id)
 			continue;
 		/* model: resched */
 		__atomic_store_n(&cpus[i].percpu->resched, true, __ATOMIC_SEQ_CST);
@@ -155,15 +216,6 @@ void sched_detached(void)
 	spinlock_release(&core->lock);
 }
 
-/* vCPU of @record that is bound to CPU @id, -1: none. */
-static int vcpu_on(const struct vm_record *record, unsigned id)
-{
-	for (unsigned i = 0; i < record->config->vcpus; i++)
-		if (record->cpu[i] == id)
-			return (int)i;
-	return -1;
-}
-
 /* The vCPU that this CPU is to run now; NULL: none. */
 static struct vm_record *attach(struct percpu *cpu, unsigned *vcpu)
 {
@@ -177,11 +229,12 @@ static struct vm_record *attach(struct percpu *cpu, unsigned *vcpu)
 		next_turn(core);
 		turned = true;
 	}
-	if (!core->switching && core->vm_count) { /* model: turn */
+	if (!core->switching && core->turn_count) { /* model: turn */
+		const struct turn *turn = &core->turns[core->turn];
 		int index;
 
-		record = &vm_records[core->vms[core->turn]];
-		index = vcpu_on(record, cpu->id);
+		record = &vm_records[turn->vm];
+		index = vcpu_on(record, cpu->id, turn->shift);
 		if (index >= 0 && vm_join(record, (unsigned)index)) {
 			core->attached++; /* model: attached */
 			*vcpu = (unsigned)index;
@@ -209,12 +262,11 @@ void sched_loop(void)
 		interrupts_take();	      /* model: take */
 		asi_exit(ASI_CAUSE_SCHEDULE); /* model: full */
 		cpu->kicked = false;	      /* model: kicked */
-		if (mitigation_is_stale())
-			mitigation_adopt();
+		mitigation_follow();
 		/* model: rotate */
 		sched_rotate(cpu->input_waits ? boot_state_console_vm() : -1);
 		cpu->input_waits = false;
-		record = attach(cpu, &vcpu); /* model: attach */
+		record = mitigation_is_changing() ? NULL : attach(cpu, &vcpu); /* model: attach */
 		if (record)
 			vm_run(record, vcpu); /* model: run */
 		vcpu_timer_program(NULL);

@@ -2,7 +2,8 @@
 /*
  * Which VM a core runs. All threads of a core run the same VM at any time, since they share what
  * speculation can read: a plain round robin over the VMs that have a vCPU on the core, with a fixed
- * time slice, in which a core changes only after every thread has left the old VM.
+ * time slice, in which a core changes only after every thread has left the old VM. A VM with more
+ * vCPUs there than threads has as many turns as it needs.
  */
 #ifndef HV_SCHED_H
 #define HV_SCHED_H
@@ -12,11 +13,17 @@
 struct percpu;
 struct vm_record;
 
-/** Adds VM @index to the cores on which its vCPUs run. Full map. */
-void sched_add(unsigned index);
+/** The thread of CPU @id's core that runs guests where the others are parked: its first that is
+ * online, @id being so. Full map. */
+unsigned sched_primary(unsigned id);
 
 /** Takes an ended VM off its cores: nobody is attached to it any more. Full map. */
 void sched_remove(unsigned index);
+
+/** Puts every VM's vCPUs where they run with hyperthreads (@smt) or without: there the siblings get
+ * none, and vCPUs of one VM may have to take turns. While no CPU runs a guest or is about to. Full
+ * map. */
+void sched_replace(bool smt);
 
 /** Makes CPU @id look for something to run. Full map. */
 void sched_kick(unsigned id);

@@ -38,11 +38,10 @@ enum vcpu_work {
 	WORK_CR2 = 1 << 5,     /* a host page fault overwrote CR2 */
 	WORK_TIMER =
 		1 << 6, /* preemption timer in use: stays set, since it counts in guest mode only */
-	WORK_SWITCH = 1 << 7,  /* the core wants to run another VM */
-	WORK_HALT = 1 << 8,    /* halted: waits for an interrupt */
-	WORK_INIT = 1 << 9,    /* an INIT has arrived */
-	WORK_SIPI = 1 << 10,   /* waits for a start-up IPI */
-	WORK_POLICY = 1 << 11, /* another policy is to be adopted */
+	WORK_SWITCH = 1 << 7, /* the core wants to run another VM, or another policy is to come */
+	WORK_HALT = 1 << 8,   /* halted: waits for an interrupt */
+	WORK_INIT = 1 << 9,   /* an INIT has arrived */
+	WORK_SIPI = 1 << 10,  /* waits for a start-up IPI */
 };
 
 /* vcpu.remote: what other CPUs ask of a vCPU; its own CPU turns it into work. */
@@ -117,7 +116,7 @@ struct vcpu {
 	bool nmi_pending;
 	bool sipi_pending;
 	uint16_t id;
-	uint32_t host_apic_id; /* of the CPU that it is bound to */
+	uint32_t host_apic_id; /* of the CPU that has, or had it loaded last */
 	struct vm *vm;
 	uint64_t timer_deadline; /* host TSC; 0: none */
 	uint64_t xcr0;
@@ -231,7 +230,9 @@ struct vm_record {
 	struct spinlock lock; /* state, joined, and the frames given to the guest */
 	enum vm_state state;
 	unsigned joined;		/* vCPUs that are attached to their CPUs */
-	uint32_t cpu[CONFIG_MAX_VCPUS]; /* where each vCPU runs */
+	uint32_t cpu[CONFIG_MAX_VCPUS]; /* where each vCPU runs: a row of places[], sched_replace()
+					 */
+	uint32_t places[2][CONFIG_MAX_VCPUS]; /* [0] if only one thread of a core runs guests */
 	struct space_window window;
 	struct pgtable ept;
 	struct vm *vm; /* physmap view */
@@ -243,9 +244,9 @@ struct vm_record {
 
 extern struct vm_record vm_records[CONFIG_MAX_VMS];
 
-/** Builds VM @index of the configuration for the CPUs @cpu[]: memory, tables, devices. Says itself
- * what is wrong. Full map. */
-int vm_create(unsigned index, const struct config_vm *config, const uint32_t *cpu);
+/** Builds VM @index of the configuration: memory, tables, devices. Its record's places[][] are set.
+ * Says itself what is wrong. Full map. */
+int vm_create(unsigned index, const struct config_vm *config);
 
 /**
  * A CPU wants to run vCPU @vcpu of VM @record: true if it may, and then vm_run() or a later

@@ -85,7 +85,6 @@ static int create_vcpu_private(struct vm_record *record, unsigned index)
 	vcpu = (struct vcpu *)((uint8_t *)first + VCPU_STACK_PAGES * PAGE_SIZE - VCPU_RECORD_SIZE);
 	vcpu->vm = VM_HERE;
 	vcpu->id = (uint16_t)index;
-	vcpu->host_apic_id = cpus[record->cpu[index]].apic_id;
 	return 0;
 }
 
@@ -135,7 +134,7 @@ static int create(struct vm_record *record, const struct config_vm *config, uint
 	return err ? err : vcpu_create(record);
 }
 
-int vm_create(unsigned index, const struct config_vm *config, const uint32_t *cpu)
+int vm_create(unsigned index, const struct config_vm *config)
 {
 	struct vm_record *record = &vm_records[index];
 	struct frames_stats stats;
@@ -143,7 +142,6 @@ int vm_create(unsigned index, const struct config_vm *config, const uint32_t *cp
 
 	frames_stats(&stats);
 	record->config = config;
-	memcpy(record->cpu, cpu, config->vcpus * sizeof(*cpu));
 	if (config->memory > stats.free_bytes && config->populate == CONFIG_POPULATE_EAGER) {
 		console_error("cloister.conf:%u: [vm %s] wants %llu MiB of memory, %llu MiB are "
 			      "free: lower memory = or "

@@ -19,7 +19,6 @@
 #include "hv/spinlock.h"
 #include "hv/vm.h"
 #include "mm/zero.h"
-#include "vmx/caps.h"
 #include "vmx/exit.h"
 
 void cpu_switch_stack(void *top, void (*function)(void));
@@ -28,7 +27,7 @@ void cpu_switch_stack(void *top, void (*function)(void));
 static struct spinlock life_lock;
 static unsigned vms_running;
 static unsigned vms_failed;
-static bool console_routed;
+static int console_cpu = -1;
 
 static void print_vm_record(const char *name, const char *state, const char *reason)
 {
@@ -174,7 +173,8 @@ static int load(struct vm_record *record, unsigned index)
 	return 0;
 }
 
-/* The guest's memory of before is not the guest's of now: contents go, cached translations go. */
+/* The guest's memory of before is not the guest's of now. Cached translations go when each vCPU is
+ * loaded after its reset. */
 static void scrub_for_restart(struct vm_record *record)
 {
 	const struct vm *vm = record->vm;
@@ -185,7 +185,6 @@ static void scrub_for_restart(struct vm_record *record)
 		if (vm->populated[chunk / 8] >> (chunk % 8) & 1)
 			zero_pages((void *)(GUEST_BASE + gpa), VM_POPULATE_CHUNK);
 	}
-	vmx_flush_guest_tlb();
 }
 
 static void vm_gone(unsigned index, bool failed)
@@ -287,12 +286,12 @@ static bool make_live(struct vm_record *record, unsigned index)
 	return true;
 }
 
-/* Input can wake a CPU once somebody is there who reads it. */
+/* Input goes to the CPU of whoever reads it, which can change, and can wake it from now on. */
 static void attach_console(const struct percpu *cpu)
 {
-	if (!console_routed)
+	if (console_cpu != (int)cpu->id)
 		interrupt_route_console(cpu->apic_id);
-	console_routed = true;
+	console_cpu = (int)cpu->id;
 	console_set_input(true);
 }
 

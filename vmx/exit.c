@@ -135,15 +135,13 @@ static inline void dispatch(struct vcpu *vcpu, uint32_t reason)
 /* What keeps the vCPU from running at all: the end of its VM, another VM's turn, or a wait. */
 static void hold_back(struct vcpu *vcpu)
 {
-	while (vcpu->work & (WORK_STOP | WORK_REQUEST | WORK_SWITCH | WORK_INIT | WORK_HALT |
-			     WORK_SIPI | WORK_POLICY)) {
+	while (vcpu->work &
+	       (WORK_STOP | WORK_REQUEST | WORK_SWITCH | WORK_INIT | WORK_HALT | WORK_SIPI)) {
 		if (vcpu->work & (WORK_STOP | WORK_REQUEST))
 			vm_leave(vcpu);
 		if (vcpu->work & WORK_SWITCH)
 			vm_yield(vcpu); /* model: switch */
-		if (vcpu->work & WORK_POLICY)
-			vcpu_change_policy(vcpu);
-		else if (vcpu->work & WORK_INIT)
+		if (vcpu->work & WORK_INIT)
 			vcpu_take_init(vcpu);
 		else
 			vcpu_wait(vcpu); /* model: wait */

@@ -25,17 +25,6 @@ void vcpu_reset(struct vm_record *record, struct vcpu *vcpu, const struct loader
 void vcpu_load(const struct vm_record *record, struct vcpu *vcpu);
 void vcpu_unload(const struct vm_record *record, struct vcpu *vcpu);
 
-/**
- * What of the policy lies in the VMCS and in this CPU: the root and the code that an exit finds,
- * the swap of IA32_SPEC_CTRL (SDM 24.7.2 and 24.8.2), flushing at every entry. The vCPU's VMCS is
- * current. Full map; again after a change of policy.
- */
-void vcpu_apply_policy(const struct vm_record *record, struct vcpu *vcpu);
-
-/** WORK_POLICY: this CPU and the vCPU on it go over to the newest policy. Any map; leaves to full.
- */
-void vcpu_change_policy(struct vcpu *vcpu);
-
 /** Resets, loads and saves what hardware keeps outside the VMCS (vmx/vcpu_switch.c). */
 void vcpu_reset_hardware(struct vcpu *vcpu);
 void vcpu_load_hardware(const struct vcpu *vcpu);

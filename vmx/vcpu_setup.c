@@ -6,7 +6,6 @@
 #include "hv/errno.h"
 #include "hv/flush.h"
 #include "hv/lib/string.h"
-#include "hv/mitigation.h"
 #include "hv/percpu.h"
 #include "mm/frames.h"
 #include "vmx/caps.h"
@@ -15,6 +14,7 @@
 extern const char vmx_exit_entry[], vmx_exit_entry_rsb[], vmx_exit_entry_bhb[],
 	vmx_exit_entry_hardened[], vmx_exit_entry_stunned[];
 
+#define NO_APIC_ID UINT32_MAX /* an APIC id that no CPU has */
 #define EPTP_WB_4_LEVELS (6 | 3 << 3)
 
 /* MSRs that are the guest's own in hardware: reading and writing them concerns nobody else. */
@@ -80,8 +80,10 @@ int vcpu_create(struct vm_record *record)
 	return 0;
 }
 
-static void write_controls(const struct vm_record *record, const struct vm *vm)
+static void write_controls(const struct vm_record *record, const struct vcpu *vcpu)
 {
+	const struct vm *vm = vcpu->vm;
+
 	vmcs_write(VMCS_PROC_CONTROLS, vmx_caps.proc);
 	vmcs_write(VMCS_PROC2_CONTROLS, vmx_caps.proc2);
 	vmcs_write(VMCS_ENTRY_CONTROLS, vmx_caps.entry | ENTRY_IA32E);
@@ -97,8 +99,9 @@ static void write_controls(const struct vm_record *record, const struct vm *vm)
 	vmcs_write(VMCS_MSR_BITMAP, record->msr_bitmap.v);
 	vmcs_write(VMCS_TSC_OFFSET, vm->tsc_offset);
 	vmcs_write(VMCS_EPT_POINTER, record->ept.root.v | EPTP_WB_4_LEVELS);
+	/* Each vCPU its own: two of one VM can take turns on a CPU. */
 	if (vmx_caps.vpid)
-		vmcs_write(VMCS_VPID, vm->id + 1U);
+		vmcs_write(VMCS_VPID, vm->id * CONFIG_MAX_VCPUS + vcpu->id + 1U);
 }
 
 /* Where exits land in restricted, asi_exit() defends the predictor instead. */
@@ -121,7 +124,11 @@ struct msr_load {
 	uint64_t value;
 };
 
-void vcpu_apply_policy(const struct vm_record *record, struct vcpu *vcpu)
+/*
+ * What of the policy lies in the VMCS and in this CPU: the root and the code that an exit finds,
+ * the swap of IA32_SPEC_CTRL (SDM 24.7.2 and 24.8.2), flushing at every entry.
+ */
+static void apply_policy(const struct vm_record *record, struct vcpu *vcpu)
 {
 	const struct policy_actions *actions = flush_actions();
 	const struct percpu *cpu = this_cpu();
@@ -264,7 +271,7 @@ void vcpu_reset(struct vm_record *record, struct vcpu *vcpu, const struct loader
 
 	vmclear(vmcs);
 	vmptrld(vmcs);
-	write_controls(record, vcpu->vm);
+	write_controls(record, vcpu);
 	write_common_state(vcpu->vm);
 	memset(vcpu->regs, 0, sizeof(vcpu->regs));
 	if (entry) {
@@ -279,6 +286,7 @@ void vcpu_reset(struct vm_record *record, struct vcpu *vcpu, const struct loader
 		(entry ? 0 : WORK_SIPI) | (vcpu->vm->timer == VM_TIMER_PREEMPTION ? WORK_TIMER : 0);
 	vcpu->nmi_pending = vcpu->sipi_pending = false;
 	vcpu->timer_deadline = 0;
+	vcpu->host_apic_id = NO_APIC_ID;
 	vcpu->remote = 0;
 	memset(vcpu->remote_edge, 0, sizeof(vcpu->remote_edge));
 	memset(vcpu->remote_level, 0, sizeof(vcpu->remote_level));
@@ -287,10 +295,15 @@ void vcpu_reset(struct vm_record *record, struct vcpu *vcpu, const struct loader
 void vcpu_load(const struct vm_record *record, struct vcpu *vcpu)
 {
 	vmptrld(record->vmcs[vcpu->id]);
+	/* What the CPU keeps of the guest's translations is from an earlier stay or an earlier
+	 * life: the guest has not flushed it here since. */
+	if (vcpu->host_apic_id != this_cpu()->apic_id)
+		vmx_flush_guest_tlb();
+	vcpu->host_apic_id = this_cpu()->apic_id;
 	write_host_state(vcpu);
 	vcpu_load_hardware(vcpu);
 	vcpu->gate = stun_gate(this_cpu()->id);
-	vcpu_apply_policy(record, vcpu);
+	apply_policy(record, vcpu);
 	vcpu_begin_slice(vcpu);
 }
 
@@ -298,26 +311,6 @@ void vcpu_unload(const struct vm_record *record, struct vcpu *vcpu)
 {
 	vmclear(record->vmcs[vcpu->id]);
 	vcpu_save_hardware(vcpu);
-}
-
-void vcpu_change_policy(struct vcpu *vcpu)
-{
-	struct percpu *cpu = this_cpu();
-
-	/* By the rules of the old one, which end here: nothing restricted follows before the entry.
-	 */
-	asi_exit(ASI_CAUSE_POLICY);
-	/* The scheduler may have done it while another VM had the core; each CPU counts once. */
-	if (mitigation_is_stale())
-		mitigation_adopt();
-	vcpu_apply_policy(&vm_records[vcpu->vm->id], vcpu);
-	vcpu->work &= ~(uint32_t)(WORK_POLICY | WORK_ASI);
-	if (flush_actions()->restricts)
-		vcpu->work |= WORK_ASI;
-	if (flush_actions()->stun)
-		stun_hold(cpu);
-	else if (!flush_actions()->restricts)
-		stun_release(cpu);
 }
 
 void vcpu_take_init(struct vcpu *vcpu)

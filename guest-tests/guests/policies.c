@@ -122,6 +122,52 @@ static void try_policy(unsigned i)
 	      policies[i].stuns ? s.stuns_sent >= ROUNDS / 2 : s.stuns_sent == 0);
 }
 
+/* How often the sibling gets on while this vCPU makes no exit. */
+static unsigned progress_beside(void)
+{
+	uint64_t last = spins;
+	unsigned changes = 0;
+
+	for (unsigned i = 0; i < 20000; i++) {
+		uint64_t now = spins;
+
+		changes += now != last;
+		last = now;
+		cpu_relax();
+	}
+	return changes;
+}
+
+/* The siblings are parked: both vCPUs take turns on one thread, and nothing is lost. */
+static void try_without_smt(unsigned number)
+{
+	struct hypercall_stats s;
+	uint64_t before;
+
+	print("policy %u without hyperthreads\n", number);
+	command = 1;
+	wake_sibling();
+	check("with hyperthreads both run at a time", progress_beside() > 50);
+	change(number | HYPERCALL_POLICY_SMT_OFF);
+	hypercall(HYPERCALL_STATS_RESET, 0, 0, 0);
+	for (unsigned n = 0; n < 3; n++) {
+		before = spins;
+		while (spins == before)
+			hypercall(HYPERCALL_DEBUG_TOUCH_SENSITIVE, 0, 0, 0);
+		wake_sibling();
+	}
+	check("without only one does, if there is only one core",
+	      (progress_beside() < 5) == guest_option("one-core"));
+	stats_begin();
+	s = *stats_end();
+	check_eq("nobody is stunned", s.stuns_sent + s.stunned, 0);
+	change(number);
+	before = spins;
+	while (spins == before)
+		cpu_relax();
+	wake_sibling();
+}
+
 static uint64_t random_state = 88172645463325252ULL;
 
 static uint64_t random(void)
@@ -152,9 +198,13 @@ void guest_main(void)
 		 (uint64_t)-E_INVAL);
 	for (unsigned i = 0; i < sizeof(policies) / sizeof(policies[0]); i++)
 		try_policy(i);
+	try_without_smt(HYPERCALL_POLICY_OFF);
+	try_without_smt(HYPERCALL_POLICY_ASI_STUN);
 	/* As fast as they are taken, in any order. */
 	for (unsigned i = 0; i < 100000 && accepted < 60; i++) {
-		int64_t result = hypercall(HYPERCALL_POLICY, 1 + random() % 6, 0, 0);
+		int64_t result = hypercall(
+			HYPERCALL_POLICY,
+			(1 + random() % 6) | (random() % 4 ? 0 : HYPERCALL_POLICY_SMT_OFF), 0, 0);
 
 		accepted += result == 0;
 		refused += result != 0 && result != -E_BUSY;

@@ -178,13 +178,22 @@ def stun(context):
 def policies(smp):
     """Every policy in one boot, changed by hypercall; the records say when all CPUs have gone over."""
     def test(context):
-        run = guest("policies", "", {"mitigation": "asi+stun"}, {"vcpus": 2, "set_policy": "on"}, smp=smp)(context)
+        words = "one-core" if smp == ONE_CORE else ""
+        run = guest("policies", words, {"mitigation": "asi+stun"}, {"vcpus": 2, "set_policy": "on"}, smp=smp)(context)
         records = run.of_type("policy")
         modes = [r["mode"] for r in records[:7]]
         need(modes == ["asi+stun", "off", "always-flush", "always-flush+stun", "cond-flush", "asi", "asi+stun"],
              "the policies are %s" % modes)
         need([r["generation"] for r in records] == list(range(len(records))), "a change has no record, or two")
     return test
+
+
+def smt_off(context):
+    """Siblings parked from the start: two vCPUs take turns on the one thread that is left."""
+    run = guest("smp", "vcpus-2", {"mitigation": "auto", "smt": "off"}, {"vcpus": 2}, smp=ONE_CORE)(context)
+    policy = run.one("policy")
+    need(not policy["smt"] and policy["mode"] == "asi" and policy["stun"], "the policy is %s" % policy)
+    need(run.of_type("stats")[-1]["stun"]["sent"] == 0, "a parked sibling was stunned")
 
 
 def policies_beside(context):
@@ -305,4 +314,5 @@ def register(suite):
     suite.add("policies", policies(ONE_CORE))
     suite.add("policies-more-cores", policies(TWO_CORES))
     suite.add("policies-beside-others", policies_beside)
+    suite.add("smt-off-two-on-a-thread", smt_off, 20)
     suite.add("policies-forbidden", guest("policies", "forbidden", {"mitigation": "asi+stun"}))

@@ -94,7 +94,7 @@ TEST(a_mode_is_what_its_name_says)
 			policy_resolve(&cpus[0].facts, modes[i].request, smt, false, &a, NULL);
 			CHECK(!strcmp(policy_mode_name(a.mode), modes[i].name));
 			CHECK(a.restricts == modes[i].restricts);
-			CHECK(a.stun == (modes[i].stun && smt));
+			CHECK(a.stun == (smt ? modes[i].stun : a.restricts && cpus[0].facts.smt));
 			CHECK(a.conditional == modes[i].conditional);
 			CHECK(a.flush_always == modes[i].flush_always);
 			/* The CPU leaks across threads. */
@@ -192,7 +192,7 @@ TEST(no_action_without_its_instruction)
 		CHECK(!(a.spec_ctrl_host & SPEC_CTRL_BHI_DIS_S) == (a.bhb != POLICY_BHB_DIS_S));
 		CHECK(f.l1d_flush || a.l1d != POLICY_L1D_MSR);
 		CHECK(!a.spec_ctrl_swap || (a.spec_ctrl_host & SPEC_CTRL_IBRS));
-		CHECK(!a.stun || smt);
+		CHECK(!a.stun || smt || (a.restricts && f.smt));
 		CHECK(!a.smt_unsafe || smt);
 		CHECK(a.mode == POLICY_OFF || !r[VULN_RETBLEED].affected || a.rsb_fill);
 		CHECK(a.mode == POLICY_OFF || !r[VULN_BHI].affected || a.bhb != POLICY_BHB_NONE);
