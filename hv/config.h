@@ -83,6 +83,12 @@ struct config {
 	char errors[CONFIG_MAX_ERRORS][CONFIG_ERROR_LEN];
 };
 
+#define CONFIG_MITIGATION_NAMES                                                                    \
+	"auto, off, always-flush, always-flush+stun, cond-flush, asi or asi+stun"
+
+/** The policy that @name names; false if none. */
+bool config_mitigation_named(const char *name, enum config_mitigation *mitigation);
+
 /**
  * Parses @size bytes of configuration text. Never fails as a whole: each bad line becomes one entry
  * of errors[]

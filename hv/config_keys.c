@@ -87,7 +87,7 @@ static bool set_console(const struct config_target *target, const char *value)
 	return true;
 }
 
-static bool set_mitigation(const struct config_target *target, const char *value)
+bool config_mitigation_named(const char *name, enum config_mitigation *mitigation)
 {
 	static const struct choice policies[] = {
 		{ "auto", CONFIG_MITIGATION_AUTO },
@@ -100,10 +100,15 @@ static bool set_mitigation(const struct config_target *target, const char *value
 	};
 	unsigned v;
 
-	if (!choose(value, policies, ARRAY_SIZE(policies), &v))
+	if (!choose(name, policies, ARRAY_SIZE(policies), &v))
 		return false;
-	target->cfg->mitigation = (enum config_mitigation)v;
+	*mitigation = (enum config_mitigation)v;
 	return true;
+}
+
+static bool set_mitigation(const struct config_target *target, const char *value)
+{
+	return config_mitigation_named(value, &target->cfg->mitigation);
 }
 
 static bool set_paranoid(const struct config_target *target, const char *value)
@@ -273,8 +278,7 @@ static bool set_vm_console(const struct config_target *target, const char *value
 
 static const struct config_key hypervisor_keys[] = {
 	{ "console", set_console, "com1, com2, framebuffer (several with commas) or none" },
-	{ "mitigation", set_mitigation,
-	  "auto, off, always-flush, always-flush+stun, cond-flush, asi or asi+stun" },
+	{ "mitigation", set_mitigation, CONFIG_MITIGATION_NAMES },
 	{ "paranoid", set_paranoid, "on or off" },
 	{ "smt", set_smt, "on or off" },
 	{ "timer", set_timer, "auto, deadline or preemption" },

@@ -7,6 +7,7 @@
 #include "hv/console.h"
 #include "hv/global.h"
 #include "hv/mitigation.h"
+#include "hv/monitor.h"
 #include "hv/percpu.h"
 #include "hv/smp.h"
 #include "hv/vm.h"
@@ -54,26 +55,35 @@ static void kick_interrupt(void)
 	vcpu_take_remote(cpu->vcpu);
 }
 
-/*
- * What is typed is the console VM's, so only while that VM is here is it read: another's stack must
- * not hold it. Until then the UART keeps it and its interrupt is off.
- */
+/* The scheduler reads, or brings the VM that does. Until then the UART keeps what is typed, and its
+ * interrupt is off. */
+static void leave_input(void)
+{
+	console_set_input(false);
+	this_cpu()->input_waits = true;
+	interrupt_call_scheduler();
+}
+
+/* What is typed is the console VM's, so only while that VM is here is it read: another's stack must
+ * not hold it. */
 static void console_interrupt(void)
 {
 	struct vcpu *vcpu = this_cpu()->vcpu;
 	int c;
 
-	if (!vcpu || !vcpu->vm->has_console) {
-		console_set_input(false);
-		this_cpu()->input_waits = true;
-		interrupt_call_scheduler();
+	if (!vcpu || !vcpu->vm->has_console || monitor_is_open()) {
+		leave_input();
 		return;
 	}
 	/* While the guest's FIFO is full, the rest waits in ours. */
 	vm_lock(vcpu->vm);
-	while ((c = console_getc()) >= 0)
+	while ((c = console_getc()) >= 0 && c != MONITOR_KEY)
 		vuart_receive(vcpu->vm, (uint8_t)c);
 	vm_unlock(vcpu->vm);
+	if (c == MONITOR_KEY) {
+		monitor_open();
+		leave_input();
+	}
 }
 
 void interrupt_handle(uint8_t vector)

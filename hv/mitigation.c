@@ -20,7 +20,7 @@ static struct mitigation_choice chosen;
 static struct policy_actions wanted;
 static struct policy_reason reasons[VULN_COUNT];
 
-static void print_record(void)
+void mitigation_report(void)
 {
 	record_begin("policy");
 	record_str("mode", policy_mode_name(wanted.mode));
@@ -58,7 +58,7 @@ void mitigation_init(const struct config *config)
 {
 	resolve(&(struct mitigation_choice){ config->mitigation, config->paranoid,
 					     !config->smt_off });
-	print_record();
+	mitigation_report();
 }
 
 const struct mitigation_choice *mitigation_chosen(void)
@@ -71,14 +71,20 @@ bool mitigation_is_changing(void)
 	return __atomic_load_n(&changing, __ATOMIC_ACQUIRE);
 }
 
-/* Flags are set and interrupts sent: the one for those that are about to sleep, the other for those
- * that sleep or run a guest. */
-static void call_everybody(void)
+/*
+ * Whoever is about to sleep sees a flag, whoever sleeps or runs a guest gets an interrupt. And a
+ * guest gets an NMI: one that meets the hypervisor changes nothing there, but no state of a guest
+ * holds it back, as the emulator lets a clear interrupt flag do with interrupts.
+ */
+static void call_everybody(bool out_of_guests)
 {
 	for (unsigned i = 0; i < cpu_count; i++) {
 		sched_kick(i);
-		if (cpus[i].online)
-			lapic_send(cpus[i].apic_id, HOST_VECTOR_KICK);
+		if (!cpus[i].online || i == this_cpu()->id)
+			continue;
+		lapic_send(cpus[i].apic_id, HOST_VECTOR_KICK);
+		if (out_of_guests)
+			lapic_send_nmi(cpus[i].apic_id);
 	}
 }
 
@@ -98,7 +104,7 @@ int mitigation_request(const struct mitigation_choice *choice)
 	}
 	spinlock_release(&lock);
 	if (!err)
-		call_everybody();
+		call_everybody(true);
 	return err;
 }
 
@@ -131,7 +137,7 @@ void mitigation_follow(void)
 	if (mitigation_is_changing() && all_follow()) {
 		over = true;
 		sched_replace(chosen.smt);
-		print_record();
+		mitigation_report();
 		__atomic_store_n(&changing, false, __ATOMIC_SEQ_CST);
 	}
 	spinlock_release(&lock);
@@ -140,5 +146,5 @@ void mitigation_follow(void)
 	else
 		stun_release(cpu);
 	if (over)
-		call_everybody();
+		call_everybody(false);
 }

@@ -21,6 +21,9 @@ struct mitigation_choice {
  * the first mitigation_adopt(). */
 void mitigation_init(const struct config *config);
 
+/** Prints what is in force as a `policy` record. Full map. */
+void mitigation_report(void);
+
 /** What was chosen last. Full map. */
 const struct mitigation_choice *mitigation_chosen(void);
 

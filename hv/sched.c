@@ -8,6 +8,7 @@
 #include "hv/interrupt.h"
 #include "hv/lib/string.h"
 #include "hv/mitigation.h"
+#include "hv/monitor.h"
 #include "hv/percpu.h"
 #include "hv/vm.h"
 
@@ -207,6 +208,15 @@ void sched_rotate(int wanted)
 	spinlock_release(&core->lock);
 }
 
+void sched_attached(void)
+{
+	struct core *core = core_of(this_cpu()->id);
+
+	spinlock_acquire(&core->lock);
+	core->attached++;
+	spinlock_release(&core->lock);
+}
+
 void sched_detached(void)
 {
 	struct core *core = core_of(this_cpu()->id);
@@ -250,6 +260,15 @@ static struct vm_record *attach(struct percpu *cpu, unsigned *vcpu)
 	return record;
 }
 
+/* The VM that what was typed is for; -1: there is nothing, or it was for the monitor. */
+static int wanted_by_input(struct percpu *cpu)
+{
+	bool waits = cpu->input_waits;
+
+	cpu->input_waits = false;
+	return waits && !monitor_read() ? boot_state_console_vm() : -1;
+}
+
 void sched_loop(void)
 {
 	struct percpu *cpu = this_cpu();
@@ -263,9 +282,7 @@ void sched_loop(void)
 		asi_exit(ASI_CAUSE_SCHEDULE); /* model: full */
 		cpu->kicked = false;	      /* model: kicked */
 		mitigation_follow();
-		/* model: rotate */
-		sched_rotate(cpu->input_waits ? boot_state_console_vm() : -1);
-		cpu->input_waits = false;
+		sched_rotate(wanted_by_input(cpu));			       /* model: rotate */
 		record = mitigation_is_changing() ? NULL : attach(cpu, &vcpu); /* model: attach */
 		if (record)
 			vm_run(record, vcpu); /* model: run */

@@ -31,7 +31,9 @@ void sched_kick(unsigned id);
 /** The same for all CPUs of VM @record. */
 void sched_kick_vm(const struct vm_record *record);
 
-/** This CPU has left its VM: it is no longer attached. Full map. */
+/** This CPU uses a VM's window for a moment, or has left its VM: it is attached, or no longer. Full
+ * map. */
+void sched_attached(void);
 void sched_detached(void);
 
 /** If the core's time slice is over, or the console's VM has input to read (@wanted is its index,

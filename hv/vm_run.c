@@ -192,6 +192,9 @@ static void vm_gone(unsigned index, bool failed)
 	bool last;
 
 	sched_remove(index);
+	/* What is typed from now on can only be for the monitor. */
+	if (boot_state_console_vm() == (int)index)
+		console_set_input(true);
 	spinlock_acquire(&life_lock);
 	vms_failed += failed;
 	last = --vms_running == 0;
@@ -265,6 +268,24 @@ static void part(struct vm_record *record)
 	}
 	set_window(NULL); /* model: window */
 	sched_detached();
+}
+
+bool vm_visit_stats(struct vm_record *record)
+{
+	bool live;
+
+	/* As one of its CPUs, so that it cannot end meanwhile. */
+	spinlock_acquire(&record->lock);
+	live = record->state == VM_LIVE;
+	record->joined += live;
+	spinlock_release(&record->lock);
+	if (!live)
+		return false;
+	sched_attached();
+	set_window(&record->window);
+	vm_print_stats(VM_HERE);
+	part(record);
+	return true;
 }
 
 static bool make_live(struct vm_record *record, unsigned index)

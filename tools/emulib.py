@@ -273,7 +273,8 @@ class SocketSerial:
 
 
 class Script:
-    """Lines `expect REGEX [seconds]` and `send TEXT` (a carriage return follows) played over the console."""
+    """Lines `expect REGEX [seconds]`, `send TEXT` (a carriage return follows) and `press ^X` (one control key) played
+    over the console."""
 
     def __init__(self, text):
         self.steps, self.seen, self.deadline, self.failure = [], 0, None, None
@@ -286,15 +287,17 @@ class Script:
                 match = re.match(r"(.*?)(?:\s+(\d+)s)?$", rest)
                 self.steps.append(("expect", match.group(1), int(match.group(2) or 60)))
             elif verb == "send":
-                self.steps.append(("send", rest, 0))
+                self.steps.append(("send", rest.encode() + b"\r", 0))
+            elif verb == "press" and re.fullmatch(r"\^[@-_]", rest):
+                self.steps.append(("send", bytes([ord(rest[1]) - 0x40]), 0))
             else:
-                raise CannotStart("script: %r is neither expect nor send" % line)
+                raise CannotStart("script: %r is not expect, send or press ^X" % line)
 
     def advance(self, serial, text):
         while self.steps and not self.failure:
             verb, argument, limit = self.steps[0]
             if verb == "send":
-                serial.write(argument.encode() + b"\r")
+                serial.write(argument)
             else:
                 self.deadline = self.deadline or time.time() + limit
                 match = re.compile(argument).search(text, self.seen)

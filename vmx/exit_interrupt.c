@@ -3,6 +3,7 @@
 #include "drivers/host/lapic.h"
 #include "hv/asm.h"
 #include "hv/interrupt.h"
+#include "hv/mitigation.h"
 #include "hv/percpu.h"
 #include "vmx/exit.h"
 
@@ -30,6 +31,8 @@ void exit_exception_nmi(struct vcpu *vcpu)
 
 	if ((info >> INTR_TYPE_SHIFT & 7) == INTR_NMI) {
 		interrupt_handle_nmi();
+		if (unlikely(mitigation_is_changing()))
+			vcpu->work |= WORK_SWITCH;
 		vcpu_requeue_event();
 		return;
 	}

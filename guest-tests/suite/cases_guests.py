@@ -196,6 +196,91 @@ def smt_off(context):
     need(run.of_type("stats")[-1]["stun"]["sent"] == 0, "a parked sibling was stunned")
 
 
+MONITOR = """expect ready
+send hello
+expect got: hello
+press ^]
+expect cloister>
+send vms
+expect t: running, 32 MiB, CPUs 0 1
+send stats
+expect "type":"stats","vm":"t"
+send stats nobody
+expect no VM nobody
+send audit
+expect 0 violations
+send policy off
+expect "type":"policy","mode":"off"
+send smt off
+expect "smt":false
+send policy asi+stun
+expect "type":"policy","mode":"asi.stun"
+send smt on
+expect "smt":true
+send policy auto paranoid
+expect "paranoid":true
+send policy
+expect "paranoid":true
+send policy of
+expect MODE is one of auto, off
+send vmx\x7fs
+expect t: running
+send bogus
+expect no command bogus
+send help
+expect back to the guest
+send exit
+send world
+expect got: world
+press ^]
+expect cloister>
+press ^]
+send quit
+expect done echo
+"""
+
+
+def monitor(context):
+    """Every command; what is typed for the monitor does not reach the guest, and the other way round."""
+    run = guest("echo", "vcpus-2", {"mitigation": "asi+stun"}, {"vcpus": 2}, smp=ONE_CORE, script=MONITOR)(context)
+    got = [line for line in run.lines() if line.startswith("got: ")]
+    need(got == ["got: hello", "got: world", "got: quit"], "the guest got %s" % got)
+    changes = [(r["mode"], r["smt"]) for r in run.of_type("policy")]
+    need(changes == [("asi+stun", True), ("off", True), ("off", False), ("asi+stun", False), ("asi+stun", True),
+                     ("asi+stun", True), ("asi+stun", True)], "the policies were %s" % changes)
+    need(run.of_type("audit")[-1]["when"] == "monitor", "the audit is not the monitor's")
+
+
+def monitor_outlives(context):
+    """Two VMs on one thread: the key is the operator's whichever of them runs, and still after the console's VM has
+    ended."""
+    vms = {"a": flat("echo", "poweroff"), "b": flat("echo", "until-off poweroff")}
+    run = context.boot(config(vms, mitigation="asi"), guest_file("echo"), script="""expect ready
+press ^]
+expect cloister>
+press ^]
+send quit
+expect "vm":"a","state":"poweroff"
+send lost
+press ^]
+expect cloister>
+send vms
+expect a: ended
+expect b: running
+send stats a
+expect a does not run
+send stats
+expect "type":"stats","vm":"b"
+send policy off
+expect "vm":"b","state":"poweroff"
+""")
+    for vm in vms:
+        run.expect_guest("echo", vm)
+        run.expect_vm(vm, "poweroff")
+    run.expect_errors()
+    run.expect_end(0)
+
+
 def policies_beside(context):
     """The policy changes under the feet of two neighbours, one of them on the same core."""
     vms = {"t": flat("policies", "poweroff", vcpus=2, cpus="0-1", set_policy="on"),
@@ -314,5 +399,7 @@ def register(suite):
     suite.add("policies", policies(ONE_CORE))
     suite.add("policies-more-cores", policies(TWO_CORES))
     suite.add("policies-beside-others", policies_beside)
+    suite.add("monitor", monitor, 10)
+    suite.add("monitor-outlives-console-vm", monitor_outlives, 10)
     suite.add("smt-off-two-on-a-thread", smt_off, 20)
     suite.add("policies-forbidden", guest("policies", "forbidden", {"mitigation": "asi+stun"}))
