@@ -62,6 +62,9 @@ def check_restricted(run):
     share = 100.0 * stats["restricted"] / stats["total"]
     need(share >= 99.5, "only %.2f %% of %d exits stayed restricted" % (share, stats["total"]))
     need(stats["total"] > 5000, "only %d exits in a whole Linux boot" % stats["total"])
+    # always-flush has one an exit.
+    flushes = stats["l1d_flush_msr"] + stats["l1d_flush_software"]
+    need(flushes * 200 <= stats["total"], "%d L1D flushes in %d exits" % (flushes, stats["total"]))
     # Leaving the VM is the only thing that may need the full map after its start.
     for record in run.of_type("escalation"):
         need(record["cause"] in ("vm-state", "populate"), "Linux caused the escalation %s" % record)

@@ -68,8 +68,9 @@ trips, the cost of the loop subtracted. The dashed line is the bar; KVM is Linux
 <p>The first touch is given without the escalation of %s instructions that its frame costs.</p>
 <h2>Round trips</h2>%s
 <h2>Boot</h2>%s
-<h2>A Linux boot</h2><p>%s exits, %.2f %% restricted.</p>%s
+<h2>A Linux boot</h2><p>%s exits, %.2f %% restricted; %s L1D flushes, under always-flush %s.</p>%s
 <h2>All figures</h2>%s
 </body></html>
-""" % (STYLE, html.escape(results["model"]), results["cpus"], judged, number(results["escalation"]), "".join(charts),
-       boot, number(linux["total"]), linux["share"], exits, medians)
+""" % (STYLE, html.escape(results["model"]), results["cpus"], judged, number(results["escalation"]["asi"]), "".join(charts),
+       boot, number(linux["total"]), linux["share"], number(linux["l1d_flushes"]),
+       number(results["linux_always_flush"]["l1d_flushes"]), exits, medians)
