@@ -108,12 +108,6 @@ void vcpu_notify(struct vcpu *vcpu)
 	vcpu->work |= WORK_IRQ;
 }
 
-/* Of two times the earlier one, where 0 is never. */
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-	return a - 1 < b - 1 ? a : b;
-}
-
 /*
  * The guest's clock runs behind the host's by a start time (or, if it was set forward, ahead of
  * it). A sum that wraps is a time that never comes; a difference that wraps one that is over.
@@ -133,7 +127,7 @@ void vcpu_timer_arm(struct vcpu *vcpu, uint64_t guest_tsc)
 
 	vcpu->timer_deadline = deadline;
 	if (likely(vcpu->vm->timer == VM_TIMER_DEADLINE))
-		lapic_arm(earlier(deadline, this_cpu()->slice_end));
+		lapic_arm(tsc_earlier(deadline, this_cpu()->slice_end));
 }
 
 void vcpu_timer_program(const struct vcpu *vcpu)
@@ -143,7 +137,7 @@ void vcpu_timer_program(const struct vcpu *vcpu)
 	/* The preemption timer counts in guest mode only: while halted, this one stands in. */
 	if (vcpu && (vcpu->vm->timer == VM_TIMER_DEADLINE || (vcpu->work & WORK_HALT)))
 		deadline = vcpu->timer_deadline;
-	lapic_arm(earlier(deadline, this_cpu()->slice_end));
+	lapic_arm(tsc_earlier(deadline, this_cpu()->slice_end));
 }
 
 bool vcpu_is_here(const struct vcpu *vcpu)

@@ -282,6 +282,12 @@ void vcpu_post_stop(struct vcpu *vcpu);
 /** Turns what other CPUs asked of this CPU's vCPU into work. Any map. */
 void vcpu_take_remote(struct vcpu *vcpu);
 
+/** Of two times the earlier one, where 0 is never. */
+static inline uint64_t tsc_earlier(uint64_t a, uint64_t b)
+{
+	return a - 1 < b - 1 ? a : b;
+}
+
 /** Arms this CPU's timer for the vCPU's deadline (if the LAPIC is to fire it) and the end of the
  * core's time slice. Any map. */
 void vcpu_timer_program(const struct vcpu *vcpu);

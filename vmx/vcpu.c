@@ -206,14 +206,10 @@ void vcpu_rearm_slice(const struct vcpu *vcpu)
 
 void vcpu_poll_timer(struct vcpu *vcpu)
 {
-	uint64_t now = rdtsc(), slice_end = this_cpu()->slice_end, next;
-
-	if (vcpu->timer_deadline && now >= vcpu->timer_deadline) {
+	if (vcpu->timer_deadline && rdtsc() >= vcpu->timer_deadline) {
 		vcpu->timer_deadline = 0;
 		vlapic_timer_expired(vcpu);
 	}
-	next = vcpu->timer_deadline;
-	if (slice_end && (!next || slice_end < next))
-		next = slice_end;
-	vmcs_write(VMCS_PREEMPTION_TIMER, timer_value(vcpu, next));
+	vmcs_write(VMCS_PREEMPTION_TIMER,
+		   timer_value(vcpu, tsc_earlier(vcpu->timer_deadline, this_cpu()->slice_end)));
 }

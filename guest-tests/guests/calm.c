@@ -7,39 +7,26 @@
 
 const char guest_name[] = "calm";
 
-#define VECTOR 0x71
 #define ROUNDS 60
 #define FEW_ROUNDS 8 /* with the option "short", beside a neighbour that never sleeps */
 #define NAP 5000000
 #define FIRST MIB(4)
 #define LAST MIB(8)
 
-static volatile unsigned ticks;
-
-static void on_timer(struct frame *frame)
-{
-	(void)frame;
-	ticks++;
-	apic_eoi();
-}
-
 void guest_main(void)
 {
 	unsigned rounds = guest_option("short") ? FEW_ROUNDS : ROUNDS;
 	uint64_t wrong = 0;
 
-	set_handler(VECTOR, on_timer);
-	apic_enable();
-	wrmsr(X2APIC_LVT_TIMER, 2U << 17 | VECTOR);
+	nap_init();
 	for (uint64_t at = FIRST; at < LAST; at += 512)
 		*(volatile uint64_t *)at = at ^ 0x5555;
 	for (unsigned i = 0; i < rounds; i++) {
-		wrmsr(MSR_TSC_DEADLINE, rdtsc() + NAP);
-		__asm__ volatile("sti; hlt; cli" : : : "memory");
+		nap(NAP);
 		for (uint64_t at = FIRST + i * 8; at < LAST; at += 4096)
 			wrong += *(volatile uint64_t *)(at & ~511ULL) != ((at & ~511ULL) ^ 0x5555);
 		wrong += cpuid(0x40000000, 0).ebx != 0x696f6c43;
 	}
-	check_eq("every nap ended", ticks, rounds);
+	check_eq("every nap ended", naps_ended, rounds);
 	check_eq("memory and processor are as they should be", wrong, 0);
 }

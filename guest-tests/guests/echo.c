@@ -8,30 +8,16 @@
 
 const char guest_name[] = "echo";
 
-#define VECTOR 0x71
 #define NAP 1000000
 #define LSR (COM1 + 5)
 #define LSR_DATA_READY 1
 
-static volatile uint64_t naps, spins;
-
-static void on_timer(struct frame *frame)
-{
-	(void)frame;
-	naps++;
-	apic_eoi();
-}
+static volatile uint64_t spins;
 
 static void sibling(void)
 {
 	for (;;)
 		spins++;
-}
-
-static void nap(void)
-{
-	wrmsr(MSR_TSC_DEADLINE, rdtsc() + NAP);
-	__asm__ volatile("sti; hlt; cli" : : : "memory");
 }
 
 /* The next line without its end; what does not fit is dropped. */
@@ -43,7 +29,7 @@ static void read_line(char *line, unsigned size)
 		char c;
 
 		while (!(inb(LSR) & LSR_DATA_READY))
-			nap();
+			nap(NAP);
 		c = (char)inb(COM1);
 		if (c == '\r')
 			break;
@@ -62,7 +48,7 @@ static bool is_quit(const char *line)
 static void wait_for_off(void)
 {
 	while (hypercall(HYPERCALL_POLICY, HYPERCALL_POLICY_GET, 0, 0) != HYPERCALL_POLICY_OFF)
-		nap();
+		nap(NAP);
 	check("nothing was typed for this VM", !(inb(LSR) & LSR_DATA_READY));
 }
 
@@ -70,9 +56,7 @@ void guest_main(void)
 {
 	char line[40];
 
-	set_handler(VECTOR, on_timer);
-	apic_enable();
-	wrmsr(X2APIC_LVT_TIMER, 2U << 17 | VECTOR);
+	nap_init();
 	if (guest_option("until-off")) {
 		wait_for_off();
 		return;
@@ -90,5 +74,5 @@ void guest_main(void)
 		if (guest_option("vcpus-2"))
 			check("the sibling computes", spins != before);
 	}
-	check("it has napped meanwhile", naps > 0);
+	check("it has napped meanwhile", naps_ended > 0);
 }

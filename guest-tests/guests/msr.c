@@ -11,7 +11,6 @@ const char guest_name[] = "msr";
 #define MSR_MTRR_DEF_TYPE 0x2ff
 #define MSR_MTRR_PHYSBASE0 0x200
 #define MSR_MCG_CAP 0x179
-#define LVT_TSC_DEADLINE (2U << 17)
 #define LVT_MASKED (1U << 16)
 
 static uint64_t write_value;
@@ -125,7 +124,7 @@ static void test_deadline(void)
 	wrmsr(X2APIC_LVT_TIMER, LVT_MASKED | 0xef);
 	wrmsr(MSR_TSC_DEADLINE, rdtsc() + 1000000000);
 	check_eq("TSC_DEADLINE reads 0 outside its mode", rdmsr(MSR_TSC_DEADLINE), 0);
-	wrmsr(X2APIC_LVT_TIMER, LVT_TSC_DEADLINE | LVT_MASKED | 0xef);
+	wrmsr(X2APIC_LVT_TIMER, LVT_DEADLINE | LVT_MASKED | 0xef);
 	write_value = rdtsc() + 100000000000;
 	expect_exits("writing TSC_DEADLINE is one exit", EXIT_MSR_WRITE, 1, write_msr,
 		     MSR_TSC_DEADLINE);

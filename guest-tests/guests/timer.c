@@ -12,7 +12,6 @@ const char guest_name[] = "timer";
 #define LVT_MASKED (1U << 16)
 #define LVT_ONE_SHOT 0U
 #define LVT_PERIODIC (1U << 17)
-#define LVT_DEADLINE (2U << 17)
 #define DIVIDE_BY_1 0xb
 /* Ticks within which an interrupt that is due must have come; the preemption timer counts in steps
  * of 2^N. */

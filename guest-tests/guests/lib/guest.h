@@ -132,6 +132,7 @@ enum {
 	X2APIC_TIMER_DIVIDE = 0x83e,
 	X2APIC_SELF_IPI = 0x83f,
 };
+#define LVT_DEADLINE (2U << 17) /* the timer's mode */
 /* Turns the APIC on with a spurious vector of 0xff and everything masked. */
 void apic_enable(void);
 static inline void apic_eoi(void)
@@ -142,6 +143,11 @@ static inline bool apic_bit(uint32_t first, unsigned vector)
 {
 	return rdmsr(first + vector / 32) >> (vector % 32) & 1;
 }
+
+/* Sleeps of so many ticks, by the TSC deadline; nap_init() comes first and turns the APIC on. */
+void nap_init(void);
+void nap(uint64_t ticks);
+extern volatile uint64_t naps_ended; /* interrupts that came */
 
 /* Starts vCPU @id, which runs @fn on a stack of its own with the first one's tables; false if it
  * does not come. */
