@@ -164,9 +164,13 @@ class Bochs:
 
     def start(self, options, disk, work, port):
         self.configure(options, disk, work, port)
-        command = self.command + ["-q", "-unlock", "-f", "bochsrc"]
-        if options["debugger"]:
-            command = self.command + ["-q", "-unlock", "-dbg", "-f", "bochsrc", "-rc", os.path.abspath(options["debugger"])]
+        command, script = self.command + ["-q", "-unlock", "-f", "bochsrc"], options["debugger"]
+        if options["steady"]:
+            script = os.path.join(work, "continue")
+            with open(script, "w") as rc:
+                rc.write("c\n")
+        if script:
+            command += ["-dbg", "-rc", os.path.abspath(script)]
         with open(os.path.join(work, "console.txt"), "wb") as out:
             return subprocess.Popen(DIE_WITH_US + command, cwd=work, env=self.env, stdin=subprocess.DEVNULL, stdout=out,
                                     stderr=subprocess.STDOUT, start_new_session=True)
@@ -318,7 +322,7 @@ def free_port():
 
 DEFAULTS = {
     "model": "corei7_skylake_x", "smp": "1:1:1", "mem": 1024, "firmware": "bios", "timeout": 120, "quantum": 0,
-    "debugger": None, "exclude_features": "", "machine": "bochs", "script": None, "interactive": False, "keep": None,
+    "debugger": None, "steady": False, "exclude_features": "", "machine": "bochs", "script": None, "interactive": False, "keep": None,
     "disk": None, "build": None,
 }
 
