@@ -67,7 +67,8 @@ static void show_vms(void)
 		for (unsigned j = 0; record->config && j < vm->vcpus; j++)
 			used += (unsigned)fmt_snprintf(cpus + used, sizeof(cpus) - used, " %u",
 						       record->cpu[j]);
-		console_printf("%s: %s, %llu MiB, CPUs%s", vm->name, states[record->state],
+		console_printf("%s: %s, %llu MiB, CPUs%s", vm->name,
+			       vm_stands_still(record) ? "stands still" : states[record->state],
 			       (unsigned long long)(vm->memory >> 20), used ? cpus : " none");
 	}
 }

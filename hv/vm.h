@@ -305,9 +305,10 @@ void vm_copy_stats(const struct vm *vm, struct hypercall_stats *out);
 /** Sets a vCPU's counters to zero. */
 void vcpu_reset_stats(struct vcpu *vcpu);
 
-/** How many VMs are about to run; says that one is not (a `vm` record). Boot processor, before the
- * first runs. */
-void vm_expect(unsigned count);
+/** Has the core of one of its vCPUs failed closed (hv/stun.h)? Full map. */
+bool vm_stands_still(const struct vm_record *record);
+
+/** Says that a VM is not started (a `vm` record). Boot processor, before the first runs. */
 void vm_refuse(const struct config_vm *config, const char *reason);
 
 /** Ends the run: `end` record, all CPUs halt. Any map. */

@@ -25,8 +25,8 @@ void cpu_switch_stack(void *top, void (*function)(void));
 
 /* Sensitive: changed in full only, when VMs come and go. */
 static struct spinlock life_lock;
-static unsigned vms_running;
-static unsigned vms_failed;
+static bool any_failed;
+static bool run_is_over;
 static int console_cpu = -1;
 
 static void print_vm_record(const char *name, const char *state, const char *reason)
@@ -42,12 +42,7 @@ static void print_vm_record(const char *name, const char *state, const char *rea
 void vm_refuse(const struct config_vm *config, const char *reason)
 {
 	print_vm_record(config->name, "refused", reason);
-	vms_failed++;
-}
-
-void vm_expect(unsigned count)
-{
-	vms_running = count;
+	any_failed = true;
 }
 
 _Noreturn void vm_end_run(int64_t status, const char *reason)
@@ -187,6 +182,27 @@ static void scrub_for_restart(struct vm_record *record)
 	}
 }
 
+bool vm_stands_still(const struct vm_record *record)
+{
+	for (unsigned i = 0; record->config && i < record->config->vcpus; i++)
+		if (percpu_core_is_closed(record->cpu[i]))
+			return true;
+	return false;
+}
+
+/* Is there a VM that can still do something? */
+static bool any_goes_on(void)
+{
+	for (unsigned i = 0; i < CONFIG_MAX_VMS; i++) {
+		if (vm_records[i].state == VM_ABSENT)
+			continue;
+		if (!vm_stands_still(&vm_records[i]))
+			return true;
+		any_failed = true;
+	}
+	return false;
+}
+
 static void vm_gone(unsigned index, bool failed)
 {
 	bool last;
@@ -195,13 +211,15 @@ static void vm_gone(unsigned index, bool failed)
 	/* What is typed from now on can only be for the monitor. */
 	if (boot_state_console_vm() == (int)index)
 		console_set_input(true);
+	/* The last two may end at the same time. */
 	spinlock_acquire(&life_lock);
-	vms_failed += failed;
-	last = --vms_running == 0;
+	any_failed |= failed;
+	last = !run_is_over && !any_goes_on();
+	run_is_over |= last;
 	spinlock_release(&life_lock);
 	if (last)
-		vm_end_run(vms_failed ? 1 : 0,
-			   vms_failed ? "a VM was refused or stopped" : "all VMs powered off");
+		vm_end_run(any_failed ? 1 : 0,
+			   any_failed ? "a VM was refused or stopped" : "all VMs powered off");
 }
 
 bool vm_join(struct vm_record *record, unsigned vcpu)
