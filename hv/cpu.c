@@ -21,10 +21,8 @@ struct cpu_facts cpu_facts;
 #define CPUID_7_EDX_MD_CLEAR BIT(10)
 #define CPUID_7_EDX_HYBRID BIT(15)
 #define CPUID_7_EDX_IBRS BIT(26)
-#define CPUID_7_EDX_STIBP BIT(27)
 #define CPUID_7_EDX_L1D_FLUSH BIT(28)
 #define CPUID_7_EDX_ARCH_CAP BIT(29)
-#define CPUID_7_EDX_SSBD BIT(31)
 #define CPUID_72_EDX_BHI_CTRL BIT(4)
 #define CPUID_D1_EAX_XSAVES BIT(3)
 #define CPUID_EXT_EDX_NX BIT(20)
@@ -68,8 +66,6 @@ static void detect_leaf7(struct cpu_facts *f)
 	f->md_clear = r.edx & CPUID_7_EDX_MD_CLEAR;
 	f->hybrid = r.edx & CPUID_7_EDX_HYBRID;
 	f->ibrs = r.edx & CPUID_7_EDX_IBRS;
-	f->stibp = r.edx & CPUID_7_EDX_STIBP;
-	f->ssbd = r.edx & CPUID_7_EDX_SSBD;
 	f->l1d_flush = r.edx & CPUID_7_EDX_L1D_FLUSH;
 	f->arch_capabilities = r.edx & CPUID_7_EDX_ARCH_CAP;
 	if (f->arch_capabilities)

@@ -27,7 +27,7 @@
 #define CAPS_2023 (CAPS_2021 | ARCH_CAP_PBRSB_NO | ARCH_CAP_GDS_NO | ARCH_CAP_RFDS_NO)
 
 /* Microcode of early 2018, of 2019, and what came with the CPUs that have BHI_DIS_S. */
-#define MICROCODE_2018 .ibrs = true, .stibp = true, .ssbd = true, .l1d_flush = true
+#define MICROCODE_2018 .ibrs = true, .l1d_flush = true
 #define MICROCODE_2019 MICROCODE_2018, .md_clear = true
 #define CAPS(bits) .arch_capabilities = true, .arch_cap = (bits)
 #define CPU(m, s) .intel = true, .family = 6, .model = (m), .stepping = (s)
