@@ -17,6 +17,8 @@ SWITCHES = tools/oracle --instructions 200000 --switches 8 --vms 2 --timeout 180
 oracle: hypervisor guests # looks for foreign data in maps and caches, longer than the suite does
 	tools/witness
 	tools/witness --shared-core --mitigation asi+stun
+	for words in touch deaf "touch deaf"; do tools/witness --registers --mitigation asi+stun --words "$$words" || exit 1; done
+	tools/witness --registers --mitigation always-flush
 	$(ORACLE)
 	$(ORACLE) --calm
 	$(ORACLE) --mitigation always-flush

@@ -14,6 +14,16 @@ COPIES = 4096
 REMARK = "remark-0f6e1c52-in-the-file"
 
 
+# MiB: of each VM, and of the machine beside them.
+MEMORY = 32
+OWN_MEMORY = 64
+
+
+def machine_memory(vms):
+    """MiB; a VM that does not fit is refused, and never plants anything."""
+    return OWN_MEMORY + MEMORY * max(vms, 2)
+
+
 class Vm:
     """@pattern: what the guest fills its memory with. The command line has it as digits, so each is a secret of its own."""
 
@@ -21,6 +31,8 @@ class Vm:
         self.name = "vm%d" % number
         self.pattern = bytes((0x9e * (i + 1) + 0x35 * (number + 1) ^ 0xa5) & 0xff for i in range(16))
         self.cmdline = "pattern=%s" % self.pattern.hex()
+        # What the guest puts into its registers, if told so; no memory holds it but by way of them.
+        self.number = ~int.from_bytes(self.pattern[:4], "little") & 0xffffffff
 
 
 def make(esp, count, words="", guest=GUEST, memory_mode="eager", vcpus=1, **hypervisor):
@@ -29,7 +41,7 @@ def make(esp, count, words="", guest=GUEST, memory_mode="eager", vcpus=1, **hype
     vms = [Vm(i) for i in range(count)]
     lines = ["# " + REMARK, "[hypervisor]"] + ["%s = %s" % item for item in keys.items()]
     for vm in vms:
-        lines += ["", "[vm %s]" % vm.name, "kernel = %s.bin" % guest, "format = flat", "memory = 32M",
+        lines += ["", "[vm %s]" % vm.name, "kernel = %s.bin" % guest, "format = flat", "memory = %dM" % MEMORY,
                   "memory-mode = " + memory_mode, "vcpus = %d" % vcpus,
                   "cmdline = %s %s" % (vm.cmdline, words)]
     with open(os.path.join(esp, "cloister.conf"), "w") as out:

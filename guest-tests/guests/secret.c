@@ -4,7 +4,8 @@
  * makes exits of every kind without end, for tools/witness and tools/oracle to look at.
  *
  * pattern=32 hexadecimal digits; touch: one exit of each round needs sensitive memory; sibling: a
- * second vCPU writes to the planted memory, with few exits; deaf: with interrupts off
+ * second vCPU writes to the planted memory, with few exits; deaf: with interrupts off; registers:
+ * the pattern's first four bytes, inverted, stand in every register too, at exits of every kind
  */
 #include "guest-tests/guests/lib/guest.h"
 
@@ -46,6 +47,18 @@ static uint64_t plant(void)
 	return copies;
 }
 
+/* What no memory holds but by way of registers. */
+static uint32_t number(void)
+{
+	return ~(uint32_t)pattern[0];
+}
+
+static void check_registers(void)
+{
+	if (!registers_hold(number()))
+		mark("lost", rdmsr(X2APIC_ID));
+}
+
 static void on_timer(struct frame *frame)
 {
 	(void)frame;
@@ -71,6 +84,10 @@ static void read_ecam(void)
 
 static void round(uint64_t n)
 {
+	if (guest_option("registers")) {
+		check_registers();
+		exit_with_registers();
+	}
 	cpuid((uint32_t)n % 0x18, 0);
 	rdmsr(MSR_MISC_ENABLE);
 	inb(CMOS_DATA);
@@ -98,11 +115,17 @@ static void round(uint64_t n)
 
 static void accompany(void)
 {
+	if (guest_option("registers"))
+		plant_registers(number());
 	if (!guest_option("deaf"))
 		interrupts_on();
 	for (uint64_t n = 0;; n++) {
 		if (n % 256 == 0)
 			cpuid(0, 0);
+		if (n % 4096 == 0 && guest_option("registers")) {
+			check_registers();
+			spin_with_registers();
+		}
 		*(volatile uint64_t *)(FIRST + n * STRIDE % (LAST - FIRST)) = pattern[0];
 	}
 }
@@ -112,6 +135,11 @@ void guest_main(void)
 	uint64_t copies;
 
 	check("the pattern is 32 digits", read_pattern());
+	if (guest_option("registers")) {
+		/* Another VM was here before. */
+		check("no register holds anything at first", registers_hold(0));
+		plant_registers(number());
+	}
 	set_handler(VECTOR, on_timer);
 	apic_enable();
 	wrmsr(X2APIC_LVT_TIMER, 2U << 17 | VECTOR);
