@@ -5,7 +5,8 @@
  *
  * pattern=32 hexadecimal digits; touch: one exit of each round needs sensitive memory; sibling: a
  * second vCPU writes to the planted memory, with few exits; deaf: with interrupts off; registers:
- * the pattern's first four bytes, inverted, stand in every register too, at exits of every kind
+ * the pattern's first four bytes, inverted, stand in every register too, at exits of every kind;
+ * again: the pattern fills all memory, the VM reboots, and must find none of it
  */
 #include "guest-tests/guests/lib/guest.h"
 
@@ -14,6 +15,8 @@ const char guest_name[] = "secret";
 #define PATTERN_SIZE 16
 #define FIRST MIB(4)
 #define LAST MIB(6)
+#define RAM_FREE MIB(2) /* the image, its stacks and tables lie below */
+#define RAM_END MIB(32)
 #define STRIDE 512
 #define VECTOR 0x71
 #define NAP 2000
@@ -130,11 +133,32 @@ static void accompany(void)
 	}
 }
 
+/* In memory that this guest has not written to since it was started. */
+static uint64_t copies_left(void)
+{
+	uint64_t copies = 0;
+
+	for (uint64_t at = RAM_FREE; at < RAM_END; at += 8)
+		copies += *(const volatile uint64_t *)at == pattern[0];
+	return copies;
+}
+
+static void live_again(void)
+{
+	check_eq("no memory holds what was there before the reboot", copies_left(), 0);
+	for (uint64_t at = RAM_FREE; at < RAM_END; at += STRIDE)
+		memcpy((void *)at, pattern, PATTERN_SIZE);
+	check("it is there now", copies_left() == (RAM_END - RAM_FREE) / STRIDE);
+	outb(0xcf9, 0x06);
+}
+
 void guest_main(void)
 {
 	uint64_t copies;
 
 	check("the pattern is 32 digits", read_pattern());
+	if (guest_option("again"))
+		live_again();
 	if (guest_option("registers")) {
 		/* Another VM was here before. */
 		check("no register holds anything at first", registers_hold(0));
