@@ -23,9 +23,13 @@ oracle: hypervisor guests # looks for foreign data in maps and caches, longer th
 	$(ORACLE) --calm
 	$(ORACLE) --mitigation always-flush
 	$(ORACLE) --model corei7_icelake_u --paranoid
+	$(ORACLE) --model tigerlake --paranoid
+	$(ORACLE) --model tigerlake --paranoid --mitigation always-flush
 	$(ORACLE) --model corei5_arrandale_m520
 	$(ORACLE) --smp 1:1:2
 	$(ORACLE) --smp 1:2:1 --vms 2
+	$(ORACLE) --smp 1:2:2 --vms 4
+	$(ORACLE) --smp 1:2:2 --vms 2 --vcpus 2 --mitigation asi+stun
 	for guest in cr ept exceptions hostile instructions interrupts io mmio msr sensitive timer vmcall; do \
 		$(ORACLE) --guest $$guest || exit 1; done
 	$(ORACLE) --guest hostile --memory-mode lazy
@@ -34,9 +38,12 @@ oracle: hypervisor guests # looks for foreign data in maps and caches, longer th
 		$(ORACLE) --mitigation $$policy --smp 1:1:2 --vcpus 2 --words deaf && \
 		$(ORACLE) --mitigation $$policy --smp 1:1:2 --vcpus 2 --guest stun && \
 		$(ORACLE) --mitigation $$policy --smp 1:1:2 --vcpus 2 --guest smp && \
-		$(SWITCHES) --mitigation $$policy --smp 1:1:2 --vcpus 2 || exit 1; done
+		$(ORACLE) --mitigation $$policy --smp 1:1:2 --vcpus 2 --model tigerlake --paranoid && \
+		$(SWITCHES) --mitigation $$policy --smp 1:1:2 --vcpus 2 && \
+		$(SWITCHES) --mitigation $$policy --smp 1:1:2 --vcpus 2 --model tigerlake --paranoid || exit 1; done
 	$(SWITCHES) --mitigation always-flush
 	$(SWITCHES)
+	$(SWITCHES) --smp 1:2:2 --vms 4 --vcpus 2 --mitigation asi+stun
 
 C_FILES := $(shell git ls-files '*.c' '*.h')
 LINT_SOURCES := $(filter-out boot/efi/%,$(filter boot/% hv/% mm/% vmx/% drivers/%,$(filter %.c,$(C_FILES))))

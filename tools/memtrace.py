@@ -12,12 +12,12 @@ A remark behind the data says that the processor made the access for itself: a p
 import re
 from collections import Counter, deque
 
-TOUCH, ROOT, FLUSH, ENTER, LEAVE, OWN_ACCESS = range(6)
+TOUCH, ROOT, FLUSH, ENTER, LEAVE, OWN_ACCESS, VERW = range(7)
 
 # What a cache never holds.
 UNCACHED = (b"UC", b"UC-", b"WC")
 # What the processor accesses for itself; any other remark is taken for an access by the instruction.
-OWN = {"VMCS", "MSR BITMAP"} | {kind + level for kind in ("", "EPT ") for level in ("PML4E", "PDPTE", "PDE", "PTE")}
+OWN = {"VMCS", "MSR BITMAP", "VMX LDMSR"} | {kind + level for kind in ("", "EPT ") for level in ("PML4E", "PDPTE", "PDE", "PTE")}
 MSR_FLUSH_CMD = 0x10b
 CR3_MASK = 0x000ffffffffff000
 WRITES_CR3 = re.compile(rb": mov cr3, (r\w+)")
@@ -56,8 +56,8 @@ class Parser:
         self.cpus = {}
 
     def parse(self, lines, watch_entries=()):
-        """Events of @lines: (TOUCH, cpu, line, where), (ROOT, cpu, root or None, where), (FLUSH, cpu), (ENTER, cpu, frame,
-        where), (LEAVE, cpu), (OWN_ACCESS, cpu, line, remark, where): by the processor for itself. @watch_entries: addresses of page-table entries whose content goes to window_tables."""
+        """Events of @lines: (TOUCH, cpu, line, where), (ROOT, cpu, root or None, where), (FLUSH, cpu), (VERW, cpu),
+        (ENTER, cpu, frame, where), (LEAVE, cpu), (OWN_ACCESS, cpu, line, remark, where): by the processor for itself. @watch_entries: addresses of page-table entries whose content goes to window_tables."""
         events = []
         for line in lines:
             if line.startswith(b"[CPU"):
@@ -87,7 +87,7 @@ class Parser:
         first = int(address, 16)
         size = int(length[5:-1])
         if size == 8 and not cpu.guest:
-            high, low = line.split(b"): ", 1)[1].split(b" ")[:2]
+            high, low = line[:at if at >= 0 else None].split(b"): ", 1)[1].split(b" ")[:2]
             cpu.value = int(high, 16) << 32 | int(low, 16)
         for touched in range(first >> 6, (first + size - 1 >> 6) + 1):
             events.append((TOUCH, number, touched, cpu.line))
@@ -117,6 +117,8 @@ class Parser:
                 events.append((ROOT, number, self._loaded(cpu, WRITES_CR3.search(line)), line))
             elif b": wrmsr" in line and self._set(cpu, b"ecx") == MSR_FLUSH_CMD and self._set(cpu, b"eax") == 1:
                 events.append((FLUSH, number))
+            elif b": verw " in line:
+                events.append((VERW, number))
             cpu.recent.append([line, 0])
         cpu.line = line
 
