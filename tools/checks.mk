@@ -18,7 +18,6 @@ oracle: hypervisor guests # looks for foreign data in maps and caches, longer th
 	tools/witness
 	tools/witness --shared-core --mitigation asi+stun
 	for words in touch deaf "touch deaf"; do tools/witness --registers --mitigation asi+stun --words "$$words" || exit 1; done
-	tools/witness --registers --mitigation always-flush
 	$(ORACLE)
 	$(ORACLE) --calm
 	$(ORACLE) --mitigation always-flush
@@ -33,6 +32,8 @@ oracle: hypervisor guests # looks for foreign data in maps and caches, longer th
 	for guest in cr ept exceptions hostile instructions interrupts io mmio msr sensitive timer vmcall; do \
 		$(ORACLE) --guest $$guest || exit 1; done
 	$(ORACLE) --guest hostile --memory-mode lazy
+	$(ORACLE) --guest policies --policies --words for-ever --smp 1:2:1 --vcpus 2 --mitigation asi+stun --skip 3000000
+	$(ORACLE) --guest policies --policies --words "for-ever threads" --smp 1:1:2 --vcpus 2 --mitigation asi+stun --skip 3000000
 	for policy in asi+stun always-flush+stun; do \
 		$(ORACLE) --mitigation $$policy --smp 1:1:2 --vcpus 2 && \
 		$(ORACLE) --mitigation $$policy --smp 1:1:2 --vcpus 2 --words deaf && \

@@ -44,7 +44,8 @@ class Checker:
     @buffers: the policy is to empty the buffers, so they are judged."""
 
     def __init__(self, core_of, owner_of, flush_lines=(), restricts=True, buffers=False):
-        self.core_of, self.owner_of, self.restricts, self.judges_buffers = core_of, owner_of, restricts, buffers
+        self.core_of, self.owner_of, self.judges_buffers = core_of, owner_of, buffers
+        self.restricts = {cpu: restricts for cpu in core_of}
         self.cores = {core: Core([c for c in core_of if core_of[c] == core]) for core in set(core_of.values())}
         self.flush_lines = frozenset(flush_lines)
         self.host_root = {cpu: None for cpu in core_of}  # the map that a VM exit loads
@@ -52,7 +53,7 @@ class Checker:
         self.time = 0
         self.violations = {}
         self.count = {"touches": 0, "entries": 0, "exits": 0, "flushes": 0, "flushes-in-other-map": 0, "hidden-touches": 0,
-                      "switches": 0, "together": 0, "verws": 0}
+                      "switches": 0, "together": 0, "verws": 0, "policy-changes": 0}
         self.restart({cpu: None for cpu in core_of})
 
     def restart(self, roots, ran=None):
@@ -125,11 +126,18 @@ class Checker:
         self.root[cpu] = root
         self.fill[cpu] = {}
         known = self.host_root[cpu]
-        away = self.restricts and known is not None and root != known and root not in self.safe_roots
+        away = self.restricts[cpu] and known is not None and root != known and root not in self.safe_roots
         self.away[cpu] = (where,) if away else None
         for sibling in self._siblings(cpu) if self.away[cpu] else ():
             if self.guest[sibling] is not None:
                 self._violate(BESIDE_FULL, cpu, self.guest[sibling], BEFORE, HIDDEN, where, where)
+
+    def change_policy(self, cpu, root, restricts):
+        """From now on VM exits load @root on @cpu."""
+        self.count["policy-changes"] += self.host_root[cpu] not in (None, root)
+        self.host_root[cpu] = root
+        self.restricts[cpu] = restricts
+        self.away[cpu] = self.away[cpu] if restricts else None
 
     def _siblings(self, cpu):
         return [other for other in self.cores[self.core_of[cpu]].cpus if other != cpu]

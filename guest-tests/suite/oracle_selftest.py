@@ -261,6 +261,42 @@ class Buffers(unittest.TestCase):
         self.assertEqual(kinds(c), [])
 
 
+class Policies(unittest.TestCase):
+    def test_a_flush_in_the_map_that_exits_load(self):
+        for restricts in (False, True):
+            c = machine()
+            c.load_root(0, FULL)
+            c.change_policy(0, RESTRICTED if restricts else FULL, restricts)
+            c.touch(0, SECRET)
+            c.flush(0)
+            c.enter(0, A)
+            self.assertEqual(kinds(c), [LEFT_BEHIND] if restricts else [])
+            self.assertEqual(c.count["policy-changes"], not restricts)
+
+    def test_beside_full(self):
+        for restricts in (False, True):
+            c = machine(2)
+            c.load_root(0, FULL)
+            c.change_policy(0, RESTRICTED if restricts else FULL, restricts)
+            c.enter(1, A)
+            self.assertEqual(kinds(c), [BESIDE_FULL] if restricts else [])
+
+    def test_exits_land_in_the_new_map(self):
+        c = machine()
+        c.enter(0, A)
+        c.leave(0)
+        c.load_root(0, FULL)
+        c.change_policy(0, FULL, False)
+        c.enter(0, A)
+        c.leave(0)
+        c.touch(0, SECRET)
+        c.enter(0, A)
+        self.assertEqual(kinds(c), [LEFT_BEHIND])
+        c.leave(0)
+        c.flush(0)
+        self.assertEqual(c.count["flushes"], 1)
+
+
 class Siblings(unittest.TestCase):
     def test_touched_beside_a_guest(self):
         for line in (SECRET, OF_B):
@@ -488,6 +524,14 @@ class Parsing(unittest.TestCase):
         self.assertEqual(self.parse(line), [(memtrace.OWN_ACCESS, 0, 0x1a7010 >> 6, "VMX LDMSR", b"")])
         line = line.replace(b"VMX LDMSR", b"NEW")  # not taken for data that goes to CR3 either
         self.assertEqual(self.kinds(self.ROOT_LINE % (1, b"push r15"), line), [memtrace.TOUCH])
+
+    def test_map_that_exits_load(self):
+        line = b"[CPU1 WR]: PHY 0x000007fd1c58 (len=8, WB): 0x00000000 0x001B3001\t; VMCS"
+        both = [memtrace.EXIT_ROOT, memtrace.OWN_ACCESS]
+        for text, policies, want in ((line, True, both), (line, False, both[1:]), (line.replace(b"WR", b"RD"), True, both[1:]),
+                                     (line.replace(b"3001", b"3000"), True, both[1:]), (line.replace(b"=8", b"=4"), True, both[1:])):
+            self.assertEqual([event[0] for event in self.parse(text, policies=policies)], want)
+        self.assertEqual(self.parse(line, policies=True)[0], (memtrace.EXIT_ROOT, 1, 0x1b3000))
 
     def test_unknown_remark(self):
         line = b"[CPU0 RD]: PHY 0x00000018a900 (len=4, WB): 0x00181023\t; NEW"
