@@ -18,6 +18,7 @@ oracle: hypervisor guests # looks for foreign data in maps and caches, longer th
 	tools/witness
 	tools/witness --shared-core --mitigation asi+stun
 	for words in touch deaf "touch deaf"; do tools/witness --registers --mitigation asi+stun --words "$$words" || exit 1; done
+	tools/witness --ended
 	$(ORACLE)
 	$(ORACLE) --calm
 	$(ORACLE) --mitigation always-flush

@@ -36,14 +36,14 @@ class Vm:
 
 
 def make(esp, count, words="", guest=GUEST, memory_mode="eager", vcpus=1, sets_policy=False, **hypervisor):
-    """Fills the directory @esp with a configuration of @count VMs and their guest; the VMs."""
+    """Fills the directory @esp with a configuration of @count VMs and their guest; the VMs. @words: for all, or a list."""
     keys = dict({"console": "com1", "mitigation": "asi", "debug-hypercalls": "on"}, **hypervisor)
     vms = [Vm(i) for i in range(count)]
     lines = ["# " + REMARK, "[hypervisor]"] + ["%s = %s" % item for item in keys.items()]
-    for vm in vms:
+    for vm, own_words in zip(vms, words if isinstance(words, list) else [words] * count):
         lines += ["", "[vm %s]" % vm.name, "kernel = %s.bin" % guest, "format = flat", "memory = %dM" % MEMORY,
                   "memory-mode = " + memory_mode, "vcpus = %d" % vcpus, "set-policy = %s" % ("on" if sets_policy else "off"),
-                  "cmdline = %s %s" % (vm.cmdline, words)]
+                  "cmdline = %s %s" % (vm.cmdline, own_words)]
     with open(os.path.join(esp, "cloister.conf"), "w") as out:
         out.write("\n".join(lines) + "\n")
     shutil.copy(os.path.join(emulib.build_dir(), "guests", guest + ".bin"), esp)

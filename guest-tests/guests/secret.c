@@ -6,7 +6,8 @@
  * pattern=32 hexadecimal digits; touch: one exit of each round needs sensitive memory; sibling: a
  * second vCPU writes to the planted memory, with few exits; deaf: with interrupts off; registers:
  * the pattern's first four bytes, inverted, stand in every register too, at exits of every kind;
- * again: the pattern fills all memory, the VM reboots, and must find none of it
+ * leave: after some rounds the VM powers off; again: the pattern fills all memory, the VM reboots,
+ * and must find none of it
  */
 #include "guest-tests/guests/lib/guest.h"
 
@@ -20,6 +21,7 @@ const char guest_name[] = "secret";
 #define STRIDE 512
 #define VECTOR 0x71
 #define NAP 2000
+#define FEW_ROUNDS 200
 
 static uint64_t pattern[PATTERN_SIZE / 8];
 
@@ -171,6 +173,7 @@ void guest_main(void)
 	if (guest_option("sibling"))
 		check("the sibling starts", start_cpu(1, accompany));
 	mark("planted", copies);
-	for (uint64_t n = 0;; n++)
+	for (uint64_t n = 0; !guest_option("leave") || n < FEW_ROUNDS; n++)
 		round(n);
+	power_off();
 }

@@ -79,6 +79,12 @@ def witness_skip_scrub(context):
          "nothing is found on the CPU's stacks: %s" % [hex(at) for at in stacks])
 
 
+def witness_ended(context):
+    """What a VM had that has ended is nowhere in the machine but in the frames that it still owns."""
+    status, views = tool(context, "witness", "--ended")
+    need(status == 0, "it is elsewhere too: %s" % views[0]["wrong"][:3])
+
+
 def window(result, entries=50):
     """The trace was one of exits and escalations, not of an idle machine."""
     need(result["count"]["entries"] >= entries, "only %d VM entries were traced" % result["count"]["entries"])
@@ -204,3 +210,4 @@ def register(suite):
     suite.add("witness-shared-core", witness_shared_core("asi+stun"), 30)
     suite.add("witness-shared-core-off", witness_shared_core("off"), 30)
     suite.add("witness-skip-scrub-caught", witness_skip_scrub, 45)
+    suite.add("witness-ended", witness_ended, 20)
