@@ -12,8 +12,8 @@ model: # proves the model of stunning, refutes its mutants, compares it with the
 
 # Each line traces one machine; a violation ends it. INSTRUCTIONS is what each is traced for.
 INSTRUCTIONS ?= 1000000
-ORACLE = tools/oracle --instructions $(INSTRUCTIONS) --timeout 1800
-SWITCHES = tools/oracle --instructions 200000 --switches 8 --vms 2 --timeout 1800
+ORACLE = tools/oracle --instructions $(INSTRUCTIONS) --timeout 600
+SWITCHES = tools/oracle --instructions 200000 --switches 8 --vms 2 --timeout 600
 oracle: hypervisor guests # looks for foreign data in maps and caches, longer than the suite does
 	tools/witness
 	tools/witness --shared-core --mitigation asi+stun
@@ -39,7 +39,7 @@ oracle: hypervisor guests # looks for foreign data in maps and caches, longer th
 		$(ORACLE) --mitigation $$policy --smp 1:1:2 --vcpus 2 && \
 		$(ORACLE) --mitigation $$policy --smp 1:1:2 --vcpus 2 --words deaf && \
 		$(ORACLE) --mitigation $$policy --smp 1:1:2 --vcpus 2 --guest stun && \
-		$(ORACLE) --mitigation $$policy --smp 1:1:2 --vcpus 2 --guest smp && \
+		$(ORACLE) --mitigation $$policy --smp 1:1:2 --vcpus 2 --guest smp --words vcpus-2 && \
 		$(ORACLE) --mitigation $$policy --smp 1:1:2 --vcpus 2 --model tigerlake --paranoid && \
 		$(SWITCHES) --mitigation $$policy --smp 1:1:2 --vcpus 2 && \
 		$(SWITCHES) --mitigation $$policy --smp 1:1:2 --vcpus 2 --model tigerlake --paranoid || exit 1; done
