@@ -58,8 +58,12 @@ void flush_core(struct vcpu_stats *stats)
 	}
 	if (actions->spec_ctrl_swap && actions->restricts)
 		wrmsr(MSR_SPEC_CTRL, FLUSH_SPEC_CTRL_GUEST);
+#ifndef BREAK_skip_verw
 	if (actions->buffers == POLICY_BUFFERS_VERW)
 		__asm__ volatile("verw %0" : : "m"(selector) : "cc", "memory");
+#else
+	(void)selector;
+#endif
 	if (stats) {
 		stats->l1d_flush[actions->l1d]++;
 		stats->verw += actions->buffers == POLICY_BUFFERS_VERW;

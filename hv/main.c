@@ -134,6 +134,7 @@ static void build_address_space(void)
 		refuse_early("too little memory for the first CPU: at least 64 MiB are needed");
 	boot_cr3 = read_cr3();
 	percpu_activate(0);
+	audit_changed(); /* not before: what it finds is told with the help of the private page */
 	cpus[0].online = true;
 }
 

@@ -3,7 +3,6 @@
 
 #include "hv/asi.h"
 #include "hv/asm.h"
-#include "hv/audit.h"
 #include "hv/cpu.h"
 #include "hv/errno.h"
 
@@ -94,7 +93,6 @@ int percpu_create(unsigned id, uint32_t apic_id)
 	record->percpu = cpu;
 	record->apic_id = apic_id;
 	record->core = cpu->core;
-	audit_changed();
 	return 0;
 }
 

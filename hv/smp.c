@@ -3,6 +3,7 @@
 
 #include "drivers/host/lapic.h"
 #include "hv/asm.h"
+#include "hv/audit.h"
 #include "hv/console.h"
 #include "hv/cpu.h"
 #include "hv/interrupt.h"
@@ -154,6 +155,7 @@ void smp_start(uint64_t boot_cr3)
 			console_error(
 				"CPU %u (APIC id %u) does not answer INIT-SIPI; it stays unused",
 				id, cpus[id].apic_id);
+		audit_changed();
 	}
 	/* The trampoline is no longer needed, and holds addresses. */
 	if (!hpa_is_none(page))

@@ -174,12 +174,16 @@ static void scrub_for_restart(struct vm_record *record)
 {
 	const struct vm *vm = record->vm;
 
+#ifndef BREAK_skip_restart_scrub
 	for (uint64_t gpa = 0; gpa < GIB(4) + vm->ram_high; gpa += VM_POPULATE_CHUNK) {
 		uint64_t chunk = gpa / VM_POPULATE_CHUNK;
 
 		if (vm->populated[chunk / 8] >> (chunk % 8) & 1)
 			zero_pages((void *)(GUEST_BASE + gpa), VM_POPULATE_CHUNK);
 	}
+#else
+	(void)vm;
+#endif
 }
 
 bool vm_stands_still(const struct vm_record *record)
@@ -334,6 +338,24 @@ static void attach_console(const struct percpu *cpu)
 	console_set_input(true);
 }
 
+/*
+ * Both of this CPU's stacks on which code runs while a VM is current are in the next one's reach:
+ * the NMIs' own, where the registers of the guest lie that an NMI came upon, and below this frame
+ * what was done here for others.
+ */
+static void scrub_stacks(void)
+{
+#ifndef BREAK_skip_scrub
+	uint64_t at = PERCPU_IDLE_STACK, words;
+
+	__asm__ volatile("mov %%rsp, %1; sub %0, %1; shr $3, %1; rep stosq"
+			 : "+D"(at), "=&c"(words)
+			 : "a"(0)
+			 : "cc", "memory");
+	zero_pages((void *)PERCPU_NMI_STACK, PERCPU_IST_PAGES * PAGE_SIZE);
+#endif
+}
+
 void vm_run(struct vm_record *record, unsigned index)
 {
 	struct percpu *cpu = this_cpu();
@@ -343,6 +365,7 @@ void vm_run(struct vm_record *record, unsigned index)
 	if (!make_live(record, (unsigned)(record - vm_records)))
 		return;
 	boot_state_first_entry();
+	scrub_stacks();
 	vcpu_load(record, vcpu);
 	vcpu->stats.ibpb += flush_on_vm_switch();
 	cpu->vcpu = vcpu;
@@ -364,23 +387,28 @@ static void after_leave(void)
 {
 	struct percpu *cpu = this_cpu();
 	struct vcpu *vcpu = cpu->vcpu;
-	struct vm_record *record = &vm_records[vcpu->vm->id];
 
 	lapic_arm(0);
 	__atomic_store_n(&vcpu->attached, false, __ATOMIC_SEQ_CST);
 	vcpu->work &= ~(uint32_t)(WORK_SWITCH | WORK_ASI); /* model: work */
 	cpu->vcpu = NULL;				   /* model: vcpu */
-	vcpu_unload(record, vcpu);
-	part(record);
+	part(&vm_records[vcpu->vm->id]);
 	sched_loop();
+}
+
+/* The guest's state goes where it belongs while this is still the vCPU's own stack: none of it
+ * comes to the idle one. */
+static _Noreturn void detach(struct vcpu *vcpu)
+{
+	vcpu_unload(&vm_records[vcpu->vm->id], vcpu);
+	cpu_switch_stack((void *)PERCPU_IDLE_STACK_TOP, after_leave);
+	__builtin_unreachable();
 }
 
 void vm_yield(struct vcpu *vcpu)
 {
-	(void)vcpu;
 	asi_exit(ASI_CAUSE_SCHEDULE); /* model: full */
-	cpu_switch_stack((void *)PERCPU_IDLE_STACK_TOP, after_leave);
-	__builtin_unreachable();
+	detach(vcpu);
 }
 
 void vm_leave(struct vcpu *vcpu)
@@ -398,6 +426,5 @@ void vm_leave(struct vcpu *vcpu)
 	for (unsigned i = 0; first && i < vm->vcpu_count; i++)
 		if (vcpu_here(i) != vcpu)
 			vcpu_post_stop(vcpu_here(i));
-	cpu_switch_stack((void *)PERCPU_IDLE_STACK_TOP, after_leave);
-	__builtin_unreachable();
+	detach(vcpu);
 }

@@ -3,6 +3,7 @@
 
 #include "hv/errno.h"
 #include "hv/layout.h"
+#include "hv/panic.h"
 #include "hv/spinlock.h"
 #include "mm/zero.h"
 
@@ -353,10 +354,28 @@ hpa_t frames_alloc(unsigned order, enum mem_class class, uint16_t owner)
 	return HPA((uint64_t)n << PAGE_SHIFT);
 }
 
+static bool is_in_use(hpa_t base, unsigned order)
+{
+	bool used = true;
+
+	/* Others may break up the chunk meanwhile. */
+	spinlock_acquire(&lock);
+	for (uint64_t at = 0; at < PAGE_SIZE << order; at += PAGE_SIZE) {
+		enum mem_class class = frames_class(HPA(base.v + at));
+
+		used &= class != MEM_FREE && class != MEM_NONE && class != MEM_BOOT;
+	}
+	spinlock_release(&lock);
+	return used;
+}
+
 void frames_free(hpa_t base, unsigned order)
 {
 	uint32_t n = (uint32_t)(base.v >> PAGE_SHIFT);
 
+	/* What is free already may be somebody else's by now. */
+	if (!is_in_use(base, order))
+		panic("frame 0x%llx is freed, but not in use", (unsigned long long)base.v);
 	zero_pages(hpa_to_ptr(base), PAGE_SIZE << order);
 	spinlock_acquire(&lock);
 	if (order < FRAMES_MAX_ORDER)

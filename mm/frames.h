@@ -44,7 +44,8 @@ int frames_init(const struct boot_info *bi);
 /** 2^@order contiguous, naturally aligned, zeroed frames; HPA_NONE if there are none. */
 hpa_t frames_alloc(unsigned order, enum mem_class class, uint16_t owner);
 
-/** Zeroes and returns a block that frames_alloc() gave with the same order. */
+/** Zeroes and returns a block that frames_alloc() gave with the same order, or part of one. Panics
+ * if any of it is not in use. */
 void frames_free(hpa_t base, unsigned order);
 
 /** Zeroes free 2 MiB blocks, up to @bytes of them, so that they can be taken later without that. */

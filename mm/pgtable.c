@@ -358,6 +358,16 @@ static void visit_tables(hpa_t hpa, unsigned level, void (*visit)(hpa_t table, v
 			visit_tables(HPA(table[i] & ENTRY_ADDRESS), level - 1, visit, context);
 }
 
+hpa_t pgtable_absent_names(hpa_t table)
+{
+	const uint64_t *entries = hpa_to_ptr(table);
+
+	for (unsigned i = 0; i < ENTRIES; i++)
+		if (!entry_present(entries[i]) && (entries[i] & ENTRY_ADDRESS))
+			return HPA(entries[i] & ENTRY_ADDRESS);
+	return HPA(0);
+}
+
 void pgtable_for_each_table(const struct pgtable *pt, void (*visit)(hpa_t table, void *context),
 			    void *context)
 {

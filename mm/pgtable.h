@@ -68,6 +68,13 @@ int pgtable_for_each(const struct pgtable *pt,
 				  void *context),
 		     void *context);
 
+/**
+ * The first address other than 0 that an entry of @table names without being present: by L1TF it
+ * could be read all the same. 0 if there is none. Any software bits that an absent entry may carry
+ * one day lie outside the address.
+ */
+hpa_t pgtable_absent_names(hpa_t table);
+
 /** Calls @visit for the root and each table below it. */
 void pgtable_for_each_table(const struct pgtable *pt, void (*visit)(hpa_t table, void *context),
 			    void *context);

@@ -185,9 +185,16 @@ static int check_rights(uint64_t va, uint64_t size, const struct pg_leaf *leaf, 
 	return 0;
 }
 
-/* That tables are of this class makes forbidden() keep them out of restricted. */
+/*
+ * That tables are of this class makes forbidden() keep them out of restricted. What an absent entry
+ * names can be read by L1TF, so it names frame 0, which nobody is given.
+ */
 static void check_table(hpa_t table, void *context)
 {
+	hpa_t named = pgtable_absent_names(table);
+
+	if (named.v)
+		violation(context, 0, named, "named by an entry that is not present");
 	if (frames_class(table) != MEM_SENSITIVE || frames_owner(table) != PURPOSE_PAGE_TABLE)
 		violation(context, 0, table, "used as a page table, but not allocated as one");
 }
@@ -202,6 +209,8 @@ void space_audit_pair(struct space_audit *audit, const struct space_pair *pair, 
 	pgtable_for_each(&pair->full, check_rights, &check);
 	pgtable_for_each_table(&pair->restricted, check_table, &check);
 	pgtable_for_each_table(&pair->full, check_table, &check);
+	if (!audit->shared_counted && frames_class(HPA(0)) != MEM_NONE)
+		violation(&check, 0, HPA(0), "in use, but entries that are not present name it");
 	audit->shared_counted = true;
 }
 

@@ -15,7 +15,7 @@ import emulib
 
 PROMPT = re.compile(rb"<bochs:\d+> $")
 EXIT_STOP = re.compile(rb"Caught VMEXIT breakpoint.*?^\(0\) \[0x([0-9a-f]+)\]", re.M | re.S)
-BREAK_STOP = re.compile(rb"^\((\d+)\) Breakpoint", re.M)
+BREAK_STOP = re.compile(rb"^\((\d+)\) Breakpoint (\d+)", re.M)
 CR3_MASK = 0x000ffffffffff000
 CHUNK = 1 << 20
 QUIET = 5
@@ -69,6 +69,8 @@ class Debugger:
 
     def _read(self):
         out = self.process.stdout.fileno()
+        if time.time() > self.deadline:
+            raise DebuggerError("the run did not end in time")
         while not select.select([out], [], [], QUIET)[0]:
             # The hypervisor halts for good when its run is over, and no debugger command ends that. A trace is never
             # quiet for so long otherwise, and the console may have been turned off.
@@ -87,7 +89,7 @@ class Debugger:
         while not PROMPT.search(tail):
             data = self._read()
             if self.ended:
-                raise DebuggerError("the run is over")
+                raise DebuggerError("the run is over: %s" % self.serial()[-300:])
             parts.append(data)
             tail = (tail + data)[-32:]
         return b"".join(parts)
@@ -121,8 +123,8 @@ class Debugger:
         """Runs until the console has shown @count matches of @pattern. The firmware is passed at full speed."""
         self.host_roots()
         while len(re.findall(pattern, self.serial())) < count:
-            if '{"type":"end"' in self.serial() or '{"type":"panic"' in self.serial():
-                raise DebuggerError("the run ended before %d times %r: %s" % (count, pattern, self.serial()[-600:]))
+            if re.search(r'{"type":"(end|panic)"|"state":"refused"', self.serial()):
+                raise DebuggerError("no %d times %r are to be had: %s" % (count, pattern, self.serial()[-600:]))
             self.run_for(slice_ticks)
 
     def exits(self):
@@ -151,15 +153,18 @@ class Debugger:
         self.breakpoints += 1
         self.command("d %d" % self.breakpoints)
 
-    def run_to(self, address):
-        """Runs until a CPU comes to the instruction at this physical address; that CPU."""
-        self.command("pb 0x%x" % address)
-        self.breakpoints += 1
+    def run_to(self, *addresses):
+        """Runs until a CPU comes to the instruction at one of these physical addresses; that CPU, that address."""
+        numbers = {self.breakpoints + 1 + i: address for i, address in enumerate(addresses)}
+        self.breakpoints += len(addresses)
+        for address in addresses:
+            self.command("pb 0x%x" % address)
         stop = BREAK_STOP.search(self.command("c"))
-        self.command("d %d" % self.breakpoints)
+        for number in numbers:
+            self.command("d %d" % number)
         if not stop:
             raise DebuggerError("the emulator stopped for another reason than the breakpoint")
-        return int(stop.group(1))
+        return int(stop.group(1)), numbers[int(stop.group(2))]
 
     def host_roots(self):
         return dict(self.exits())
@@ -175,6 +180,15 @@ class Debugger:
         if not found:
             raise DebuggerError("creg does not show CR3")
         return int(found.group(1), 16) & CR3_MASK
+
+    def registers(self, cpu):
+        """[(name, digits)] of all that the processor holds: general, vector, debug, segment and model-specific registers,
+        the current VMCS; not what its TLBs cache."""
+        state = self.command('show "cpu%d"' % cpu).decode(errors="replace").split("\n  DTLB = {")[0]
+        found = re.findall(r"^ +(\w+) = (?:0x)?([0-9a-f]+)$", state, re.M)
+        if not {"RAX", "DR0", "CR2", "lstar", "xmm00_0", "fraction"} <= {name for name, _ in found}:
+            raise DebuggerError("show does not show the processor's registers")
+        return found
 
     def physical_page(self, address):
         """The 512 words of a physical page."""

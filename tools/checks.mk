@@ -12,29 +12,40 @@ model: # proves the model of stunning, refutes its mutants, compares it with the
 
 # Each line traces one machine; a violation ends it. INSTRUCTIONS is what each is traced for.
 INSTRUCTIONS ?= 1000000
-ORACLE = tools/oracle --instructions $(INSTRUCTIONS) --timeout 1800
-SWITCHES = tools/oracle --instructions 200000 --switches 8 --vms 2 --timeout 1800
+ORACLE = tools/oracle --instructions $(INSTRUCTIONS) --timeout 600
+SWITCHES = tools/oracle --instructions 200000 --switches 8 --vms 2 --timeout 600
 oracle: hypervisor guests # looks for foreign data in maps and caches, longer than the suite does
 	tools/witness
 	tools/witness --shared-core --mitigation asi+stun
+	for words in touch deaf "touch deaf"; do tools/witness --registers --mitigation asi+stun --words "$$words" || exit 1; done
+	tools/witness --ended
 	$(ORACLE)
 	$(ORACLE) --calm
 	$(ORACLE) --mitigation always-flush
 	$(ORACLE) --model corei7_icelake_u --paranoid
+	$(ORACLE) --model tigerlake --paranoid
+	$(ORACLE) --model tigerlake --paranoid --mitigation always-flush
 	$(ORACLE) --model corei5_arrandale_m520
 	$(ORACLE) --smp 1:1:2
 	$(ORACLE) --smp 1:2:1 --vms 2
+	$(ORACLE) --smp 1:2:2 --vms 4
+	$(ORACLE) --smp 1:2:2 --vms 2 --vcpus 2 --mitigation asi+stun
 	for guest in cr ept exceptions hostile instructions interrupts io mmio msr sensitive timer vmcall; do \
 		$(ORACLE) --guest $$guest || exit 1; done
 	$(ORACLE) --guest hostile --memory-mode lazy
+	$(ORACLE) --guest policies --policies --words for-ever --smp 1:2:1 --vcpus 2 --mitigation asi+stun --skip 3000000
+	$(ORACLE) --guest policies --policies --words "for-ever threads" --smp 1:1:2 --vcpus 2 --mitigation asi+stun --skip 3000000
 	for policy in asi+stun always-flush+stun; do \
 		$(ORACLE) --mitigation $$policy --smp 1:1:2 --vcpus 2 && \
 		$(ORACLE) --mitigation $$policy --smp 1:1:2 --vcpus 2 --words deaf && \
 		$(ORACLE) --mitigation $$policy --smp 1:1:2 --vcpus 2 --guest stun && \
-		$(ORACLE) --mitigation $$policy --smp 1:1:2 --vcpus 2 --guest smp && \
-		$(SWITCHES) --mitigation $$policy --smp 1:1:2 --vcpus 2 || exit 1; done
+		$(ORACLE) --mitigation $$policy --smp 1:1:2 --vcpus 2 --guest smp --words vcpus-2 && \
+		$(ORACLE) --mitigation $$policy --smp 1:1:2 --vcpus 2 --model tigerlake --paranoid && \
+		$(SWITCHES) --mitigation $$policy --smp 1:1:2 --vcpus 2 && \
+		$(SWITCHES) --mitigation $$policy --smp 1:1:2 --vcpus 2 --model tigerlake --paranoid || exit 1; done
 	$(SWITCHES) --mitigation always-flush
 	$(SWITCHES)
+	$(SWITCHES) --smp 1:2:2 --vms 4 --vcpus 2 --mitigation asi+stun
 
 C_FILES := $(shell git ls-files '*.c' '*.h')
 LINT_SOURCES := $(filter-out boot/efi/%,$(filter boot/% hv/% mm/% vmx/% drivers/%,$(filter %.c,$(C_FILES))))

@@ -21,7 +21,7 @@ $(BUILD)/obj/%.c.o: %.c $(BUILD)/flags $(DSDT) | $(SETUP)
 $(BUILD)/obj/%.asm.o: %.asm | $(SETUP)
 	@mkdir -p $(@D)
 	$(call say,NASM,$<)
-	$(Q)$(NASM) -f elf64 -w+all -Werror -MD $@.d -MQ $@ $< -o $@
+	$(Q)$(NASM) -f elf64 -w+all -Werror $(if $(BREAK),-DBREAK_$(BREAK)) -MD $@.d -MQ $@ $< -o $@
 
 $(DSDT): drivers/guest/dsdt.asl | $(SETUP)
 	@mkdir -p $(@D)

@@ -3,7 +3,8 @@
 
 It knows nothing of emulators or files: it is fed with events in the order in which they happened and keeps, for each
 core, every cache line that a thread of it touched since the core's last flush. A real L1D forgets lines; this one never
-does, so what it does not complain about cannot have been there.
+does, so what it does not complain about cannot have been there. The same for the fill, store and load buffers, by thread:
+VERW is promised to empty those of the thread that executes it, so nothing else takes away what that thread touched.
 
 A line's owner: PUBLIC (nobody's secret), HIDDEN (the hypervisor's), ("vm", x), ("cpu", n)."""
 
@@ -16,6 +17,7 @@ LEFT_BEHIND = "left-behind"  # 3: the guest runs while the core holds a line tha
 BESIDE_GUEST = "beside-guest"  # 1, 2: such a line is touched while a sibling runs a guest
 OUT_OF_VM = "out-of-vm"  # 4: a guest's own instruction reached it
 BESIDE_FULL = "beside-full"  # 1: a guest runs while a sibling has another map than the restricted one
+IN_BUFFERS = "in-buffers"  # 3: a thread of the core has touched a line that is not the guest's own, and executed no VERW since
 NOT_A_GUEST = "not-a-guest"  # a guest executes what belongs to no VM
 
 
@@ -38,10 +40,12 @@ class Core:
 
 class Checker:
     """@core_of: {cpu: core}. @owner_of: function from line number to owner. @flush_lines: the lines of the buffer that a
-    software flush reads; empty: there is none. @restricts: VM exits load a map that shows no more than may be seen."""
+    software flush reads; empty: there is none. @restricts: VM exits load a map that shows no more than may be seen.
+    @buffers: the policy is to empty the buffers, so they are judged."""
 
-    def __init__(self, core_of, owner_of, flush_lines=(), restricts=True):
-        self.core_of, self.owner_of, self.restricts = core_of, owner_of, restricts
+    def __init__(self, core_of, owner_of, flush_lines=(), restricts=True, buffers=False):
+        self.core_of, self.owner_of, self.judges_buffers = core_of, owner_of, buffers
+        self.restricts = {cpu: restricts for cpu in core_of}
         self.cores = {core: Core([c for c in core_of if core_of[c] == core]) for core in set(core_of.values())}
         self.flush_lines = frozenset(flush_lines)
         self.host_root = {cpu: None for cpu in core_of}  # the map that a VM exit loads
@@ -49,7 +53,7 @@ class Checker:
         self.time = 0
         self.violations = {}
         self.count = {"touches": 0, "entries": 0, "exits": 0, "flushes": 0, "flushes-in-other-map": 0, "hidden-touches": 0,
-                      "switches": 0, "together": 0}
+                      "switches": 0, "together": 0, "verws": 0, "policy-changes": 0}
         self.restart({cpu: None for cpu in core_of})
 
     def restart(self, roots, ran=None):
@@ -60,6 +64,10 @@ class Checker:
             for vm in {vm for cpu, vm in (ran or {}).items() if cpu in core.cpus and vm is not None}:
                 core.held[("vm", vm)] = {BEFORE: (self.time, None)}
                 core.vm = vm
+        self.buffers = {cpu: {} for cpu in self.core_of}  # like held, of each thread, since its last VERW
+        for cpu, vm in (ran or {}).items():
+            if vm is not None:
+                self.buffers[cpu][("vm", vm)] = {BEFORE: (self.time, None)}
         self.guest = {cpu: None for cpu in self.core_of}  # the VM that runs there, None in root mode
         self.root = dict(roots)  # the map that is live
         self.away = {cpu: None for cpu in self.core_of}  # where another map than that of VM exits was loaded, if one is live
@@ -104,6 +112,8 @@ class Checker:
         number = self.core_of[cpu]
         core = self.cores[number]
         core.held.setdefault(owner, {})[line] = (self.time, where)
+        if self.judges_buffers:
+            self.buffers[cpu].setdefault(owner, {})[line] = (self.time, where)
         if self.guest[cpu] is not None and owner != ("vm", self.guest[cpu]):
             self._violate(OUT_OF_VM, cpu, self.guest[cpu], line, owner, where, where)
         for sibling in self._siblings(cpu):
@@ -116,11 +126,18 @@ class Checker:
         self.root[cpu] = root
         self.fill[cpu] = {}
         known = self.host_root[cpu]
-        away = self.restricts and known is not None and root != known and root not in self.safe_roots
+        away = self.restricts[cpu] and known is not None and root != known and root not in self.safe_roots
         self.away[cpu] = (where,) if away else None
         for sibling in self._siblings(cpu) if self.away[cpu] else ():
             if self.guest[sibling] is not None:
                 self._violate(BESIDE_FULL, cpu, self.guest[sibling], BEFORE, HIDDEN, where, where)
+
+    def change_policy(self, cpu, root, restricts):
+        """From now on VM exits load @root on @cpu."""
+        self.count["policy-changes"] += self.host_root[cpu] not in (None, root)
+        self.host_root[cpu] = root
+        self.restricts[cpu] = restricts
+        self.away[cpu] = self.away[cpu] if restricts else None
 
     def _siblings(self, cpu):
         return [other for other in self.cores[self.core_of[cpu]].cpus if other != cpu]
@@ -136,12 +153,23 @@ class Checker:
             self._flush(cpu, min(seen.values()))
             self.fill[cpu] = {}
 
-    def _flush(self, cpu, since):
-        """What was touched before @since is gone. In the full map it would not stay so: there, anything may come back
-        by speculation."""
+    def verw(self, cpu):
+        """The buffers' overwriting, of this thread alone."""
+        if self._stays_clean(cpu):
+            self.count["verws"] += 1
+            self.buffers[cpu] = {}
+
+    def _stays_clean(self, cpu):
+        """Not so in the full map: there, anything may come back by speculation."""
         root = self.root[cpu]
-        if root is None or (root != self.host_root[cpu] and root not in self.safe_roots):
-            self.count["flushes-in-other-map"] += 1
+        if root is not None and (root == self.host_root[cpu] or root in self.safe_roots):
+            return True
+        self.count["flushes-in-other-map"] += 1
+        return False
+
+    def _flush(self, cpu, since):
+        """What was touched before @since is gone."""
+        if not self._stays_clean(cpu):
             return
         self.count["flushes"] += 1
         core = self.cores[self.core_of[cpu]]
@@ -166,10 +194,16 @@ class Checker:
         for sibling in self._siblings(cpu):
             if self.away[sibling]:
                 self._violate(BESIDE_FULL, sibling, vm, BEFORE, HIDDEN, self.away[sibling][0], at)
-        for held, lines in core.held.items():
-            if not self._may_hold(held, vm, number):
+        self._judge(LEFT_BEHIND, cpu, vm, core.held, at)
+        for thread in core.cpus if self.judges_buffers else ():
+            self._judge(IN_BUFFERS, cpu, vm, self.buffers[thread], at)
+
+    def _judge(self, kind, cpu, vm, held, at):
+        """@held: what is left where the guest @vm begins to run on @cpu."""
+        for owner, lines in held.items():
+            if not self._may_hold(owner, vm, self.core_of[cpu]):
                 for line, (_, where) in lines.items():
-                    self._violate(LEFT_BEHIND, cpu, vm, line, held, where, at)
+                    self._violate(kind, cpu, vm, line, owner, where, at)
 
     def leave(self, cpu):
         """The first instruction of the hypervisor after a VM exit, which loaded the host root."""
@@ -182,7 +216,7 @@ class Checker:
 
 
 class Attribution:
-    """Learns which frames the processor needs to run which VM: that VM's VMCS, MSR bitmap and extended page tables. The
+    """Learns which frames the processor needs to run which VM: that VM's VMCS, MSR bitmap, MSRs to load and extended page tables. The
     VMCS accessed last before a guest's first instruction is that guest's; what else was accessed since then, or is while the
     guest runs, is so too. @serve: called with frame and owner."""
 
@@ -197,7 +231,7 @@ class Attribution:
             if frame != self.vmcs[cpu]:
                 self.pending[cpu] = set()
             self.vmcs[cpu] = frame
-        elif not remark.startswith("EPT ") and remark != "MSR BITMAP":
+        elif not remark.startswith("EPT ") and remark not in ("MSR BITMAP", "VMX LDMSR"):
             return
         if self.guest[cpu]:
             self.serve(frame, self.guest[cpu])

@@ -12,14 +12,15 @@ A remark behind the data says that the processor made the access for itself: a p
 import re
 from collections import Counter, deque
 
-TOUCH, ROOT, FLUSH, ENTER, LEAVE, OWN_ACCESS = range(6)
+TOUCH, ROOT, FLUSH, ENTER, LEAVE, OWN_ACCESS, VERW, EXIT_ROOT = range(8)
 
 # What a cache never holds.
 UNCACHED = (b"UC", b"UC-", b"WC")
 # What the processor accesses for itself; any other remark is taken for an access by the instruction.
-OWN = {"VMCS", "MSR BITMAP"} | {kind + level for kind in ("", "EPT ") for level in ("PML4E", "PDPTE", "PDE", "PTE")}
+OWN = {"VMCS", "MSR BITMAP", "VMX LDMSR"} | {kind + level for kind in ("", "EPT ") for level in ("PML4E", "PDPTE", "PDE", "PTE")}
 MSR_FLUSH_CMD = 0x10b
 CR3_MASK = 0x000ffffffffff000
+HOST_PCIDS = (1, 2)  # of restricted and full
 WRITES_CR3 = re.compile(rb": mov cr3, (r\w+)")
 # The compiler clears CR3's bit 63 with an AND whose operand may be the root in memory.
 LOADS = re.compile(rb": (?:mov|and) (r\w+), qword ptr")
@@ -55,18 +56,20 @@ class Parser:
         """Another trace begins: where the CPUs stand is unknown."""
         self.cpus = {}
 
-    def parse(self, lines, watch_entries=()):
-        """Events of @lines: (TOUCH, cpu, line, where), (ROOT, cpu, root or None, where), (FLUSH, cpu), (ENTER, cpu, frame,
-        where), (LEAVE, cpu), (OWN_ACCESS, cpu, line, remark, where): by the processor for itself. @watch_entries: addresses of page-table entries whose content goes to window_tables."""
+    def parse(self, lines, watch_entries=(), policies=False):
+        """Events of @lines: (TOUCH, cpu, line, where), (ROOT, cpu, root or None, where), (FLUSH, cpu), (VERW, cpu),
+        (ENTER, cpu, frame, where), (LEAVE, cpu), (OWN_ACCESS, cpu, line, remark, where): by the processor for itself.
+        @watch_entries: addresses of page-table entries whose content goes to window_tables. @policies: (EXIT_ROOT, cpu, root) too,
+        where what may be the root of a map is written into a VMCS, with the PCID of a map of the hypervisor's."""
         events = []
         for line in lines:
             if line.startswith(b"[CPU"):
-                self._access(line, events, watch_entries)
+                self._access(line, events, watch_entries, policies)
             elif line.startswith(b"(") and b").[" in line[:8]:
                 self._instruction(line, events)
         return events
 
-    def _access(self, line, events, watch_entries):
+    def _access(self, line, events, watch_entries, policies):
         words = line.split(b" ", 8)
         number = int(words[0][4:])
         if words[2] == b"LIN":
@@ -80,6 +83,10 @@ class Parser:
             self.by_processor[remark] += 1
             if remark == "PML4E" and int(address, 16) in watch_entries:
                 self._see_window(int(line[:at].rsplit(b" ", 1)[1], 16))
+            if remark == "VMCS" and policies and words[1] == b"WR]:" and length == b"(len=8,":
+                value = self._value(line, at)
+                if value & CR3_MASK and value & ~CR3_MASK in HOST_PCIDS:
+                    events.append((EXIT_ROOT, number, value & CR3_MASK))
             events.append((OWN_ACCESS, number, int(address, 16) >> 6, remark, cpu.line))
             return
         if kind[:-2] in UNCACHED:
@@ -87,10 +94,14 @@ class Parser:
         first = int(address, 16)
         size = int(length[5:-1])
         if size == 8 and not cpu.guest:
-            high, low = line.split(b"): ", 1)[1].split(b" ")[:2]
-            cpu.value = int(high, 16) << 32 | int(low, 16)
+            cpu.value = self._value(line, at if at >= 0 else None)
         for touched in range(first >> 6, (first + size - 1 >> 6) + 1):
             events.append((TOUCH, number, touched, cpu.line))
+
+    @staticmethod
+    def _value(line, end):
+        high, low = line[:end].split(b"): ", 1)[1].split(b" ")[:2]
+        return int(high, 16) << 32 | int(low, 16)
 
     def _see_window(self, entry):
         if entry & 1:
@@ -117,6 +128,8 @@ class Parser:
                 events.append((ROOT, number, self._loaded(cpu, WRITES_CR3.search(line)), line))
             elif b": wrmsr" in line and self._set(cpu, b"ecx") == MSR_FLUSH_CMD and self._set(cpu, b"eax") == 1:
                 events.append((FLUSH, number))
+            elif b": verw " in line:
+                events.append((VERW, number))
             cpu.recent.append([line, 0])
         cpu.line = line
 

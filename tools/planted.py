@@ -14,6 +14,16 @@ COPIES = 4096
 REMARK = "remark-0f6e1c52-in-the-file"
 
 
+# MiB: of each VM, and of the machine beside them.
+MEMORY = 32
+OWN_MEMORY = 64
+
+
+def machine_memory(vms):
+    """MiB; a VM that does not fit is refused, and never plants anything."""
+    return OWN_MEMORY + MEMORY * max(vms, 2)
+
+
 class Vm:
     """@pattern: what the guest fills its memory with. The command line has it as digits, so each is a secret of its own."""
 
@@ -21,17 +31,19 @@ class Vm:
         self.name = "vm%d" % number
         self.pattern = bytes((0x9e * (i + 1) + 0x35 * (number + 1) ^ 0xa5) & 0xff for i in range(16))
         self.cmdline = "pattern=%s" % self.pattern.hex()
+        # What the guest puts into its registers, if told so; no memory holds it but by way of them.
+        self.number = ~int.from_bytes(self.pattern[:4], "little") & 0xffffffff
 
 
-def make(esp, count, words="", guest=GUEST, memory_mode="eager", vcpus=1, **hypervisor):
-    """Fills the directory @esp with a configuration of @count VMs and their guest; the VMs."""
+def make(esp, count, words="", guest=GUEST, memory_mode="eager", vcpus=1, sets_policy=False, **hypervisor):
+    """Fills the directory @esp with a configuration of @count VMs and their guest; the VMs. @words: for all, or a list."""
     keys = dict({"console": "com1", "mitigation": "asi", "debug-hypercalls": "on"}, **hypervisor)
     vms = [Vm(i) for i in range(count)]
     lines = ["# " + REMARK, "[hypervisor]"] + ["%s = %s" % item for item in keys.items()]
-    for vm in vms:
-        lines += ["", "[vm %s]" % vm.name, "kernel = %s.bin" % guest, "format = flat", "memory = 32M",
-                  "memory-mode = " + memory_mode, "vcpus = %d" % vcpus,
-                  "cmdline = %s %s" % (vm.cmdline, words)]
+    for vm, own_words in zip(vms, words if isinstance(words, list) else [words] * count):
+        lines += ["", "[vm %s]" % vm.name, "kernel = %s.bin" % guest, "format = flat", "memory = %dM" % MEMORY,
+                  "memory-mode = " + memory_mode, "vcpus = %d" % vcpus, "set-policy = %s" % ("on" if sets_policy else "off"),
+                  "cmdline = %s %s" % (vm.cmdline, own_words)]
     with open(os.path.join(esp, "cloister.conf"), "w") as out:
         out.write("\n".join(lines) + "\n")
     shutil.copy(os.path.join(emulib.build_dir(), "guests", guest + ".bin"), esp)

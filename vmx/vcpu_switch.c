@@ -56,20 +56,29 @@ void vcpu_load_hardware(const struct vcpu *vcpu)
 	}
 }
 
+/* The next one on this CPU finds nothing of it, whatever it loads for itself. */
+static void scrub_hardware(void)
+{
+#ifndef BREAK_skip_scrub
+	for (unsigned i = 0; i < msr_count(); i++)
+		wrmsr(saved_msrs[i], 0);
+	__asm__ volatile("mov %0, %%dr0; mov %0, %%dr1; mov %0, %%dr2; mov %0, %%dr3"
+			 :
+			 : "r"(0ULL));
+	write_cr2(0);
+	cpu_scrub_fpu();
+#endif
+}
+
 void vcpu_save_hardware(struct vcpu *vcpu)
 {
 	struct vcpu_hardware *h = &vcpu->hardware;
 	void *area = vcpu_xsave_area(vcpu->id);
 
-	for (unsigned i = 0; i < msr_count(); i++) {
+	for (unsigned i = 0; i < msr_count(); i++)
 		h->msrs[i] = rdmsr(saved_msrs[i]);
-		wrmsr(saved_msrs[i], 0);
-	}
 	__asm__ volatile("mov %%dr0, %0; mov %%dr1, %1; mov %%dr2, %2; mov %%dr3, %3"
 			 : "=r"(h->dr[0]), "=r"(h->dr[1]), "=r"(h->dr[2]), "=r"(h->dr[3]));
-	__asm__ volatile("mov %0, %%dr0; mov %0, %%dr1; mov %0, %%dr2; mov %0, %%dr3"
-			 :
-			 : "r"(0ULL));
 	h->dr6 = read_dr6();
 	if (cpu_facts.xsave) {
 		xsetbv(0, vcpu->vm->xcr0_allowed);
@@ -78,5 +87,5 @@ void vcpu_save_hardware(struct vcpu *vcpu)
 	} else {
 		__asm__ volatile("fxsave64 (%0)" : : "r"(area) : "memory");
 	}
-	cpu_scrub_fpu();
+	scrub_hardware();
 }

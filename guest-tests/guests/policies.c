@@ -177,6 +177,24 @@ static uint64_t random(void)
 	return random_state ^= random_state << 17;
 }
 
+/* For tools/oracle: those that leave nothing behind, with "threads" those that do not beside a
+ * sibling either. */
+static _Noreturn void change_for_ever(void)
+{
+	static const unsigned numbers[] = { HYPERCALL_POLICY_ASI_STUN,
+					    HYPERCALL_POLICY_ALWAYS_FLUSH_STUN,
+					    HYPERCALL_POLICY_ASI, HYPERCALL_POLICY_ALWAYS_FLUSH };
+	unsigned count = guest_option("threads") ? 2 : 4;
+
+	for (unsigned i = 1;; i++) {
+		change(numbers[i % count]);
+		for (unsigned n = 0; n < 4; n++) {
+			cpuid(0x40000000, 0);
+			hypercall(HYPERCALL_DEBUG_TOUCH_SENSITIVE, 0, 0, 0);
+		}
+	}
+}
+
 void guest_main(void)
 {
 	unsigned accepted = 0, refused = 0;
@@ -192,6 +210,8 @@ void guest_main(void)
 	apic_enable();
 	command = 1;
 	check("the sibling starts", start_cpu(1, sibling));
+	if (guest_option("for-ever"))
+		change_for_ever();
 	check_eq("no such policy", (uint64_t)hypercall(HYPERCALL_POLICY, 7, 0, 0),
 		 (uint64_t)-E_INVAL);
 	check_eq("no such flag", (uint64_t)hypercall(HYPERCALL_POLICY, 0x1005, 0, 0),

@@ -4,7 +4,10 @@
  * makes exits of every kind without end, for tools/witness and tools/oracle to look at.
  *
  * pattern=32 hexadecimal digits; touch: one exit of each round needs sensitive memory; sibling: a
- * second vCPU writes to the planted memory, with few exits; deaf: with interrupts off
+ * second vCPU writes to the planted memory, with few exits; deaf: with interrupts off; registers:
+ * the pattern's first four bytes, inverted, stand in every register too, at exits of every kind;
+ * leave: after some rounds the VM powers off; again: the pattern fills all memory, the VM reboots,
+ * and must find none of it
  */
 #include "guest-tests/guests/lib/guest.h"
 
@@ -13,9 +16,12 @@ const char guest_name[] = "secret";
 #define PATTERN_SIZE 16
 #define FIRST MIB(4)
 #define LAST MIB(6)
+#define RAM_FREE MIB(2) /* the image, its stacks and tables lie below */
+#define RAM_END MIB(32)
 #define STRIDE 512
 #define VECTOR 0x71
 #define NAP 2000
+#define FEW_ROUNDS 200
 
 static uint64_t pattern[PATTERN_SIZE / 8];
 
@@ -46,6 +52,18 @@ static uint64_t plant(void)
 	return copies;
 }
 
+/* What no memory holds but by way of registers. */
+static uint32_t number(void)
+{
+	return ~(uint32_t)pattern[0];
+}
+
+static void check_registers(void)
+{
+	if (!registers_hold(number()))
+		mark("lost", rdmsr(X2APIC_ID));
+}
+
 static void on_timer(struct frame *frame)
 {
 	(void)frame;
@@ -71,6 +89,10 @@ static void read_ecam(void)
 
 static void round(uint64_t n)
 {
+	if (guest_option("registers")) {
+		check_registers();
+		exit_with_registers();
+	}
 	cpuid((uint32_t)n % 0x18, 0);
 	rdmsr(MSR_MISC_ENABLE);
 	inb(CMOS_DATA);
@@ -98,13 +120,38 @@ static void round(uint64_t n)
 
 static void accompany(void)
 {
+	if (guest_option("registers"))
+		plant_registers(number());
 	if (!guest_option("deaf"))
 		interrupts_on();
 	for (uint64_t n = 0;; n++) {
 		if (n % 256 == 0)
 			cpuid(0, 0);
+		if (n % 4096 == 0 && guest_option("registers")) {
+			check_registers();
+			spin_with_registers();
+		}
 		*(volatile uint64_t *)(FIRST + n * STRIDE % (LAST - FIRST)) = pattern[0];
 	}
+}
+
+/* In memory that this guest has not written to since it was started. */
+static uint64_t copies_left(void)
+{
+	uint64_t copies = 0;
+
+	for (uint64_t at = RAM_FREE; at < RAM_END; at += 8)
+		copies += *(const volatile uint64_t *)at == pattern[0];
+	return copies;
+}
+
+static void live_again(void)
+{
+	check_eq("no memory holds what was there before the reboot", copies_left(), 0);
+	for (uint64_t at = RAM_FREE; at < RAM_END; at += STRIDE)
+		memcpy((void *)at, pattern, PATTERN_SIZE);
+	check("it is there now", copies_left() == (RAM_END - RAM_FREE) / STRIDE);
+	outb(0xcf9, 0x06);
 }
 
 void guest_main(void)
@@ -112,6 +159,13 @@ void guest_main(void)
 	uint64_t copies;
 
 	check("the pattern is 32 digits", read_pattern());
+	if (guest_option("again"))
+		live_again();
+	if (guest_option("registers")) {
+		/* Another VM was here before. */
+		check("no register holds anything at first", registers_hold(0));
+		plant_registers(number());
+	}
 	set_handler(VECTOR, on_timer);
 	apic_enable();
 	wrmsr(X2APIC_LVT_TIMER, 2U << 17 | VECTOR);
@@ -119,6 +173,7 @@ void guest_main(void)
 	if (guest_option("sibling"))
 		check("the sibling starts", start_cpu(1, accompany));
 	mark("planted", copies);
-	for (uint64_t n = 0;; n++)
+	for (uint64_t n = 0; !guest_option("leave") || n < FEW_ROUNDS; n++)
 		round(n);
+	power_off();
 }

@@ -4,6 +4,7 @@
 import filecmp
 import glob
 import os
+import re
 import shutil
 import subprocess
 
@@ -125,6 +126,17 @@ def debug_audit(context):
     run.expect_end(0)
 
 
+def debug_audit_caught(context):
+    """The same build with a defect that every map shows: the first change of one ends the run, before any guest."""
+    folder = variant(context, "DEBUG_AUDIT map_sensitive", "BREAK=map_sensitive", "EXTRA_CFLAGS=-DDEBUG_AUDIT")
+    run = context.boot(config({"t": flat("audit")}), guest_file("audit"), build=folder, panic=True)
+    need(run.status == 1, "the run is called a success")
+    panicked = run.of_type("panic")
+    need(len(panicked) == 1, "%d panic records" % len(panicked))
+    need(re.search(r"the maps have [1-9]\d* violations after a change", panicked[0]["what"]), "it panics by something else")
+    need(not run.of_type("vm", state="running"), "a guest ran before")
+
+
 def caught(defect, expected, also=None):
     """The hypervisor with a deliberate defect: the guest `sensitive` must fail, by the check that is meant for it."""
     def test(context):
@@ -180,6 +192,7 @@ def register(suite):
     suite.add("caught-sensitive-mapped", caught("map_sensitive", "touching it is one escalation",
                                                     boot_audit_complains), 15)
     suite.add("audit-after-every-change", debug_audit, 25)
+    suite.add("audit-after-every-change-caught", debug_audit_caught, 15)
     suite.add("caught-flush-skipped", caught("skip_flush", "the L1D is flushed once"), 15)
     suite.add("stun-silent-sibling", silent_sibling, 20)
     suite.add("panic-report", panics, 15)

@@ -2,6 +2,7 @@
 """Bare-metal test guests: one a family of VM exits; the guest checks, the records are judged here."""
 
 from .escalations import recorded
+from .cases_build import variant
 from .harness import config, flat, guest_file, need
 
 SKYLAKE, ICELAKE, HASWELL = "corei7_skylake_x", "corei7_icelake_u", "corei7_haswell_4770"
@@ -133,6 +134,32 @@ def reset(word):
         run.expect_errors()
         run.expect_end(0)
     return test
+
+
+def reborn(context, build=None, **vm):
+    """A VM that fills its memory, reboots, and looks for what it left there; its neighbour ends the run."""
+    words = "again pattern=0123456789abcdeffedcba9876543210"
+    vms = {"again": flat("secret", words, **vm), "good": flat("calm")}
+    run = context.boot(config(vms), dict(guest_file("secret"), **guest_file("calm")), smp=TWO_CORES, build=build)
+    run.expect_guest("calm", "good")
+    run.expect_end(0)
+    need(len(run.of_type("vm", vm="again", state="reboot")) >= 1, "there was no reboot")
+    checks = [line for line in run.guest_lines("again") if "what was there before the reboot" in line]
+    need(len(checks) >= 2, "memory was looked at %d times, want before and behind a reboot" % len(checks))
+    need("ok it is there now" in run.guest_lines("again"), "the guest does not find what is there")
+    return checks
+
+
+def restart_scrub(**vm):
+    def test(context):
+        checks = reborn(context, **vm)
+        need(all(line.startswith("ok") for line in checks), "old memory is found: %s" % checks)
+    return test
+
+
+def restart_not_scrubbed(context):
+    checks = reborn(context, build=variant(context, "skip_restart_scrub", "BREAK=skip_restart_scrub"))
+    need(checks[0].startswith("ok") and checks[1].startswith("FAIL"), "the old memory is not found: %s" % checks)
 
 
 def poweroff(context):
@@ -378,6 +405,9 @@ def register(suite):
     suite.add("power-off", poweroff)
     for way in ("acpi", "keyboard", "pci"):
         suite.add("power-reset-" + way, reset("reset-" + way), cost=5)
+    suite.add("restart-scrubs-memory", restart_scrub(), cost=6)
+    suite.add("restart-scrubs-memory-lazy", restart_scrub(memory_mode="lazy"), cost=6)
+    suite.add("restart-not-scrubbed-caught", restart_not_scrubbed, cost=15)
     suite.add("end-status-0", end_status("end-0", 0))
     suite.add("end-status-7", end_status("end-7", 7))
     suite.add("hostile-asi", hostile("asi"), cost=8)

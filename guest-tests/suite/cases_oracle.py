@@ -3,10 +3,13 @@
 
 import json
 import os
+import re
 import sys
 
 from .cases_build import variant
 from .harness import ROOT, need
+
+import pagewalk
 
 TIMEOUT = "200"
 
@@ -43,10 +46,15 @@ def witness_map_sensitive(context):
         need(not one["found"]["memory of " + other["vm"]], "CPU %d: foreign memory is found" % one["cpu"])
 
 
+# One VM's memory and registers on two threads that another VM had before; NMIs come upon a guest that takes no interrupts.
+REGISTERS = ["--registers", "--words", "deaf"]
+
+
 def witness_shared_core(mode):
-    """Two VMs on the threads of one core: what each thread's map reaches while it runs the one and the other."""
+    """Two VMs on the threads of one core: what each thread's map reaches and its registers hold when it has changed from
+    the one to the other."""
     def test(context):
-        status, views = tool(context, "witness", "--shared-core", "--mitigation", mode)
+        status, views = tool(context, "witness", "--mitigation", mode, *REGISTERS)
         need(len({(one["cpu"], one["vm"]) for one in views}) == 4, "not every thread was seen with every VM")
         if mode != "off":
             need(status == 0, "the restricted map shows too much: %s" % [one["wrong"] for one in views])
@@ -55,6 +63,26 @@ def witness_shared_core(mode):
             missing = [name for name, count in one["found"].items() if not count]
             need(not missing, "CPU %d with %s: the full map does not show %s" % (one["cpu"], one["vm"], missing))
     return test
+
+
+def witness_skip_scrub(context):
+    """A build that leaves what the last VM had in registers, and on the CPU's stacks, to the next."""
+    folder = variant(context, "skip_scrub", "BREAK=skip_scrub")
+    status, views = tool(context, "witness", "--mitigation", "asi+stun", "--build", folder, *REGISTERS)
+    need(status == 1, "the witness does not notice it")
+    wrong = "\n".join(text for one in views for text in one["wrong"])
+    for register in ("DR3", "lstar", "kernelgsbase", "fraction", "xmm00_0", "xmm15_7"):
+        need(re.search(r"between VMs: .*\b%s\b" % register, wrong), "%s of the other VM is not found" % register)
+    need(re.search("processor: .*CR2", wrong), "CR2 of the other VM is not found")
+    stacks = [int(at, 16) for at in re.findall(r"registers of \w+ is visible at \d+ places, first (0x[0-9a-f]+)", wrong)]
+    need(stacks and all(pagewalk.slot_of(at) == pagewalk.slot_of(pagewalk.layout()["CPU_BASE"]) for at in stacks),
+         "nothing is found on the CPU's stacks: %s" % [hex(at) for at in stacks])
+
+
+def witness_ended(context):
+    """What a VM had that has ended is nowhere in the machine but in the frames that it still owns."""
+    status, views = tool(context, "witness", "--ended")
+    need(status == 0, "it is elsewhere too: %s" % views[0]["wrong"][:3])
 
 
 def window(result, entries=50):
@@ -72,6 +100,15 @@ def oracle_asi(*arguments):
     return test
 
 
+def oracle_verw(context):
+    """On a CPU whose VERW empties the buffers they are judged, too; and its flush is by MSR."""
+    status, result = tool(context, "oracle", *VERW)
+    window(result)
+    need(result["judges_buffers"] and result["count"]["verws"] > 0, "no VERW was judged")
+    need(result["count"]["flushes"] > 0, "no flush was traced")
+    need(status == 0 and not result["findings"], "found: %s" % result["findings"][:3])
+
+
 def caught(result, status, symbol):
     need(status == 1, "the oracle does not notice it")
     need(any(f["kind"] == "left-behind" and f["what"] == symbol for f in result["findings"]),
@@ -82,6 +119,8 @@ SIBLINGS = ["--smp", "1:1:2", "--vcpus", "2"]
 # As the oracle calls what a VM touched before the trace began.
 BEFORE = "what no trace shows"
 SHARED = ["--vms", "2", "--switches", "2"]
+# VERW works on this model, and `paranoid` has it used.
+VERW = ["--model", "tigerlake", "--paranoid"]
 
 
 def clean(*arguments, together=0, switches=0):
@@ -135,7 +174,10 @@ def register(suite):
     suite.add("witness-off", witness_off, 25)
     suite.add("witness-map-sensitive-caught", witness_map_sensitive, 40)
     suite.add("oracle-asi", oracle_asi(), 10)
-    suite.add("oracle-asi-msr", oracle_asi("--model", "corei7_icelake_u", "--paranoid"), 10)
+    suite.add("oracle-verw", oracle_verw, 10)
+    suite.add("oracle-skip-verw-caught", shows(
+        ("in-buffers", "hidden", "sensitive_word"), ("in-buffers", "vm/", None), ("in-buffers", "vm/", BEFORE),
+        defect="skip_verw", arguments=VERW + ["--instructions", "30000"] + SHARED), 25)
     suite.add("oracle-asi-two-vms", oracle_asi("--vms", "2", "--smp", "1:2:1"), 30)
     suite.add("oracle-off-leaks", oracle_off, 10)
     suite.add("oracle-skip-flush-caught", oracle_skip_flush, 25)
@@ -167,3 +209,5 @@ def register(suite):
         arguments=["--mitigation", "asi", "--instructions", "30000"] + SHARED), 25)
     suite.add("witness-shared-core", witness_shared_core("asi+stun"), 30)
     suite.add("witness-shared-core-off", witness_shared_core("off"), 30)
+    suite.add("witness-skip-scrub-caught", witness_skip_scrub, 45)
+    suite.add("witness-ended", witness_ended, 20)

@@ -10,7 +10,7 @@ sys.dont_write_bytecode = True
 import leakcheck  # noqa: E402
 import memtrace  # noqa: E402
 import pagewalk  # noqa: E402
-from leakcheck import BEFORE, BESIDE_FULL, BESIDE_GUEST, HIDDEN, LEFT_BEHIND, NOT_A_GUEST, OUT_OF_VM, PUBLIC  # noqa: E402
+from leakcheck import BEFORE, BESIDE_FULL, BESIDE_GUEST, HIDDEN, IN_BUFFERS, LEFT_BEHIND, NOT_A_GUEST, OUT_OF_VM, PUBLIC  # noqa: E402
 
 A, B = ("vm", "a"), ("vm", "b")
 SHOWN, SECRET, OF_A, OF_B, OF_CPU1, OF_CPU2 = 1, 2, 3, 4, 5, 6
@@ -172,6 +172,129 @@ class Leaks(unittest.TestCase):
         c = machine()
         c.enter(0, HIDDEN)
         self.assertEqual(kinds(c), [NOT_A_GUEST])
+
+
+class Buffers(unittest.TestCase):
+    def escalate(self, c, cpu=0):
+        c.load_root(cpu, FULL)
+        c.touch(cpu, SECRET)
+        c.load_root(cpu, RESTRICTED)
+        c.flush(cpu)
+
+    def test_without_verw(self):
+        c = machine(buffers=True)
+        self.escalate(c)
+        c.enter(0, A)
+        self.assertEqual(kinds(c), [IN_BUFFERS])
+        c = machine()
+        self.escalate(c)
+        c.enter(0, A)
+        self.assertEqual(kinds(c), [])
+
+    def test_verw(self):
+        c = machine(buffers=True)
+        self.escalate(c)
+        c.verw(0)
+        c.touch(0, OF_A)
+        c.enter(0, A)
+        self.assertEqual(kinds(c), [])
+        self.assertEqual(c.count["verws"], 1)
+
+    def test_verw_is_no_flush(self):
+        c = machine(buffers=True)
+        c.touch(0, SECRET)
+        c.verw(0)
+        c.enter(0, A)
+        self.assertEqual(kinds(c), [LEFT_BEHIND])
+
+    def test_touch_after_verw(self):
+        c = machine(buffers=True)
+        c.verw(0)
+        self.escalate(c)
+        c.enter(0, A)
+        self.assertEqual(kinds(c), [IN_BUFFERS])
+
+    def test_verw_in_the_full_or_an_unknown_map(self):
+        for root in (FULL, None):
+            c = machine(buffers=True)
+            c.load_root(0, root)
+            c.touch(0, SECRET)
+            c.verw(0)
+            c.load_root(0, RESTRICTED)
+            c.flush(0)
+            c.enter(0, A)
+            self.assertEqual(kinds(c), [IN_BUFFERS])
+
+    def test_verw_of_a_sibling_is_its_own(self):
+        for thread in (0, 1):
+            c = machine(2, buffers=True)
+            self.escalate(c, 1)
+            c.verw(thread)
+            c.enter(0, A)
+            self.assertEqual(kinds(c), [] if thread == 1 else [IN_BUFFERS])
+
+    def test_another_vm(self):
+        for verw in (False, True):
+            c = machine(buffers=True)
+            c.enter(0, A)
+            c.touch(0, OF_A)
+            c.leave(0)
+            c.flush(0)
+            if verw:
+                c.verw(0)
+            c.enter(0, B)
+            self.assertEqual(kinds(c), [] if verw else [IN_BUFFERS])
+
+    def test_structures_and_what_came_before_the_trace(self):
+        c = machine(2, buffers=True)
+        c.restart({0: RESTRICTED, 1: RESTRICTED}, {0: None, 1: "a"})
+        c.touch_by_processor(0, OF_A, A)
+        c.flush(0)
+        c.verw(0)
+        c.enter(0, B)
+        self.assertEqual([(v.kind, v.line) for v in c.violations.values()], [(IN_BUFFERS, BEFORE)])
+
+    def test_other_cores_do_not_matter(self):
+        c = machine(buffers=True)
+        c.touch(1, SECRET)
+        c.enter(0, A)
+        self.assertEqual(kinds(c), [])
+
+
+class Policies(unittest.TestCase):
+    def test_a_flush_in_the_map_that_exits_load(self):
+        for restricts in (False, True):
+            c = machine()
+            c.load_root(0, FULL)
+            c.change_policy(0, RESTRICTED if restricts else FULL, restricts)
+            c.touch(0, SECRET)
+            c.flush(0)
+            c.enter(0, A)
+            self.assertEqual(kinds(c), [LEFT_BEHIND] if restricts else [])
+            self.assertEqual(c.count["policy-changes"], not restricts)
+
+    def test_beside_full(self):
+        for restricts in (False, True):
+            c = machine(2)
+            c.load_root(0, FULL)
+            c.change_policy(0, RESTRICTED if restricts else FULL, restricts)
+            c.enter(1, A)
+            self.assertEqual(kinds(c), [BESIDE_FULL] if restricts else [])
+
+    def test_exits_land_in_the_new_map(self):
+        c = machine()
+        c.enter(0, A)
+        c.leave(0)
+        c.load_root(0, FULL)
+        c.change_policy(0, FULL, False)
+        c.enter(0, A)
+        c.leave(0)
+        c.touch(0, SECRET)
+        c.enter(0, A)
+        self.assertEqual(kinds(c), [LEFT_BEHIND])
+        c.leave(0)
+        c.flush(0)
+        self.assertEqual(c.count["flushes"], 1)
 
 
 class Siblings(unittest.TestCase):
@@ -348,9 +471,10 @@ class SharedCore(unittest.TestCase):
         a.access(1, 98, "EPT PTE")
         a.enter(0, A)
         a.access(0, self.BITMAP, "MSR BITMAP")
+        a.access(0, 97, "VMX LDMSR")
         a.access(0, 99, "PTE")
         a.leave(0)
-        self.assertEqual(self.served, {self.VMCS_A: A, self.EPT_A: A, self.BITMAP: A})
+        self.assertEqual(self.served, {self.VMCS_A: A, self.EPT_A: A, self.BITMAP: A, 97: A})
 
     def test_what_serves_two_vms_is_nobodys(self):
         owners = pagewalk.Ownership(None)
@@ -395,6 +519,20 @@ class Parsing(unittest.TestCase):
         self.parse(line.replace(b"0x00181023", b"0x00000000"), watch_entries={0x18a900})
         self.assertEqual(self.parser.window_tables, set())
 
+    def test_msrs_that_exit_and_entry_load(self):
+        line = b"[CPU0 RD]: PHY 0x0000001a7010 (len=8, INVALID): 0x00000000 0x00000048\t; VMX LDMSR"
+        self.assertEqual(self.parse(line), [(memtrace.OWN_ACCESS, 0, 0x1a7010 >> 6, "VMX LDMSR", b"")])
+        line = line.replace(b"VMX LDMSR", b"NEW")  # not taken for data that goes to CR3 either
+        self.assertEqual(self.kinds(self.ROOT_LINE % (1, b"push r15"), line), [memtrace.TOUCH])
+
+    def test_map_that_exits_load(self):
+        line = b"[CPU1 WR]: PHY 0x000007fd1c58 (len=8, WB): 0x00000000 0x001B3001\t; VMCS"
+        both = [memtrace.EXIT_ROOT, memtrace.OWN_ACCESS]
+        for text, policies, want in ((line, True, both), (line, False, both[1:]), (line.replace(b"WR", b"RD"), True, both[1:]),
+                                     (line.replace(b"3001", b"3000"), True, both[1:]), (line.replace(b"=8", b"=4"), True, both[1:])):
+            self.assertEqual([event[0] for event in self.parse(text, policies=policies)], want)
+        self.assertEqual(self.parse(line, policies=True)[0], (memtrace.EXIT_ROOT, 1, 0x1b3000))
+
     def test_unknown_remark(self):
         line = b"[CPU0 RD]: PHY 0x00000018a900 (len=4, WB): 0x00181023\t; NEW"
         self.assertEqual(self.kinds(line), [memtrace.TOUCH])
@@ -418,6 +556,10 @@ class Parsing(unittest.TestCase):
         self.assertEqual(self.kinds(number, one, write), [memtrace.FLUSH])
         self.assertEqual(self.kinds(number, zero, write), [])
         self.assertEqual(self.kinds(other, one, write), [])
+
+    def test_verw(self):
+        self.assertEqual(self.kinds(self.ROOT_LINE % (1, b"verw word ptr ds:[rip+75590]")), [memtrace.VERW])
+        self.assertEqual(self.kinds(self.ROOT_LINE % (1, b"verr word ptr ds:[rip+75590]")), [])
 
 
 if __name__ == "__main__":

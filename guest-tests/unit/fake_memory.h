@@ -4,9 +4,13 @@
 #ifndef FAKE_MEMORY_H
 #define FAKE_MEMORY_H
 
+#include <setjmp.h>
+#include <stdarg.h>
+
 #include "boot/boot_info.h"
 #include "guest-tests/unit/unit.h"
 #include "hv/layout.h"
+#include "hv/panic.h"
 #include "mm/frames.h"
 #include "mm/zero.h"
 
@@ -19,6 +23,35 @@ void zero_pages(void *ptr, uint64_t size)
 {
 	memset(ptr, 0, size);
 }
+
+static jmp_buf panic_expected;
+static bool panic_is_expected;
+
+_Noreturn void panic(const char *fmt, ...)
+{
+	va_list args;
+
+	if (panic_is_expected)
+		longjmp(panic_expected, 1);
+	va_start(args, fmt);
+	vprintf(fmt, args);
+	va_end(args);
+	abort();
+}
+
+/* Does @call end in a panic? */
+#define PANICS(call)                                                                               \
+	({                                                                                         \
+		volatile bool panicked = true;                                                     \
+                                                                                                   \
+		panic_is_expected = true;                                                          \
+		if (!setjmp(panic_expected)) {                                                     \
+			call;                                                                      \
+			panicked = false;                                                          \
+		}                                                                                  \
+		panic_is_expected = false;                                                         \
+		panicked;                                                                          \
+	})
 
 static void fake_range(uint64_t base, uint64_t size, enum boot_range_type type)
 {

@@ -44,6 +44,34 @@ TEST(frames_come_zeroed_and_aligned)
 	}
 }
 
+/* A second owner may have it by then, or will: nothing may be touched, nothing be counted twice. */
+TEST(what_is_not_in_use_is_not_freed)
+{
+	hpa_t page, block, chunk;
+	uint64_t before;
+
+	fake_memory_reset();
+	CHECK(frames_init(&fake_boot) == 0);
+	page = frames_alloc(0, MEM_VM, 7);
+	block = frames_alloc(3, MEM_SENSITIVE, 0);
+	chunk = frames_alloc(FRAMES_MAX_ORDER, MEM_VM, 7);
+	CHECK(!PANICS(frames_free(page, 0)));
+	CHECK(!PANICS(frames_free(HPA(block.v + 5 * PAGE_SIZE), 0)));
+	before = free_bytes();
+	CHECK(PANICS(frames_free(page, 0)));
+	memset(hpa_to_ptr(block), 0x55, PAGE_SIZE);
+	CHECK(PANICS(frames_free(block, 3))); /* part of it went before */
+	CHECK(!is_zero(block, PAGE_SIZE));
+	CHECK(PANICS(frames_free(HPA(0), 0)));
+	CHECK(PANICS(frames_free(HPA(MIB(16)), 0))); /* the image */
+	CHECK(PANICS(frames_free(HPA(FAKE_MEMORY_SIZE), 0)));
+	CHECK(free_bytes() == before);
+	CHECK(!PANICS(frames_free(chunk, FRAMES_MAX_ORDER)));
+	CHECK(PANICS(frames_free(chunk, FRAMES_MAX_ORDER)));
+	CHECK(PANICS(frames_free(chunk, 0)));
+	CHECK(free_bytes() == before + PAGE_SIZE_2M);
+}
+
 TEST(freed_frames_are_scrubbed_at_once)
 {
 	fake_memory_reset();

@@ -99,6 +99,15 @@ void expect_fault_exits(const char *name, unsigned vector, unsigned reason, uint
 /* Is the policy one that has a restricted map? */
 bool policy_restricts(void);
 
+/* @number in all registers that outlive an instruction: vectors, x87, debug registers, MSRs, CR2.
+ */
+void plant_registers(uint32_t number);
+/* Do all of them still hold it? CR2 and those that are not the processor's own are left out. */
+bool registers_hold(uint32_t number);
+/* Exits of many kinds with it in the general registers too; a long loop without one. */
+void exit_with_registers(void);
+void spin_with_registers(void);
+
 /* Paging: identity for 4 GiB, all of it usable at CPL 3; page_4k() gives the entry of one 4 KiB
  * page. */
 uint64_t *page_entry(uint64_t address);
