@@ -17,10 +17,24 @@ hv_entry:
 	call hv_main
 	ud2			; hv_main never returns
 
-; void cpu_switch_stack(void *top, void (*function)(void)): leaves the current stack for good.
+; void cpu_switch_stack(void *top, void (*function)(void)): leaves the current stack for good. Behind an exit any register
+; may still hold what the guest left there, and the new stack is the CPU's own, mapped whatever VM runs next: calls and
+; interrupts push nothing of it there.
 	global cpu_switch_stack
 cpu_switch_stack:
 	mov rsp, rdi
 	xor ebp, ebp
+	xor eax, eax
+	xor ecx, ecx
+	xor edx, edx
+	xor ebx, ebx
+	xor r8d, r8d
+	xor r9d, r9d
+	xor r10d, r10d
+	xor r11d, r11d
+	xor r12d, r12d
+	xor r13d, r13d
+	xor r14d, r14d
+	xor r15d, r15d
 	call rsi
 	ud2

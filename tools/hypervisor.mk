@@ -18,10 +18,10 @@ $(BUILD)/obj/%.c.o: %.c $(BUILD)/flags $(DSDT) | $(SETUP)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
 
-$(BUILD)/obj/%.asm.o: %.asm | $(SETUP)
+$(BUILD)/obj/%.asm.o: %.asm $(BUILD)/flags | $(SETUP)
 	@mkdir -p $(@D)
 	$(call say,NASM,$<)
-	$(Q)$(NASM) -f elf64 -w+all -Werror -MD $@.d -MQ $@ $< -o $@
+	$(Q)$(NASM) -f elf64 -w+all -Werror $(if $(BREAK),-DBREAK_$(BREAK)) -MD $@.d -MQ $@ $< -o $@
 
 $(DSDT): drivers/guest/dsdt.asl | $(SETUP)
 	@mkdir -p $(@D)
