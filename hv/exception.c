@@ -3,6 +3,7 @@
 #include "hv/exception.h"
 
 #include "hv/asi.h"
+#include "hv/fire.h"
 #include "hv/interrupt.h"
 #include "hv/panic.h"
 #include "hv/percpu.h"
@@ -14,6 +15,7 @@ extern const char interrupts_wait_hlt[];
 static void handle_nmi(struct exception_frame *frame)
 {
 	this_cpu()->in_nmi = true;
+	FIRE_ONLY(fire_hit(frame));
 	interrupt_handle_nmi();
 	/* One byte; the wait is over, and whoever waits looks again. */
 	if (frame->rip == (uint64_t)interrupts_wait_hlt)

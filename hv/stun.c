@@ -5,6 +5,7 @@
 #include "hv/asm.h"
 #include "hv/console.h"
 #include "hv/cpu.h"
+#include "hv/fire.h"
 #include "hv/flush.h"
 #include "hv/global.h"
 #include "hv/interrupt.h"
@@ -69,6 +70,7 @@ static void interrupt_sibling(const struct percpu_sibling *sibling, bool nmi)
 {
 #ifndef BREAK_deaf
 	if (nmi) {
+		FIRE_ONLY(fire_stunned(sibling->id));
 		lapic_send_nmi(sibling->apic_id);
 	} else {
 		lapic_send(sibling->apic_id, HOST_VECTOR_STUN);
