@@ -3,6 +3,8 @@
 #   make BUILD=build-broken BREAK=skip_flush hypervisor
 BUILD ?= build
 BREAK ?=
+# FIRE=1: the test build in which CPUs without a VM send NMIs to the others (docs/ASI.md).
+FIRE ?=
 MAKEFLAGS += --no-builtin-rules
 # One short line a step; `make V=1` shows the commands.
 V ?=
@@ -17,7 +19,7 @@ WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototy
 CFLAGS := -std=gnu11 -O2 -g $(WARNINGS) -I. -I$(BUILD) -ffile-prefix-map=$(CURDIR)=. \
 	-ffreestanding -fno-stack-protector -fno-jump-tables -fcf-protection=none -fno-asynchronous-unwind-tables \
 	-fno-strict-aliasing -fomit-frame-pointer -mno-red-zone -mgeneral-regs-only -fno-pic -mcmodel=kernel \
-	-fno-tree-loop-distribute-patterns $(if $(BREAK),-DBREAK_$(BREAK)) $(EXTRA_CFLAGS)
+	-fno-tree-loop-distribute-patterns $(if $(BREAK),-DBREAK_$(BREAK)) $(if $(FIRE),-DFIRE) $(EXTRA_CFLAGS)
 LDFLAGS := -nostdlib -static -z max-page-size=0x1000 -z noexecstack --build-id=none
 
 .PHONY: all hypervisor setup

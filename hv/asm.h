@@ -183,12 +183,9 @@ static inline void interrupts_take(void)
 	__asm__ volatile("sti; nop; cli" : : : "memory");
 }
 
-/** Waits for an interrupt, takes it, and returns with interrupts off. STI's shadow covers the HLT:
- * none is missed. */
-static inline void interrupts_wait(void)
-{
-	__asm__ volatile("sti; hlt; cli" : : : "memory");
-}
+/** Waits for an interrupt, takes it, and returns with interrupts off; NMIs end the wait too. STI's
+ * shadow covers the HLT, and an NMI between the two skips it: none is missed (hv/exception.asm). */
+void interrupts_wait(void);
 
 /** Stops this processor for good (an NMI may still run its handler, which comes back here). */
 static inline _Noreturn void halt_forever(void)

@@ -20,12 +20,15 @@ exception_stubs:
 	push qword 0
 %endif
 	push qword vector
+%if vector = 2
+	jmp nmi_common
+%else
 	jmp exception_common
+%endif
 %assign vector vector + 1
 %endrep
 
-exception_common:
-	cld
+%macro push_registers 0
 	push rax
 	push rcx
 	push rdx
@@ -41,11 +44,9 @@ exception_common:
 	push r13
 	push r14
 	push r15
-	mov rdi, rsp
-	mov rbp, rsp
-	and rsp, -16
-	call exception_handle
-	mov rsp, rbp
+%endmacro
+
+%macro pop_registers 0
 	pop r15
 	pop r14
 	pop r13
@@ -61,8 +62,76 @@ exception_common:
 	pop rdx
 	pop rcx
 	pop rax
+%endmacro
+
+exception_common:
+	cld
+	push_registers
+	mov rdi, rsp
+	mov rbp, rsp
+	and rsp, -16
+	call exception_handle
+	mov rsp, rbp
+	pop_registers
 	add rsp, 16
 	iretq
+
+; An NMI comes where the registers are still, or again, the guest's, and its stack is the CPU's own: mapped whatever VM
+; runs next. So C code, which pushes what it keeps, gets empty registers, and the ones pushed here are wiped. The
+; interrupt stack is aligned, and nothing else runs on it before the IRETQ.
+nmi_common:
+	cld
+	push_registers
+	mov rdi, rsp
+	xor eax, eax
+	xor ecx, ecx
+	xor edx, edx
+	xor ebx, ebx
+	xor ebp, ebp
+	xor esi, esi
+	xor r8d, r8d
+	xor r9d, r9d
+	xor r10d, r10d
+	xor r11d, r11d
+	xor r12d, r12d
+	xor r13d, r13d
+	xor r14d, r14d
+	xor r15d, r15d
+	call exception_handle
+	pop_registers
+	add rsp, 16
+%ifndef BREAK_nmi_leaves
+%assign slot 1
+%rep 15
+	mov qword [rsp - 16 - 8 * slot], 0
+%assign slot slot + 1
+%endrep
+%endif
+	iretq
+
+; void interrupt_unblock_nmi(void): what a handler's IRET would do, where an NMI ended a guest's run instead.
+	global interrupt_unblock_nmi
+interrupt_unblock_nmi:
+	mov rax, rsp
+	lea rcx, [.done]
+	push qword 0x10
+	push rax
+	pushfq
+	push qword 0x08
+	push rcx
+	iretq
+.done:	ret
+
+; void interrupts_wait(void). Where STI does not hold an NMI back, its IRET ends STI's shadow before the HLT, and the
+; interrupt that is to end the wait would come too early: so an NMI that finds itself at the HLT goes behind it.
+	global interrupts_wait
+	global interrupts_wait_hlt
+interrupts_wait:
+	sti
+interrupts_wait_hlt:
+	hlt
+	cli
+	ret
 
 ; void percpu_load_tables(const void *gdtr, const void *idtr, uint16_t tss_selector)
 	global percpu_load_tables

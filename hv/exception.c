@@ -3,11 +3,25 @@
 #include "hv/exception.h"
 
 #include "hv/asi.h"
+#include "hv/fire.h"
 #include "hv/interrupt.h"
 #include "hv/panic.h"
 #include "hv/percpu.h"
 
 enum { VECTOR_NMI = 2, VECTOR_PF = 14, VECTOR_FIRST_INTERRUPT = 32 };
+
+extern const char interrupts_wait_hlt[];
+
+static void handle_nmi(struct exception_frame *frame)
+{
+	this_cpu()->in_nmi = true;
+	FIRE_ONLY(fire_hit(frame));
+	interrupt_handle_nmi();
+	/* One byte; the wait is over, and whoever waits looks again. */
+	if (frame->rip == (uint64_t)interrupts_wait_hlt)
+		frame->rip++;
+	this_cpu()->in_nmi = false;
+}
 
 void exception_handle(struct exception_frame *frame)
 {
@@ -16,9 +30,7 @@ void exception_handle(struct exception_frame *frame)
 		return;
 	}
 	if (frame->vector == VECTOR_NMI) {
-		this_cpu()->in_nmi = true;
-		interrupt_handle_nmi();
-		this_cpu()->in_nmi = false;
+		handle_nmi(frame);
 		return;
 	}
 	if (frame->vector == VECTOR_PF && asi_handle_fault(frame))

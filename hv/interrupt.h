@@ -22,6 +22,10 @@ void interrupt_call_scheduler(void);
 /** NMI: the end of the run is announced by it; others are counted and survived. */
 void interrupt_handle_nmi(void);
 
+/** An NMI that ended a guest's run leaves NMIs blocked (SDM 27.5.5) until an IRET, which a handler
+ * has and an exit has not: this is one. Any map. */
+void interrupt_unblock_nmi(void);
+
 /** Tells every other CPU, by NMI, to stop for good. */
 void interrupt_stop_others(void);
 

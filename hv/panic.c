@@ -8,19 +8,25 @@
 #include "hv/lib/print.h"
 #include "hv/percpu.h"
 #include "hv/record.h"
+#include "hv/stun.h"
 #include "hv/symbols.h"
-#include "hv/vm.h"
 
 #define MAX_STACK_WORDS 512
 #define MAX_CALLERS 16
 
 static bool in_panic GLOBAL_DATA("whether the machine is going down");
 
-/* Before the boot processor has its private page, CR3 still holds the loader's tables. */
+/* This CPU's own tables are in use, and so its private page is there. Asks no data, which
+ * restricted might lack. */
 static bool percpu_is_live(void)
 {
-	return cpu_count && (read_cr3() & ~CR3_PCID_MASK) != 0 && read_cr4() & CR4_OSFXSR &&
-	       cpus[0].percpu != NULL;
+	struct {
+		uint16_t limit;
+		uint64_t base;
+	} __attribute__((packed)) idtr;
+
+	__asm__ volatile("sidt %0" : "=m"(idtr));
+	return idtr.base == (uint64_t)this_cpu()->idt;
 }
 
 /* The stack holds return addresses between other words: whatever points behind a call in our code
@@ -45,21 +51,27 @@ static const uint64_t *stack_top(uint64_t sp)
 	return (const uint64_t *)ALIGN_UP(sp + 1, PAGE_SIZE);
 }
 
+/*
+ * What is interrupted may be any instruction of the protocol, on the way to full too: nothing
+ * sensitive is touched before every sibling is out of its guest, for ever. With a silent one the
+ * report is made in restricted, which has all that it needs, and nobody else is stopped.
+ */
 static void enter_panic(void)
 {
 	interrupts_off();
 	if (in_panic) /* a fault while reporting one: what could be said has been said */
 		halt_forever();
+	in_panic = true;
 	if (percpu_is_live()) {
 		struct percpu *cpu = this_cpu();
 
-		write_cr3(cpu->cr3_full);
-		cpu->asi_state = ASI_FULL;
 		cpu->vcpu = NULL;
-		in_panic = true;
-		interrupt_stop_others();
+		if (stun_for_good(cpu)) {
+			write_cr3(cpu->cr3_full);
+			cpu->asi_state = ASI_FULL;
+			interrupt_stop_others();
+		}
 	}
-	in_panic = true;
 	console_seize();
 }
 

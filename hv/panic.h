@@ -17,7 +17,7 @@ static_assert(offsetof(struct exception_frame, vector) == 120,
 	      "hv/exception.asm pushes 15 registers");
 
 /** Reports (text and a `panic` record) with a symbolised stack, stops every CPU. Any map: switches
- * to full first. */
+ * to full first, once no sibling runs a guest. */
 _Noreturn void panic(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /** The same for an exception nobody expected. */

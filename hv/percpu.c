@@ -35,7 +35,7 @@ static void fill_tables(struct percpu *cpu)
 		limit | (tss & 0xffffff) << 16 | 0x89ULL << 40 | (tss >> 24 & 0xff) << 56;
 	cpu->gdt[GDT_TSS / 8 + 1] = tss >> 32;
 
-	cpu->tss.ist[IST_NMI - 1] = PERCPU_NMI_STACK + PERCPU_IST_PAGES * PAGE_SIZE;
+	cpu->tss.ist[IST_NMI - 1] = PERCPU_NMI_STACK_TOP;
 	cpu->tss.ist[IST_MC - 1] = PERCPU_MC_STACK + PERCPU_IST_PAGES * PAGE_SIZE;
 	cpu->tss.ist[IST_DF - 1] = PERCPU_DF_STACK + PERCPU_IST_PAGES * PAGE_SIZE;
 	cpu->tss.iomap_base = sizeof(cpu->tss);

@@ -5,6 +5,7 @@
 #include "hv/asm.h"
 #include "hv/boot_state.h"
 #include "hv/cpu.h"
+#include "hv/fire.h"
 #include "hv/interrupt.h"
 #include "hv/lib/string.h"
 #include "hv/mitigation.h"
@@ -12,7 +13,11 @@
 #include "hv/percpu.h"
 #include "hv/vm.h"
 
-#define SLICE_MS 10
+#ifdef FIRE
+#define SLICE_US 200 /* changes of VM are what it wants to see */
+#else
+#define SLICE_US 10000
+#endif
 
 /* A VM, and which of its vCPUs: where several share a CPU, its first ones run in shift 0. */
 struct turn {
@@ -71,7 +76,8 @@ void sched_kick_vm(const struct vm_record *record)
 
 static void begin_slice(struct core *core)
 {
-	core->slice_end = core->turn_count > 1 ? rdtsc() + cpu_facts.tsc_hz / 1000 * SLICE_MS : 0;
+	core->slice_end =
+		core->turn_count > 1 ? rdtsc() + cpu_facts.tsc_hz / 1000000 * SLICE_US : 0;
 }
 
 static int find(const struct core *core, unsigned index)
@@ -287,6 +293,7 @@ void sched_loop(void)
 		if (record)
 			vm_run(record, vcpu); /* model: run */
 		vcpu_timer_program(NULL);
+		FIRE_ONLY(fire_shoot());
 		__atomic_store_n(&cpu->idle, true, __ATOMIC_SEQ_CST); /* model: idle */
 		/* model: kicked */
 		while (!__atomic_load_n(&cpu->kicked, __ATOMIC_SEQ_CST)) {

@@ -17,8 +17,9 @@ hv_entry:
 	call hv_main
 	ud2			; hv_main never returns
 
-; void cpu_switch_stack(void *top, void (*function)(void)): leaves the current stack for good. No register takes anything
-; along: the old stack was a guest's own perhaps, and what the function pushes on the new one stays there.
+; void cpu_switch_stack(void *top, void (*function)(void)): leaves the current stack for good. Behind an exit any register
+; may still hold what the guest left there, and the new stack is the CPU's own, mapped whatever VM runs next: calls and
+; interrupts push nothing of it there.
 	global cpu_switch_stack
 cpu_switch_stack:
 	mov rsp, rdi

@@ -5,6 +5,8 @@
 #include "hv/asm.h"
 #include "hv/console.h"
 #include "hv/cpu.h"
+#include "hv/fire.h"
+#include "hv/flush.h"
 #include "hv/global.h"
 #include "hv/interrupt.h"
 #include "hv/percpu.h"
@@ -67,10 +69,12 @@ static _Noreturn void fail_closed(unsigned sibling)
 static void interrupt_sibling(const struct percpu_sibling *sibling, bool nmi)
 {
 #ifndef BREAK_deaf
-	if (nmi)
+	if (nmi) {
+		FIRE_ONLY(fire_stunned(sibling->id));
 		lapic_send_nmi(sibling->apic_id);
-	else
+	} else {
 		lapic_send(sibling->apic_id, HOST_VECTOR_STUN);
+	}
 #else
 	(void)sibling;
 	(void)nmi;
@@ -160,6 +164,31 @@ void stun_release(struct percpu *cpu)
 		__atomic_fetch_add(&gates[cpu->siblings[i].id].word, STUN_HOLD,
 				   __ATOMIC_SEQ_CST); /* model: count */
 	cpu->holding = false;			      /* model: holding */
+}
+
+bool stun_for_good(struct percpu *cpu)
+{
+	uint64_t start = rdtsc(), nmi_after = 0;
+
+	if (!flush_actions()->stun)
+		return true;
+	for (unsigned i = 0; i < cpu->sibling_count; i++)
+		__atomic_fetch_sub(&gates[cpu->siblings[i].id].word, STUN_HOLD, __ATOMIC_SEQ_CST);
+	for (unsigned i = 0; i < cpu->sibling_count; i++)
+		while (in_guest(&gates[cpu->siblings[i].id])) {
+			uint64_t waited = rdtsc() - start;
+
+			if (waited > ACK_BOUND_US * ticks_per_us) {
+				cpu->closed = true;
+				return false;
+			}
+			if (waited >= nmi_after) {
+				interrupt_sibling(&cpu->siblings[i], true);
+				nmi_after = waited + NMI_AFTER_US * ticks_per_us;
+			}
+			cpu_relax();
+		}
+	return true;
 }
 
 void stun_left_guest(struct vcpu *vcpu)

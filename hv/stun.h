@@ -45,6 +45,13 @@ void stun_hold(struct percpu *cpu);
 /** Lets the siblings go; does nothing if they are not held. After the flush. Any map. */
 void stun_release(struct percpu *cpu);
 
+/**
+ * For a CPU that panics, at whatever instruction of the protocol: shuts the siblings' gates once
+ * more, for ever, and fetches them out of their guests. True once none runs one; false, and this
+ * CPU must not go to full, if one does not answer within the bound. Any map; interrupts off.
+ */
+bool stun_for_good(struct percpu *cpu);
+
 /** The gate is shut: not in the guest after all; returns once it was passed. From vmx/entry.asm,
  * restricted map, interrupts off. */
 void stun_wait(struct vcpu *vcpu);

@@ -9,6 +9,7 @@
 #include "hv/boot_state.h"
 #include "hv/console.h"
 #include "hv/errno.h"
+#include "hv/fire.h"
 #include "hv/flush.h"
 #include "hv/interrupt.h"
 #include "hv/lib/print.h"
@@ -48,6 +49,7 @@ void vm_refuse(const struct config_vm *config, const char *reason)
 _Noreturn void vm_end_run(int64_t status, const char *reason)
 {
 	asi_exit(ASI_CAUSE_VM_STATE);
+	FIRE_ONLY(fire_report());
 	interrupt_stop_others();
 	console_seize();
 	record_begin("end");

@@ -2,6 +2,7 @@
 # The hypervisor: cloister.elf (also a multiboot2 kernel) and BOOTX64.EFI.
 HV_SOURCES := $(sort $(wildcard boot/*.c boot/mb2/*.c boot/mb2/*.asm hv/*.c hv/*.asm hv/lib/*.c mm/*.c mm/*.asm \
 	vmx/*.c vmx/*.asm drivers/host/*.c drivers/guest/*.c))
+HV_SOURCES := $(filter-out $(if $(FIRE),,hv/fire.c),$(HV_SOURCES))
 HV_OBJECTS := $(patsubst %,$(BUILD)/obj/%.o,$(HV_SOURCES))
 DSDT := $(BUILD)/gen/dsdt.h
 
@@ -18,7 +19,7 @@ $(BUILD)/obj/%.c.o: %.c $(BUILD)/flags $(DSDT) | $(SETUP)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
 
-$(BUILD)/obj/%.asm.o: %.asm | $(SETUP)
+$(BUILD)/obj/%.asm.o: %.asm $(BUILD)/flags | $(SETUP)
 	@mkdir -p $(@D)
 	$(call say,NASM,$<)
 	$(Q)$(NASM) -f elf64 -w+all -Werror $(if $(BREAK),-DBREAK_$(BREAK)) -MD $@.d -MQ $@ $< -o $@
