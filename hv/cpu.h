@@ -25,7 +25,7 @@ struct cpu_facts {
 	bool md_clear;	/* VERW overwrites the buffers */
 	bool l1d_flush; /* MSR 0x10B */
 	bool ibrs;	/* IA32_SPEC_CTRL and IA32_PRED_CMD exist */
-	bool bhi_ctrl; /* IA32_SPEC_CTRL.BHI_DIS_S */
+	bool bhi_ctrl;	/* IA32_SPEC_CTRL.BHI_DIS_S */
 	bool rtm;
 	bool arch_capabilities;
 	uint64_t arch_cap;  /* IA32_ARCH_CAPABILITIES, 0 if absent */
