@@ -30,10 +30,8 @@ void exit_exception_nmi(struct vcpu *vcpu)
 
 	if ((info >> INTR_TYPE_SHIFT & 7) == INTR_NMI) {
 		interrupt_handle_nmi();
-#ifndef BREAK_keep_blocked
 		/* Entry would do so too, but before it this CPU may wait: for a gate, or halted. */
 		interrupt_unblock_nmi();
-#endif
 		vcpu_requeue_event();
 		return;
 	}
