@@ -22,7 +22,7 @@ void interrupt_call_scheduler(void);
 /** NMI: the end of the run is announced by it; others are counted and survived. */
 void interrupt_handle_nmi(void);
 
-/** An NMI that ended a guest's run leaves NMIs blocked (SDM 27.5.5) until an IRET, which a handler
+/** An NMI that ended a guest's run leaves NMIs blocked until an IRET, which a handler
  * has and an exit has not: this is one. Any map. */
 void interrupt_unblock_nmi(void);
 

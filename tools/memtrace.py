@@ -36,6 +36,7 @@ class Cpu:
         self.line = b""  # of the instruction that it executes
         self.recent = deque(maxlen=RECENT)  # the last instructions in root mode, with the last 8 bytes read by each
         self.value = 0
+        self.exiting = False  # the processor has written the guest's state to its VMCS
 
 
 class Parser:
@@ -81,6 +82,7 @@ class Parser:
         remark = line[at + 3:].decode(errors="replace").strip() if at >= 0 else None
         if remark in OWN:
             self.by_processor[remark] += 1
+            cpu.exiting = cpu.exiting or (remark == "VMCS" and words[1].startswith(b"WR"))
             if remark == "PML4E" and int(address, 16) in watch_entries:
                 self._see_window(int(line[:at].rsplit(b" ", 1)[1], 16))
             if remark == "VMCS" and policies and words[1] == b"WR]:" and length == b"(len=8,":
@@ -91,6 +93,11 @@ class Parser:
             return
         if kind[:-2] in UNCACHED:
             return
+        if cpu.guest and cpu.exiting:
+            # An NMI, before the first instruction in root mode: its frame is not the guest's access.
+            cpu.guest, cpu.line = False, b""
+            cpu.recent.clear()
+            events.append((LEAVE, number))
         first = int(address, 16)
         size = int(length[5:-1])
         if size == 8 and not cpu.guest:
@@ -112,6 +119,7 @@ class Parser:
         at = line.index(b"[0x")
         frame = int(line[at + 3:line.index(b"]", at)], 16) >> 12
         cpu = self.cpu(number)
+        cpu.exiting = False
         guest = not self.is_text(frame)
         self.instructions["guest" if guest else "root"] += 1
         if guest != cpu.guest:

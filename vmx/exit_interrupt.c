@@ -33,10 +33,8 @@ void exit_exception_nmi(struct vcpu *vcpu)
 		interrupt_handle_nmi();
 		if (unlikely(mitigation_is_changing()))
 			vcpu->work |= WORK_SWITCH;
-#ifndef BREAK_keep_blocked
 		/* Entry would do so too, but before it this CPU may wait: for a gate, or halted. */
 		interrupt_unblock_nmi();
-#endif
 		vcpu_requeue_event();
 		return;
 	}

@@ -29,7 +29,7 @@ lock = threading.Lock()
 
 def build_of(defect=None):
     """The test build, one for all tests that want the same."""
-    folder = os.path.join(BUILD, "test-fire" + ("-" + defect if defect else ""))
+    folder = os.path.join(BUILD, "test", "fire-build" + ("-" + defect if defect else ""))
     with lock:
         if not build(["hypervisor"], folder, ["FIRE=1"] + (["BREAK=" + defect] if defect else [])):
             raise Failure("the build fails")

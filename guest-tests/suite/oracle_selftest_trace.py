@@ -60,6 +60,15 @@ class Parsing(unittest.TestCase):
         line = b"[CPU0 RD]: PHY 0x00000018a900 (len=4, WB): 0x00181023\t; NEW"
         self.assertEqual(self.kinds(line), [memtrace.TOUCH])
 
+    def test_nmi_before_the_first_instruction(self):
+        """The frame of an NMI right behind an exit is no access of the guest's; without the exit it is."""
+        push = b"[CPU0 WR]: LIN 0xffff90400100f9b0 PHY 0x0000010559b0 (len=8, WB): 0x00000000 0x00000000"
+        saved = b"[CPU0 WR]: PHY 0x00000018a900 (len=8, WB): 0x00000000 0x00000000\t; VMCS"
+        read = saved.replace(b"WR", b"RD")
+        self.assertEqual(self.kinds(self.GUEST_LINE, saved, push),
+                         [memtrace.ENTER, memtrace.OWN_ACCESS, memtrace.LEAVE, memtrace.TOUCH])
+        self.assertEqual(self.kinds(self.GUEST_LINE, read, push), [memtrace.ENTER, memtrace.OWN_ACCESS, memtrace.TOUCH])
+
     def test_map(self):
         load = self.ROOT_LINE % (1, b"mov rax, qword ptr ss:[rbp+32]")
         data = b"[CPU0 RD]: LIN 0xffffa00000000020 PHY 0x00000018b020 (len=8, WB): 0x80000000 0x0018A001"
