@@ -71,20 +71,14 @@ bool mitigation_is_changing(void)
 	return __atomic_load_n(&changing, __ATOMIC_ACQUIRE);
 }
 
-/*
- * Whoever is about to sleep sees a flag, whoever sleeps or runs a guest gets an interrupt. And a
- * guest gets an NMI: one that meets the hypervisor changes nothing there, but no state of a guest
- * holds it back, as the emulator lets a clear interrupt flag do with interrupts.
- */
-static void call_everybody(bool out_of_guests)
+/* Flags are set and interrupts sent: the one for those that are about to sleep, the other for those
+ * that sleep or run a guest. */
+static void call_everybody(void)
 {
 	for (unsigned i = 0; i < cpu_count; i++) {
 		sched_kick(i);
-		if (!cpus[i].online || i == this_cpu()->id)
-			continue;
-		lapic_send(cpus[i].apic_id, HOST_VECTOR_KICK);
-		if (out_of_guests)
-			lapic_send_nmi(cpus[i].apic_id);
+		if (cpus[i].online && i != this_cpu()->id)
+			lapic_send(cpus[i].apic_id, HOST_VECTOR_KICK);
 	}
 }
 
@@ -104,7 +98,7 @@ int mitigation_request(const struct mitigation_choice *choice)
 	}
 	spinlock_release(&lock);
 	if (!err)
-		call_everybody(true);
+		call_everybody();
 	return err;
 }
 
@@ -116,13 +110,30 @@ void mitigation_adopt(void)
 }
 
 /* A core that has failed closed runs no guest under any policy. */
+static bool follows(unsigned id)
+{
+	return !cpus[id].online || cpus[id].percpu->policy_generation == generation ||
+	       percpu_core_is_closed(id);
+}
+
 static bool all_follow(void)
 {
 	for (unsigned i = 0; i < cpu_count; i++)
-		if (cpus[i].online && cpus[i].percpu->policy_generation != generation &&
-		    !percpu_core_is_closed(i))
+		if (!follows(i))
 			return false;
 	return true;
+}
+
+/*
+ * The emulator holds interrupts back from a guest whose flag was clear when it was entered
+ * (docs/HARDWARE.md), which a processor does not; nothing that a guest does holds back an NMI. One
+ * that meets the hypervisor changes nothing there, so the next turn sends another.
+ */
+static void call_stragglers(void)
+{
+	for (unsigned i = 0; i < cpu_count; i++)
+		if (!follows(i))
+			lapic_send_nmi(cpus[i].apic_id);
 }
 
 void mitigation_follow(void)
@@ -146,5 +157,7 @@ void mitigation_follow(void)
 	else
 		stun_release(cpu);
 	if (over)
-		call_everybody(false);
+		call_everybody();
+	else
+		call_stragglers();
 }

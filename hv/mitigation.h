@@ -40,7 +40,8 @@ bool mitigation_is_changing(void);
 void mitigation_adopt(void);
 
 /**
- * If a change is under way, this CPU goes over to the new policy; the last one ends the change.
+ * If a change is under way, this CPU goes over to the new policy; the last one ends the change, the
+ * others call those that are missing: again and again until it is over.
  * With no vCPU loaded, full map, which is held or not as the new policy has it afterwards.
  */
 void mitigation_follow(void);

@@ -19,6 +19,9 @@
 #define SLICE_US 10000
 #endif
 
+/* How long to sleep before looking again who has not followed a change of policy. */
+#define FOLLOW_US 1000
+
 /* A VM, and which of its vCPUs: where several share a CPU, its first ones run in shift 0. */
 struct turn {
 	uint8_t vm, shift;
@@ -288,8 +291,13 @@ void sched_loop(void)
 		asi_exit(ASI_CAUSE_SCHEDULE); /* model: full */
 		cpu->kicked = false;	      /* model: kicked */
 		mitigation_follow();
-		sched_rotate(wanted_by_input(cpu));			       /* model: rotate */
-		record = mitigation_is_changing() ? NULL : attach(cpu, &vcpu); /* model: attach */
+		sched_rotate(wanted_by_input(cpu)); /* model: rotate */
+		if (mitigation_is_changing()) {
+			record = NULL;
+			cpu->slice_end = rdtsc() + cpu_facts.tsc_hz / 1000000 * FOLLOW_US;
+		} else {
+			record = attach(cpu, &vcpu); /* model: attach */
+		}
 		if (record)
 			vm_run(record, vcpu); /* model: run */
 		vcpu_timer_program(NULL);
