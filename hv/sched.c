@@ -159,8 +159,11 @@ void sched_replace(bool smt)
 {
 	parks = !smt;
 	for (unsigned i = 0; i < cpu_count; i++) {
+		/* Others may still look whether a slice is over. */
+		spinlock_acquire(&cores[i].lock);
 		cores[i].turn_count = cores[i].turn = 0;
 		cores[i].switching = false;
+		spinlock_release(&cores[i].lock);
 	}
 	for (unsigned i = 0; i < CONFIG_MAX_VMS; i++) {
 		struct vm_record *record = &vm_records[i];

@@ -305,7 +305,7 @@ void vm_copy_stats(const struct vm *vm, struct hypercall_stats *out);
 /** Sets a vCPU's counters to zero. */
 void vcpu_reset_stats(struct vcpu *vcpu);
 
-/** Has the core of one of its vCPUs failed closed (hv/stun.h)? Full map. */
+/** Has the core of one of its vCPUs failed closed (hv/stun.h) before it ended? Full map. */
 bool vm_stands_still(const struct vm_record *record);
 
 /** Says that a VM is not started (a `vm` record). Boot processor, before the first runs. */

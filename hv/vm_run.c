@@ -190,13 +190,13 @@ static void scrub_for_restart(struct vm_record *record)
 
 bool vm_stands_still(const struct vm_record *record)
 {
-	for (unsigned i = 0; record->config && i < record->config->vcpus; i++)
+	for (unsigned i = 0; record->state != VM_ABSENT && i < record->config->vcpus; i++)
 		if (percpu_core_is_closed(record->cpu[i]))
 			return true;
 	return false;
 }
 
-/* Is there a VM that can still do something? */
+/* Is there a VM that can still do something? One that stands still has failed. */
 static bool any_goes_on(void)
 {
 	for (unsigned i = 0; i < CONFIG_MAX_VMS; i++) {
@@ -228,17 +228,22 @@ static void vm_gone(unsigned index, bool failed)
 			   any_failed ? "a VM was refused or stopped" : "all VMs powered off");
 }
 
-bool vm_join(struct vm_record *record, unsigned vcpu)
+static bool join(struct vm_record *record, bool starts_it)
 {
 	bool may;
 
 	spinlock_acquire(&record->lock);
-	may = record->state == VM_LIVE || (record->state == VM_READY && vcpu == 0);
+	may = record->state == VM_LIVE || (record->state == VM_READY && starts_it);
 	if (may && record->state == VM_READY)
 		record->state = VM_LOADING;
 	record->joined += may;
 	spinlock_release(&record->lock);
 	return may;
+}
+
+bool vm_join(struct vm_record *record, unsigned vcpu)
+{
+	return join(record, vcpu == 0);
 }
 
 /* Says what ended the VM. The window is current, no vCPU runs any more. */
@@ -296,14 +301,8 @@ static void part(struct vm_record *record)
 
 bool vm_visit_stats(struct vm_record *record)
 {
-	bool live;
-
 	/* As one of its CPUs, so that it cannot end meanwhile. */
-	spinlock_acquire(&record->lock);
-	live = record->state == VM_LIVE;
-	record->joined += live;
-	spinlock_release(&record->lock);
-	if (!live)
+	if (!join(record, false))
 		return false;
 	sched_attached();
 	set_window(&record->window);
