@@ -81,16 +81,16 @@ static void interrupt_sibling(const struct percpu_sibling *sibling, bool nmi)
 #endif
 }
 
-static void wait_for_ack(const struct percpu_sibling *sibling, uint64_t start)
+/* Until @sibling is out of its guest, with an NMI at @nmi_after ticks behind @start and as often
+ * again; false: it is silent. */
+static bool wait_for_ack(const struct percpu_sibling *sibling, uint64_t start, uint64_t nmi_after)
 {
 #ifndef BREAK_skip_ack
-	uint64_t nmi_after = NMI_AFTER_US * ticks_per_us;
-
 	while (in_guest(&gates[sibling->id])) { /* model: out */
 		uint64_t waited = rdtsc() - start;
 
 		if (waited > ACK_BOUND_US * ticks_per_us)
-			fail_closed(sibling->id); /* model: bound */
+			return false; /* model: bound */
 		if (waited > nmi_after) {
 			interrupt_sibling(sibling, true); /* model: nmi */
 			nmi_after = waited + NMI_AFTER_US * ticks_per_us;
@@ -100,9 +100,10 @@ static void wait_for_ack(const struct percpu_sibling *sibling, uint64_t start)
 #else
 	(void)sibling;
 	(void)start;
-	(void)fail_closed;
+	(void)nmi_after;
 	(void)in_guest;
 #endif
+	return true;
 }
 
 /*
@@ -148,8 +149,10 @@ void stun_hold(struct percpu *cpu)
 			sent++;
 		}
 	for (unsigned i = 0; i < cpu->sibling_count; i++)
-		if (running >> i & 1)
-			wait_for_ack(&cpu->siblings[i], start); /* model: wait */
+		if ((running >> i & 1) &&
+		    !wait_for_ack(&cpu->siblings[i], start,
+				  NMI_AFTER_US * ticks_per_us)) /* model: wait */
+			fail_closed(cpu->siblings[i].id);
 	if (vcpu) {
 		histogram_add(&vcpu->stats.stun_wait, rdtsc() - start);
 		vcpu->stats.stuns_sent += sent;
@@ -168,25 +171,16 @@ void stun_release(struct percpu *cpu)
 
 bool stun_for_good(struct percpu *cpu)
 {
-	uint64_t start = rdtsc(), nmi_after = 0;
+	uint64_t start = rdtsc();
 
 	if (!flush_actions()->stun)
 		return true;
 	for (unsigned i = 0; i < cpu->sibling_count; i++)
 		__atomic_fetch_sub(&gates[cpu->siblings[i].id].word, STUN_HOLD, __ATOMIC_SEQ_CST);
 	for (unsigned i = 0; i < cpu->sibling_count; i++)
-		while (in_guest(&gates[cpu->siblings[i].id])) {
-			uint64_t waited = rdtsc() - start;
-
-			if (waited > ACK_BOUND_US * ticks_per_us) {
-				cpu->closed = true;
-				return false;
-			}
-			if (waited >= nmi_after) {
-				interrupt_sibling(&cpu->siblings[i], true);
-				nmi_after = waited + NMI_AFTER_US * ticks_per_us;
-			}
-			cpu_relax();
+		if (!wait_for_ack(&cpu->siblings[i], start, 0)) {
+			cpu->closed = true;
+			return false;
 		}
 	return true;
 }
