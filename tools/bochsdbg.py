@@ -19,6 +19,8 @@ BREAK_STOP = re.compile(rb"^\((\d+)\) Breakpoint (\d+)", re.M)
 CR3_MASK = 0x000ffffffffff000
 CHUNK = 1 << 20
 QUIET = 5
+STOPS = 200
+PATIENCE = 200000
 
 
 class DebuggerError(Exception):
@@ -141,16 +143,27 @@ class Debugger:
         yield 0, self.cr3(0)
         if self.cpus == 1:
             return
-        self.command("pb 0x%s" % stop.group(1).decode())
         seen = {0}
         while len(seen) < self.cpus:
+            for cpu in self._arrivals(int(stop.group(1), 16), seen):
+                seen.add(cpu)
+                yield cpu, self.cr3(cpu)
+            if len(seen) < self.cpus:
+                self.run_for(PATIENCE)
+
+    def _arrivals(self, address, seen):
+        """The CPUs that come to @address, other than those @seen. Bounded: where others send interrupts without end, stopping
+        at each exit leaves the guest no time to start its other vCPUs."""
+        self.breakpoints += 1
+        self.command("pb 0x%x" % address)
+        for _ in range(STOPS):
             cpu = BREAK_STOP.search(self.command("c"))
             if not cpu:
                 raise DebuggerError("the emulator stopped for another reason than the breakpoint")
             if int(cpu.group(1)) not in seen:
-                seen.add(int(cpu.group(1)))
-                yield int(cpu.group(1)), self.cr3(int(cpu.group(1)))
-        self.breakpoints += 1
+                yield int(cpu.group(1))
+            if len(seen) == self.cpus:
+                break
         self.command("d %d" % self.breakpoints)
 
     def run_to(self, *addresses):
