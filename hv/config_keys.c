@@ -139,6 +139,17 @@ static bool set_timer(const struct config_target *target, const char *value)
 	return true;
 }
 
+static bool set_apicv(const struct config_target *target, const char *value)
+{
+	static const struct choice ways[] = { { "auto", 0 }, { "off", 1 } };
+	unsigned v;
+
+	if (!choose(value, ways, ARRAY_SIZE(ways), &v))
+		return false;
+	target->cfg->apicv_off = v;
+	return true;
+}
+
 static bool set_debug_hypercalls(const struct config_target *target, const char *value)
 {
 	return parse_switch(value, &target->cfg->debug_hypercalls);
@@ -282,6 +293,7 @@ static const struct config_key hypervisor_keys[] = {
 	{ "paranoid", set_paranoid, "on or off" },
 	{ "smt", set_smt, "on or off" },
 	{ "timer", set_timer, "auto, deadline or preemption" },
+	{ "apicv", set_apicv, "auto or off" },
 	{ "debug-hypercalls", set_debug_hypercalls, "on or off" },
 };
 

@@ -43,6 +43,11 @@ const struct config *boot_state_config(void)
 	return &config;
 }
 
+bool boot_state_apicv(void)
+{
+	return vmx_caps.apicv && !config.apicv_off;
+}
+
 enum vm_timer boot_state_timer(void)
 {
 	return timer;
@@ -80,6 +85,7 @@ void boot_state_first_entry(void)
 	record_u64("cpus", cpu_count);
 	record_u64("tsc_hz", cpu_facts.tsc_hz);
 	record_u64("ticks_to_guest", now - bi->tsc_start);
+	record_bool("apicv", boot_state_apicv());
 	record_u64("file_ticks", bi->tsc_file_ticks);
 	record_u64("loader_ticks", bi->tsc_handover - bi->tsc_start);
 	record_end();

@@ -93,6 +93,11 @@ uint64_t vm_tsc(struct vm *vm)
 	return rdtsc() + vm->tsc_offset;
 }
 
+uint64_t vcpu_tsc(const struct vcpu *vcpu)
+{
+	return rdtsc() + vcpu->tsc_offset;
+}
+
 uint64_t vm_tsc_hz(const struct vm *vm)
 {
 	return vm->tsc_hz;
@@ -112,18 +117,18 @@ void vcpu_notify(struct vcpu *vcpu)
  * The guest's clock runs behind the host's by a start time (or, if it was set forward, ahead of
  * it). A sum that wraps is a time that never comes; a difference that wraps one that is over.
  */
-static uint64_t host_deadline(const struct vm *vm, uint64_t guest_tsc)
+static uint64_t host_deadline(const struct vcpu *vcpu, uint64_t guest_tsc)
 {
-	uint64_t host = guest_tsc - vm->tsc_offset;
+	uint64_t host = guest_tsc - vcpu->tsc_offset;
 
-	if (likely((int64_t)vm->tsc_offset <= 0))
+	if (likely((int64_t)vcpu->tsc_offset <= 0))
 		return unlikely(host < guest_tsc) ? UINT64_MAX : host;
 	return host > guest_tsc ? 1 : host;
 }
 
 void vcpu_timer_arm(struct vcpu *vcpu, uint64_t guest_tsc)
 {
-	uint64_t deadline = guest_tsc ? host_deadline(vcpu->vm, guest_tsc) : 0;
+	uint64_t deadline = guest_tsc ? host_deadline(vcpu, guest_tsc) : 0;
 
 	vcpu->timer_deadline = deadline;
 	if (likely(vcpu->vm->timer == VM_TIMER_DEADLINE))

@@ -119,6 +119,10 @@ struct vcpu {
 	uint32_t host_apic_id; /* of the CPU that has, or had it loaded last */
 	struct vm *vm;
 	uint64_t timer_deadline; /* host TSC; 0: none */
+	uint64_t tsc_offset;	 /* the vCPU's TSC = host TSC + this */
+	uint64_t tsc_adjust;	 /* IA32_TSC_ADJUST */
+	uint64_t msr_bitmaps;	 /* physical address, vmx/apicv.c */
+	bool eois_exit;		 /* all of them, for the processor delivers interrupts itself */
 	uint64_t xcr0;
 	/* Written by other vCPUs' CPUs, atomically. */
 	bool attached;	 /* its CPU has it loaded: an interrupt reaches it */
@@ -154,11 +158,11 @@ struct vm {
 	bool sets_policy; /* its hypercalls may change the policy */
 	bool raw_console; /* it has the console to itself */
 	bool has_console; /* what is typed goes to it */
+	bool apicv;	  /* the processor virtualises its vCPUs' APICs where they allow it */
 	uint8_t timer;	  /* enum vm_timer */
 	uint8_t preemption_shift;
 	uint64_t ram_low, ram_high; /* bytes below the hole, above 4 GiB */
-	uint64_t tsc_offset;	    /* guest TSC = host TSC + this */
-	uint64_t tsc_adjust;	    /* IA32_TSC_ADJUST */
+	uint64_t tsc_offset;	    /* the VM's clock = host TSC + this; its vCPUs' begin with it */
 	uint64_t tsc_hz;
 	uint64_t epoch;
 	uint32_t request; /* enum vm_request, 0: none */
@@ -183,10 +187,11 @@ enum vm_timer { VM_TIMER_DEADLINE, VM_TIMER_PREEMPTION };
 static_assert(sizeof(struct vm) <= VM_PRIV_SPAN, "hv/layout.h");
 
 #define VCPU_STACK_PAGES 6
-/* Within its stride a vCPU has: a guard page, the area for XSAVE, a guard page, the stack, and
- * struct vcpu at the very end. */
+/* Within its stride a vCPU has, with guard pages between them: the area for XSAVE, the local APIC's
+ * registers, the stack with struct vcpu at its very end. */
 #define VCPU_RECORD_SIZE ALIGN_UP(sizeof(struct vcpu), 64)
 #define VCPU_XSAVE_OFFSET PAGE_SIZE
+#define VCPU_APIC_OFFSET (3 * PAGE_SIZE)
 
 /** The vCPU's record in the current VM's window. */
 static inline struct vcpu *vcpu_here(unsigned index)
@@ -198,6 +203,12 @@ static inline struct vcpu *vcpu_here(unsigned index)
 static inline void *vcpu_xsave_area(unsigned index)
 {
 	return (void *)(VM_VCPU_BASE + index * VM_VCPU_STRIDE + VCPU_XSAVE_OFFSET);
+}
+
+/** Its local APIC's registers: what VMCS_VIRTUAL_APIC_PAGE names. */
+static inline uint32_t *vcpu_apic_page(unsigned index)
+{
+	return (uint32_t *)(VM_VCPU_BASE + index * VM_VCPU_STRIDE + VCPU_APIC_OFFSET);
 }
 
 enum vm_state {
@@ -237,7 +248,8 @@ struct vm_record {
 	struct pgtable ept;
 	struct vm *vm; /* physmap view */
 	hpa_t vmcs[CONFIG_MAX_VCPUS];
-	hpa_t msr_bitmap;
+	hpa_t apic_page[CONFIG_MAX_VCPUS];
+	hpa_t msr_bitmap; /* two: without and with APIC virtualisation */
 	hpa_t msr_area;	      /* what VM exit and VM entry load */
 	uint64_t memory_used; /* bytes of guest RAM that have frames */
 };

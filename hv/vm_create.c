@@ -67,7 +67,7 @@ static int populate_all(struct vm_record *record)
 	return err;
 }
 
-/* A vCPU's stack with its record on top, and the area for XSAVE. */
+/* A vCPU's stack with its record on top, the area for XSAVE, and the APIC's registers. */
 static int create_vcpu_private(struct vm_record *record, unsigned index)
 {
 	uint64_t stack =
@@ -79,12 +79,17 @@ static int create_vcpu_private(struct vm_record *record, unsigned index)
 	err = space_window_alloc(&record->window, (uint64_t)vcpu_xsave_area(index), 1, &first);
 	if (err)
 		return err;
+	err = space_window_alloc(&record->window, (uint64_t)vcpu_apic_page(index), 1, &first);
+	if (err)
+		return err;
+	record->apic_page[index] = ptr_to_hpa(first);
 	err = space_window_alloc(&record->window, stack, VCPU_STACK_PAGES, &first);
 	if (err)
 		return err;
 	vcpu = (struct vcpu *)((uint8_t *)first + VCPU_STACK_PAGES * PAGE_SIZE - VCPU_RECORD_SIZE);
 	vcpu->vm = VM_HERE;
 	vcpu->id = (uint16_t)index;
+	vcpu->lapic.page = vcpu_apic_page(index);
 	return 0;
 }
 

@@ -149,8 +149,8 @@ static int load(struct vm_record *record, unsigned index)
 	vm->sets_policy = record->config->sets_policy;
 	vm->has_console = boot_state_console_vm() == (int)index;
 	vm->raw_console = vm->has_console && boot_state_single_vm();
+	vm->apicv = boot_state_apicv();
 	vm->tsc_offset = 0 - rdtsc();
-	vm->tsc_adjust = 0;
 	vm->epoch = rtc_read_epoch();
 	vm->request = 0;
 	vm->stop_reason = NULL;

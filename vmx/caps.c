@@ -105,6 +105,8 @@ static const char *probe_secondary(struct vmx_caps *c)
 	c->rdtscp = c->proc2 & PROC2_RDTSCP;
 	c->invpcid = c->proc2 & PROC2_INVPCID;
 	c->wbinvd_exiting = c->proc2 & PROC2_WBINVD;
+	c->apicv = (may & PROC2_APICV) == PROC2_APICV &&
+		   (control_range(MSR_PROC) >> 32 & PROC_TPR_SHADOW);
 	return NULL;
 }
 

@@ -15,6 +15,7 @@ struct vmx_caps {
 	bool ept_2m, ept_1g;
 	bool invept, invvpid, vpid;
 	bool invpcid, rdtscp, xsaves, wbinvd_exiting;
+	bool apicv; /* x2APIC, its registers and the delivery of interrupts can be virtualised */
 };
 
 /* Sensitive like any other data; copied where hot paths need it. */

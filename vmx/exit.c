@@ -48,6 +48,12 @@ static void dispatch_rare(struct vcpu *vcpu, uint32_t reason)
 	case EXIT_XSETBV:
 		exit_xsetbv(vcpu);
 		break;
+	case EXIT_VIRTUALIZED_EOI:
+		exit_virtualized_eoi(vcpu);
+		break;
+	case EXIT_APIC_WRITE:
+		exit_apic_write(vcpu);
+		break;
 	case EXIT_PREEMPTION_TIMER:
 		exit_preemption_timer(vcpu);
 		break;

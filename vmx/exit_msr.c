@@ -56,14 +56,13 @@ static int mtrr_index(uint32_t msr)
 }
 static_assert(VM_MTRR_COUNT == 28, "mtrr_index() ends at 27");
 
-/* The guest moves its clock by @delta; its TSC_ADJUST follows, as SDM 17.17.3 wants. */
+/* The vCPU moves its clock by @delta; its TSC_ADJUST follows, as SDM 17.17.3 wants. */
 static void shift_tsc(struct vcpu *vcpu, uint64_t delta)
 {
-	vcpu->vm->tsc_adjust += delta;
-	vcpu->vm->tsc_offset += delta;
-	vmcs_write(VMCS_TSC_OFFSET, vcpu->vm->tsc_offset);
-	if (vcpu->lapic.tsc_deadline)
-		vcpu_timer_arm(vcpu, vcpu->lapic.tsc_deadline);
+	vcpu->tsc_adjust += delta;
+	vcpu->tsc_offset += delta;
+	vmcs_write(VMCS_TSC_OFFSET, vcpu->tsc_offset);
+	vlapic_tsc_moved(vcpu, delta);
 }
 
 static bool is_apic_msr(uint32_t msr)
@@ -92,7 +91,7 @@ static bool read_rare(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 		*value = 1ULL << 32;
 		return true;
 	case MSR_TSC_ADJUST:
-		*value = vcpu->vm->tsc_adjust;
+		*value = vcpu->tsc_adjust;
 		return true;
 	case MSR_P5_MC_ADDR:
 	case MSR_P5_MC_TYPE:
@@ -146,10 +145,10 @@ static bool write_rare(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 	}
 	switch (msr) {
 	case MSR_TSC:
-		shift_tsc(vcpu, value - vm_tsc(vcpu->vm));
+		shift_tsc(vcpu, value - vcpu_tsc(vcpu));
 		return true;
 	case MSR_TSC_ADJUST:
-		shift_tsc(vcpu, value - vcpu->vm->tsc_adjust);
+		shift_tsc(vcpu, value - vcpu->tsc_adjust);
 		return true;
 	case MSR_MISC_ENABLE: /* the bits that Linux turns off are off, the others are not offered
 			       */

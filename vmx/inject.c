@@ -58,6 +58,7 @@ void vcpu_inject_pending(struct vcpu *vcpu)
 {
 	bool busy = vmcs_read(VMCS_ENTRY_INTERRUPTION) & INTR_VALID;
 	uint64_t interruptibility = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY);
+	bool held;
 	int vector;
 
 	vcpu->work &= ~(uint32_t)WORK_IRQ;
@@ -65,13 +66,18 @@ void vcpu_inject_pending(struct vcpu *vcpu)
 		inject_nmi(vcpu, interruptibility, busy);
 		busy |= !vcpu->nmi_pending;
 	}
-	if (!vcpu->lapic.irr_pending)
+	if (!vcpu->lapic.assisted && !vcpu->lapic.irr_pending)
 		return;
+	held = busy || (interruptibility & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS)) ||
+	       !(vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_IF);
+	if (vcpu->lapic.assisted) {
+		apicv_hand_over(vcpu, held);
+		return;
+	}
 	vector = vlapic_pending(vcpu);
 	if (vector < 0)
 		return;
-	if (busy || (interruptibility & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS)) ||
-	    !(vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_IF)) {
+	if (held) {
 		vmcs_set_bits(VMCS_PROC_CONTROLS, PROC_INTERRUPT_WINDOW);
 		return;
 	}

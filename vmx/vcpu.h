@@ -78,6 +78,12 @@ void vcpu_requeue_event(void);
  * given. */
 void vcpu_inject_pending(struct vcpu *vcpu);
 
+/** For WORK_IRQ while the processor delivers by itself: tells it what requests and which EOIs are to
+ * exit. @held: the guest cannot take an interrupt with this entry. */
+void apicv_hand_over(struct vcpu *vcpu, bool held);
+/** Which of the two MSR bitmaps of a VM, one behind the other. */
+enum { BITMAP_PLAIN, BITMAP_ASSISTED, BITMAP_COUNT };
+
 /** Writes of the control registers as the guest means them; false: #GP. */
 bool vcpu_write_cr0(struct vcpu *vcpu, uint64_t value);
 bool vcpu_write_cr4(struct vcpu *vcpu, uint64_t value);

@@ -40,6 +40,19 @@ static void bitmap_allow(uint8_t *bitmap, uint32_t msr, bool write)
 	bitmap[base + bit / 8] &= (uint8_t) ~(1U << (bit % 8));
 }
 
+/* What the processor serves from the page of registers: reads of what lies there, and writes of TPR,
+ * EOI and SELF_IPI. All others have to exit: they would reach the host's own APIC. */
+static void allow_x2apic(uint8_t *bitmap)
+{
+	static const uint8_t written[] = { 0x08, 0x0b, 0x3f };
+
+	for (unsigned i = 0; i < 64; i++)
+		if (VLAPIC_READABLE >> i & 1 && i != VLAPIC_CURRENT_COUNT)
+			bitmap_allow(bitmap, MSR_X2APIC_FIRST + i, false);
+	for (unsigned i = 0; i < ARRAY_SIZE(written); i++)
+		bitmap_allow(bitmap, MSR_X2APIC_FIRST + written[i], true);
+}
+
 static void fill_msr_bitmap(uint8_t *bitmap)
 {
 	memset(bitmap, 0xff, PAGE_SIZE);
@@ -66,11 +79,17 @@ static void vmptrld(hpa_t vmcs)
 
 int vcpu_create(struct vm_record *record)
 {
-	record->msr_bitmap = frames_alloc(0, MEM_SENSITIVE, PURPOSE_VMX);
+	uint8_t *bitmaps;
+
+	record->msr_bitmap = frames_alloc(1, MEM_SENSITIVE, PURPOSE_VMX);
+	static_assert(BITMAP_COUNT == 2, "one allocation of order 1");
 	record->msr_area = frames_alloc(0, MEM_SENSITIVE, PURPOSE_VMX);
 	if (hpa_is_none(record->msr_bitmap) || hpa_is_none(record->msr_area))
 		return -E_NOMEM;
-	fill_msr_bitmap(hpa_to_ptr(record->msr_bitmap));
+	bitmaps = hpa_to_ptr(record->msr_bitmap);
+	for (unsigned i = 0; i < BITMAP_COUNT; i++)
+		fill_msr_bitmap(bitmaps + i * PAGE_SIZE);
+	allow_x2apic(bitmaps + BITMAP_ASSISTED * PAGE_SIZE);
 	for (unsigned i = 0; i < record->config->vcpus; i++) {
 		record->vmcs[i] = frames_alloc(0, MEM_SENSITIVE, PURPOSE_VMX);
 		if (hpa_is_none(record->vmcs[i]))
@@ -97,7 +116,9 @@ static void write_controls(const struct vm_record *record, const struct vcpu *vc
 	vmcs_write(VMCS_EXIT_MSR_STORE_COUNT, 0);
 	vmcs_write(VMCS_LINK_POINTER, ~0ULL);
 	vmcs_write(VMCS_MSR_BITMAP, record->msr_bitmap.v);
-	vmcs_write(VMCS_TSC_OFFSET, vm->tsc_offset);
+	vmcs_write(VMCS_TSC_OFFSET, vcpu->tsc_offset);
+	if (vm->apicv)
+		vmcs_write(VMCS_VIRTUAL_APIC_PAGE, record->apic_page[vcpu->id].v);
 	vmcs_write(VMCS_EPT_POINTER, record->ept.root.v | EPTP_WB_4_LEVELS);
 	/* Each vCPU its own: two of one VM can take turns on a CPU. */
 	if (vmx_caps.vpid)
@@ -269,6 +290,10 @@ void vcpu_reset(struct vm_record *record, struct vcpu *vcpu, const struct loader
 {
 	hpa_t vmcs = record->vmcs[vcpu->id];
 
+	vcpu->tsc_offset = vcpu->vm->tsc_offset;
+	vcpu->tsc_adjust = 0;
+	vcpu->msr_bitmaps = record->msr_bitmap.v;
+	vcpu->lapic.assisted = false;
 	vmclear(vmcs);
 	vmptrld(vmcs);
 	write_controls(record, vcpu);
@@ -318,6 +343,8 @@ void vcpu_take_init(struct vcpu *vcpu)
 	vcpu->work = (vcpu->work & ~(uint32_t)(WORK_INIT | WORK_HALT | WORK_IRQ)) | WORK_SIPI;
 	vcpu->nmi_pending = false;
 	vlapic_reset(vcpu, vcpu->id, vcpu->lapic.base_msr & APIC_BASE_X2APIC);
+	vcpu_apic_mode_changed(vcpu);
+	vcpu->work &= ~(uint32_t)WORK_IRQ;
 }
 
 static void start_up(struct vcpu *vcpu)

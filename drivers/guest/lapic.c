@@ -3,6 +3,7 @@
 #include "drivers/guest/lapic_internal.h"
 
 #include "drivers/guest/ioapic.h"
+#include "hv/lib/string.h"
 
 #define ICR_LOGICAL BIT(11)
 #define ICR_ASSERT BIT(14)
@@ -19,14 +20,20 @@ enum {
 void vlapic_reset_registers(struct vcpu *vcpu)
 {
 	struct vlapic *a = vcpu_vlapic(vcpu);
-	uint64_t base = a->base_msr;
-	uint32_t id = a->id;
 
-	*a = (struct vlapic){
-		.base_msr = base, .id = id, .dfr = UINT32_MAX, .svr = 0xff, .isrv = -1
-	};
-	a->lvt_timer = a->lvt_thermal = a->lvt_perf = VLAPIC_LVT_MASKED;
-	a->lvt_lint0 = a->lvt_lint1 = a->lvt_error = VLAPIC_LVT_MASKED;
+	memset(a->page, 0, PAGE_SIZE);
+	VLAPIC(a, APIC_ID) = a->id;
+	VLAPIC(a, APIC_VERSION) = VLAPIC_VERSION;
+	VLAPIC(a, APIC_LDR) = vlapic_is_x2apic(a) ? vlapic_x2apic_ldr(a) : 0;
+	VLAPIC(a, APIC_DFR) = UINT32_MAX;
+	VLAPIC(a, APIC_SVR) = 0xff;
+	for (unsigned i = APIC_LVT_TIMER; i <= APIC_LVT_ERROR; i++)
+		VLAPIC(a, i) = VLAPIC_LVT_MASKED;
+	a->esr_pending = 0;
+	a->timer_start = a->tsc_deadline = 0;
+	a->isrv = -1;
+	a->irr_pending = false;
+	a->tmr_changed = true;
 	vcpu_timer_arm(vcpu, 0);
 }
 
@@ -40,35 +47,33 @@ void vlapic_reset(struct vcpu *vcpu, unsigned id, bool x2apic)
 	vlapic_reset_registers(vcpu);
 }
 
-/* Highest set bit of a 256-bit register, -1 if there is none. */
-static int highest(const uint32_t bits[8])
+/* Of IRR, ISR and TMR each 32 bits are a register. */
+static int highest(const struct vlapic *a, enum apic_register first)
 {
-	for (int i = 7; i >= 0; i--)
-		if (bits[i])
-			return i * 32 + 31 - __builtin_clz(bits[i]);
+	for (int i = 7; i >= 0; i--) {
+		uint32_t bits = VLAPIC(a, first + (unsigned)i);
+
+		if (bits)
+			return i * 32 + 31 - __builtin_clz(bits);
+	}
 	return -1;
 }
 
-static void set_bit(uint32_t bits[8], uint8_t vector)
+static inline uint32_t *word(const struct vlapic *a, enum apic_register first, uint8_t vector)
 {
-	bits[vector / 32] |= 1U << (vector % 32);
+	return &VLAPIC(a, first + vector / 32U);
 }
 
-static void clear_bit(uint32_t bits[8], uint8_t vector)
+static inline uint32_t bit(uint8_t vector)
 {
-	bits[vector / 32] &= ~(1U << (vector % 32));
-}
-
-static bool test_bit(const uint32_t bits[8], uint8_t vector)
-{
-	return bits[vector / 32] >> (vector % 32) & 1;
+	return 1U << (vector % 32);
 }
 
 uint32_t vlapic_ppr(const struct vlapic *a)
 {
-	uint32_t in_service = a->isrv >= 0 ? (uint32_t)a->isrv : 0;
+	uint32_t in_service = a->isrv >= 0 ? (uint32_t)a->isrv : 0, tpr = VLAPIC(a, APIC_TPR);
 
-	return (a->tpr & 0xf0) >= (in_service & 0xf0) ? a->tpr : in_service & 0xf0;
+	return (tpr & 0xf0) >= (in_service & 0xf0) ? tpr : in_service & 0xf0;
 }
 
 /*
@@ -78,10 +83,10 @@ uint32_t vlapic_ppr(const struct vlapic *a)
 void vlapic_raise_error(struct vcpu *vcpu, uint32_t error)
 {
 	struct vlapic *a = vcpu_vlapic(vcpu);
-	uint8_t vector = (uint8_t)a->lvt_error;
+	uint8_t vector = (uint8_t)VLAPIC(a, APIC_LVT_ERROR);
 
 	a->esr_pending |= error;
-	if (a->lvt_error & VLAPIC_LVT_MASKED)
+	if (VLAPIC(a, APIC_LVT_ERROR) & VLAPIC_LVT_MASKED)
 		return;
 	if (vector < 16)
 		a->esr_pending |= VLAPIC_ESR_RECEIVE_ILLEGAL;
@@ -97,17 +102,17 @@ void vlapic_accept(struct vcpu *vcpu, uint8_t vector, bool level)
 		vcpu_post(vcpu, vector, level);
 		return;
 	}
-	if (!(a->svr & VLAPIC_SVR_ENABLE))
+	if (!vlapic_is_enabled(a))
 		return;
 	if (vector < 16) {
 		vlapic_raise_error(vcpu, VLAPIC_ESR_RECEIVE_ILLEGAL);
 		return;
 	}
-	if (level)
-		set_bit(a->tmr, vector);
-	else
-		clear_bit(a->tmr, vector);
-	set_bit(a->irr, vector);
+	if (unlikely(level != !!(*word(a, APIC_TMR, vector) & bit(vector)))) {
+		*word(a, APIC_TMR, vector) ^= bit(vector);
+		a->tmr_changed = true;
+	}
+	*word(a, APIC_IRR, vector) |= bit(vector);
 	a->irr_pending = true;
 	vcpu_notify(vcpu);
 }
@@ -117,9 +122,11 @@ int vlapic_pending(struct vcpu *vcpu)
 	struct vlapic *a = vcpu_vlapic(vcpu);
 	int vector;
 
-	if (!a->irr_pending || !(a->svr & VLAPIC_SVR_ENABLE))
+	if (a->assisted)
+		vlapic_set_assisted(vcpu, true);
+	if (!a->irr_pending || !vlapic_is_enabled(a))
 		return -1;
-	vector = highest(a->irr);
+	vector = highest(a, APIC_IRR);
 	if (vector < 0) {
 		a->irr_pending = false;
 		return -1;
@@ -131,10 +138,57 @@ void vlapic_take(struct vcpu *vcpu, uint8_t vector)
 {
 	struct vlapic *a = vcpu_vlapic(vcpu);
 
-	clear_bit(a->irr, vector);
-	set_bit(a->isr, vector);
+	*word(a, APIC_IRR, vector) &= ~bit(vector);
+	*word(a, APIC_ISR, vector) |= bit(vector);
 	a->isrv = vector;
-	a->irr_pending = highest(a->irr) >= 0;
+	a->irr_pending = highest(a, APIC_IRR) >= 0;
+}
+
+bool vlapic_may_be_assisted(const struct vlapic *a)
+{
+	return vlapic_is_x2apic(a) && vlapic_is_enabled(a);
+}
+
+int vlapic_set_assisted(struct vcpu *vcpu, bool assisted)
+{
+	struct vlapic *a = vcpu_vlapic(vcpu);
+
+	a->assisted = assisted;
+	a->isrv = highest(a, APIC_ISR);
+	a->irr_pending = vlapic_requesting(a) >= 0;
+	return a->isrv;
+}
+
+int vlapic_requesting(const struct vlapic *a)
+{
+	return highest(a, APIC_IRR);
+}
+
+bool vlapic_requests_besides(const struct vlapic *a, uint8_t vector)
+{
+	uint32_t others = *word(a, APIC_IRR, vector) & ~bit(vector);
+
+	for (unsigned i = 0; i < 8; i++)
+		if (i != vector / 32U)
+			others |= VLAPIC(a, APIC_IRR + i);
+	return others;
+}
+
+uint64_t vlapic_level_vectors(const struct vlapic *a, unsigned index)
+{
+	return (uint64_t)VLAPIC(a, APIC_TMR + 2 * index + 1) << 32 | VLAPIC(a, APIC_TMR + 2 * index);
+}
+
+void vlapic_after_eoi(struct vcpu *vcpu, uint8_t vector)
+{
+	struct vm *vm = vcpu_vm(vcpu);
+
+	if (*word(vcpu_vlapic(vcpu), APIC_TMR, vector) & bit(vector)) {
+		vm_lock(vm);
+		vioapic_eoi(vm, vector);
+		vm_unlock(vm);
+	}
+	vcpu_notify(vcpu);
 }
 
 void vlapic_end_of_interrupt(struct vcpu *vcpu)
@@ -145,33 +199,27 @@ void vlapic_end_of_interrupt(struct vcpu *vcpu)
 	if (a->isrv < 0)
 		return;
 	vector = (uint8_t)a->isrv;
-	clear_bit(a->isr, vector);
-	a->isrv = highest(a->isr);
-	if (test_bit(a->tmr, vector)) {
-		vm_lock(vcpu_vm(vcpu));
-		vioapic_eoi(vcpu_vm(vcpu), vector);
-		vm_unlock(vcpu_vm(vcpu));
-	}
-	if (a->irr_pending)
-		vcpu_notify(vcpu);
+	*word(a, APIC_ISR, vector) &= ~bit(vector);
+	a->isrv = highest(a, APIC_ISR);
+	if (a->irr_pending || (*word(a, APIC_TMR, vector) & bit(vector)))
+		vlapic_after_eoi(vcpu, vector);
 }
 
 static bool addressed(const struct vlapic *a, uint32_t dest, bool logical)
 {
 	bool x2apic = vlapic_is_x2apic(a);
+	uint32_t ldr;
 
 	if (dest == UINT32_MAX || (dest == 0xff && (!logical || !x2apic)))
 		return true;
 	if (!logical)
 		return dest == a->id;
-	if (x2apic) {
-		uint32_t ldr = (a->id >> 4) << 16 | 1U << (a->id & 15);
-
+	ldr = x2apic ? vlapic_x2apic_ldr(a) : VLAPIC(a, APIC_LDR);
+	if (x2apic)
 		return dest >> 16 == ldr >> 16 && (dest & ldr & 0xffff);
-	}
-	if (a->dfr >> 28 == 0xf) /* flat */
-		return dest & a->ldr >> 24;
-	return (dest >> 4 == a->ldr >> 28) && (dest & a->ldr >> 24 & 0xf);
+	if (VLAPIC(a, APIC_DFR) >> 28 == 0xf) /* flat */
+		return dest & ldr >> 24;
+	return (dest >> 4 == ldr >> 28) && (dest & ldr >> 24 & 0xf);
 }
 
 static void deliver_one(struct vcpu *vcpu, unsigned mode, uint8_t vector, bool level)
@@ -213,8 +261,9 @@ void vlapic_deliver(struct vm *vm, uint32_t dest, bool logical, unsigned mode, u
 void vlapic_send_ipi(struct vcpu *vcpu)
 {
 	const struct vlapic *a = vcpu_vlapic(vcpu);
-	unsigned mode = (unsigned)(a->icr >> 8) & 7, shorthand = (unsigned)(a->icr >> 18) & 3;
-	uint8_t vector = (uint8_t)a->icr;
+	uint64_t icr = vlapic_icr(a);
+	unsigned mode = (unsigned)(icr >> 8) & 7, shorthand = (unsigned)(icr >> 18) & 3;
+	uint8_t vector = (uint8_t)icr;
 	struct vm *vm = vcpu_vm(vcpu);
 
 	if ((mode == MODE_FIXED || mode == MODE_LOWEST) && vector < 16) {
@@ -222,14 +271,12 @@ void vlapic_send_ipi(struct vcpu *vcpu)
 		return;
 	}
 	if (mode == MODE_INIT &&
-	    !(a->icr & ICR_ASSERT)) /* de-assert: does nothing since the Pentium 4 */
+	    !(icr & ICR_ASSERT)) /* de-assert: does nothing since the Pentium 4 */
 		return;
 	switch (shorthand) {
 	case 0:
-		vlapic_deliver(vm,
-			       vlapic_is_x2apic(a) ? (uint32_t)(a->icr >> 32)
-						   : (uint32_t)(a->icr >> 56),
-			       a->icr & ICR_LOGICAL, mode, vector, false);
+		vlapic_deliver(vm, (uint32_t)(icr >> (vlapic_is_x2apic(a) ? 32 : 56)),
+			       icr & ICR_LOGICAL, mode, vector, false);
 		break;
 	case 1:
 		deliver_one(vcpu, mode, vector, false);
@@ -244,11 +291,11 @@ void vlapic_send_ipi(struct vcpu *vcpu)
 
 uint8_t vlapic_get_cr8(struct vcpu *vcpu)
 {
-	return (uint8_t)(vcpu_vlapic(vcpu)->tpr >> 4);
+	return (uint8_t)(VLAPIC(vcpu_vlapic(vcpu), APIC_TPR) >> 4);
 }
 
 void vlapic_set_cr8(struct vcpu *vcpu, uint8_t cr8)
 {
-	vcpu_vlapic(vcpu)->tpr = (uint32_t)cr8 << 4;
+	VLAPIC(vcpu_vlapic(vcpu), APIC_TPR) = (uint32_t)cr8 << 4;
 	vcpu_notify(vcpu);
 }
