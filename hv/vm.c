@@ -150,20 +150,26 @@ bool vcpu_is_here(const struct vcpu *vcpu)
 	return this_cpu()->vcpu == vcpu;
 }
 
-/* The bit is seen by whoever attaches the vCPU later, or the vCPU's CPU is told. */
-static void post(struct vcpu *vcpu, uint32_t bit)
+/* The bit is seen by whoever attaches the vCPU later, or the vCPU's CPU is told: once, until it takes
+ * the bit. */
+static inline void post(struct vcpu *vcpu, unsigned bit)
 {
-	__atomic_fetch_or(&vcpu->remote, bit, __ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&vcpu->attached, __ATOMIC_SEQ_CST))
+	bool was;
+
+	__asm__ volatile("lock btsl %2, %0"
+			 : "+m"(vcpu->remote), "=@ccc"(was)
+			 : "r"(bit)
+			 : "memory");
+	if (!was && __atomic_load_n(&vcpu->attached, __ATOMIC_SEQ_CST))
 		lapic_send(vcpu->host_apic_id, HOST_VECTOR_KICK);
 }
 
 void vcpu_post(struct vcpu *vcpu, uint8_t vector, bool level)
 {
-	uint32_t *bits = level ? vcpu->remote_level : vcpu->remote_edge;
+	unsigned word = vector / 32 + (level ? 8 : 0);
 
-	__atomic_fetch_or(&bits[vector / 32], 1U << (vector % 32), __ATOMIC_SEQ_CST);
-	post(vcpu, REMOTE_IRQ);
+	__atomic_fetch_or(&vcpu->remote_vectors[word], 1U << (vector % 32), __ATOMIC_SEQ_CST);
+	post(vcpu, REMOTE_VECTORS + word);
 }
 
 void vcpu_post_stop(struct vcpu *vcpu)
@@ -171,34 +177,42 @@ void vcpu_post_stop(struct vcpu *vcpu)
 	post(vcpu, REMOTE_STOP);
 }
 
-static void take_vectors(struct vcpu *vcpu, uint32_t bits[8], bool level)
+static inline void take_vectors(struct vcpu *vcpu, unsigned word)
 {
-	for (unsigned i = 0; i < 8; i++) {
-		uint32_t word = bits[i] ? __atomic_exchange_n(&bits[i], 0, __ATOMIC_SEQ_CST) : 0;
+	uint32_t bits = __atomic_exchange_n(&vcpu->remote_vectors[word], 0, __ATOMIC_SEQ_CST);
 
-		for (; word; word &= word - 1)
-			vlapic_accept(vcpu, (uint8_t)(32 * i + (unsigned)__builtin_ctz(word)),
-				      level);
-	}
+	/* One that came while the word was taken before is not there any more. */
+	if (unlikely(!bits))
+		return;
+	if (likely(word < 8))
+		vcpu_accept(vcpu, word, bits);
+	else
+		vlapic_accept_bits(vcpu, word - 8, bits, true);
+}
+
+static __attribute__((noinline)) void take_several(struct vcpu *vcpu, uint32_t bits)
+{
+	if (bits & BIT(REMOTE_NMI))
+		vcpu_send_nmi(vcpu);
+	if (bits & BIT(REMOTE_INIT))
+		vcpu->work |= WORK_INIT;
+	/* One that does not wait for it ignores it. */
+	if ((bits & BIT(REMOTE_SIPI)) && (vcpu->work & (WORK_INIT | WORK_SIPI)))
+		vcpu->sipi_pending = true;
+	if (bits & BIT(REMOTE_STOP))
+		vcpu->work |= WORK_STOP;
+	for (bits >>= REMOTE_VECTORS; bits; bits &= bits - 1)
+		take_vectors(vcpu, (unsigned)__builtin_ctz(bits));
 }
 
 void vcpu_take_remote(struct vcpu *vcpu)
 {
 	uint32_t bits = __atomic_exchange_n(&vcpu->remote, 0, __ATOMIC_SEQ_CST);
 
-	if (bits & REMOTE_IRQ) {
-		take_vectors(vcpu, vcpu->remote_edge, false);
-		take_vectors(vcpu, vcpu->remote_level, true);
-	}
-	if (bits & REMOTE_NMI)
-		vcpu_send_nmi(vcpu);
-	if (bits & REMOTE_INIT)
-		vcpu->work |= WORK_INIT;
-	/* One that does not wait for it ignores it. */
-	if ((bits & REMOTE_SIPI) && (vcpu->work & (WORK_INIT | WORK_SIPI)))
-		vcpu->sipi_pending = true;
-	if (bits & REMOTE_STOP)
-		vcpu->work |= WORK_STOP;
+	if (likely(bits >= BIT(REMOTE_VECTORS) && !(bits & (bits - 1))))
+		take_vectors(vcpu, (unsigned)__builtin_ctz(bits) - REMOTE_VECTORS);
+	else
+		take_several(vcpu, bits);
 }
 
 void vcpu_send_nmi(struct vcpu *vcpu)

@@ -44,13 +44,13 @@ enum vcpu_work {
 	WORK_SIPI = 1 << 10,  /* waits for a start-up IPI */
 };
 
-/* vcpu.remote: what other CPUs ask of a vCPU; its own CPU turns it into work. */
+/* Bits of vcpu.remote: what other CPUs ask of a vCPU; its own CPU turns it into work. */
 enum vcpu_remote {
-	REMOTE_IRQ = 1 << 0, /* vectors in remote_edge and remote_level */
-	REMOTE_NMI = 1 << 1,
-	REMOTE_INIT = 1 << 2,
-	REMOTE_SIPI = 1 << 3, /* vector in remote_sipi */
-	REMOTE_STOP = 1 << 4, /* the VM ends */
+	REMOTE_NMI,
+	REMOTE_INIT,
+	REMOTE_SIPI,	/* vector in remote_sipi */
+	REMOTE_STOP,	/* the VM ends */
+	REMOTE_VECTORS, /* there is something in remote_vectors[0]; a bit for each word */
 };
 
 /* General registers in the processor's encoding order; vmx/entry.asm pushes exactly this. */
@@ -126,8 +126,8 @@ struct vcpu {
 	uint64_t xcr0;
 	/* Written by other vCPUs' CPUs, atomically. */
 	bool attached;	 /* its CPU has it loaded: an interrupt reaches it */
-	uint32_t remote; /* bits of enum vcpu_remote */
-	uint32_t remote_edge[8], remote_level[8];
+	uint32_t remote; /* enum vcpu_remote */
+	uint32_t remote_vectors[16]; /* edge-triggered ones, then level-triggered */
 	uint8_t remote_sipi;
 	struct vcpu_hardware hardware;
 	struct vcpu_stats stats;

@@ -53,16 +53,15 @@ static void choose_eois(struct vcpu *vcpu, bool all)
 
 void apicv_hand_over(struct vcpu *vcpu, bool held)
 {
-	const struct vlapic *a = &vcpu->lapic;
-	int vector = vlapic_requesting(a);
-	bool may_come = vlapic_pending(vcpu) >= 0;
-	uint64_t in_service = vmcs_read(VMCS_GUEST_INTERRUPT_STATUS) & 0xff00;
+	uint64_t status = vmcs_read(VMCS_GUEST_INTERRUPT_STATUS);
+	struct vlapic_request next =
+		vlapic_requesting(&vcpu->lapic, (uint8_t)status, (uint8_t)(status >> 8));
 
-	vmcs_write(VMCS_GUEST_INTERRUPT_STATUS, in_service | (vector < 0 ? 0 : (uint64_t)vector));
-	if (may_come && held)
+	if (next.vector != (uint8_t)status)
+		vmcs_write(VMCS_GUEST_INTERRUPT_STATUS, (status & 0xff00) | next.vector);
+	if (next.may_come && held)
 		vmcs_set_bits(VMCS_PROC_CONTROLS, PROC_INTERRUPT_WINDOW);
-	choose_eois(vcpu,
-		    vector >= 0 && (!may_come || vlapic_requests_besides(a, (uint8_t)vector)));
+	choose_eois(vcpu, next.more || (next.vector && !next.may_come));
 }
 
 /* Behind the write, which has been done (SDM 29.1.4). */

@@ -313,8 +313,7 @@ void vcpu_reset(struct vm_record *record, struct vcpu *vcpu, const struct loader
 	vcpu->timer_deadline = 0;
 	vcpu->host_apic_id = NO_APIC_ID;
 	vcpu->remote = 0;
-	memset(vcpu->remote_edge, 0, sizeof(vcpu->remote_edge));
-	memset(vcpu->remote_level, 0, sizeof(vcpu->remote_level));
+	memset(vcpu->remote_vectors, 0, sizeof(vcpu->remote_vectors));
 }
 
 void vcpu_load(const struct vm_record *record, struct vcpu *vcpu)

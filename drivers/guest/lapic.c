@@ -32,7 +32,7 @@ void vlapic_reset_registers(struct vcpu *vcpu)
 	a->esr_pending = 0;
 	a->timer_start = a->tsc_deadline = 0;
 	a->isrv = -1;
-	a->irr_pending = false;
+	a->irr_words = a->isr_words = 0;
 	a->tmr_changed = true;
 	vcpu_timer_arm(vcpu, 0);
 }
@@ -47,14 +47,17 @@ void vlapic_reset(struct vcpu *vcpu, unsigned id, bool x2apic)
 	vlapic_reset_registers(vcpu);
 }
 
-/* Of IRR, ISR and TMR each 32 bits are a register. */
-static int highest(const struct vlapic *a, enum apic_register first)
+/* Of IRR, ISR and TMR each 32 bits are a register. Those that @words leaves out are 0; where it names
+ * one in vain it forgets it. */
+static int highest(const struct vlapic *a, enum apic_register first, uint8_t *words)
 {
-	for (int i = 7; i >= 0; i--) {
-		uint32_t bits = VLAPIC(a, first + (unsigned)i);
+	while (*words) {
+		unsigned i = 31U - (unsigned)__builtin_clz(*words);
+		uint32_t bits = VLAPIC(a, first + i);
 
-		if (bits)
-			return i * 32 + 31 - __builtin_clz(bits);
+		if (likely(bits))
+			return (int)(i * 32 + 31) - __builtin_clz(bits);
+		*words ^= (uint8_t)(1U << i);
 	}
 	return -1;
 }
@@ -94,27 +97,32 @@ void vlapic_raise_error(struct vcpu *vcpu, uint32_t error)
 		vlapic_accept(vcpu, vector, false);
 }
 
-void vlapic_accept(struct vcpu *vcpu, uint8_t vector, bool level)
+void vlapic_accept_bits(struct vcpu *vcpu, unsigned index, uint32_t bits, bool level)
 {
 	struct vlapic *a = vcpu_vlapic(vcpu);
+	uint32_t *tmr = &VLAPIC(a, APIC_TMR + index);
 
-	if (!vcpu_is_here(vcpu)) {
-		vcpu_post(vcpu, vector, level);
+	if (unlikely(!vlapic_is_enabled(a)))
 		return;
-	}
-	if (!vlapic_is_enabled(a))
-		return;
-	if (vector < 16) {
+	if (unlikely(!index && (bits & 0xffff))) {
 		vlapic_raise_error(vcpu, VLAPIC_ESR_RECEIVE_ILLEGAL);
-		return;
+		bits &= ~0xffffU;
 	}
-	if (unlikely(level != !!(*word(a, APIC_TMR, vector) & bit(vector)))) {
-		*word(a, APIC_TMR, vector) ^= bit(vector);
+	if (unlikely((level ? ~*tmr : *tmr) & bits)) {
+		*tmr = level ? *tmr | bits : *tmr & ~bits;
 		a->tmr_changed = true;
 	}
-	*word(a, APIC_IRR, vector) |= bit(vector);
-	a->irr_pending = true;
+	VLAPIC(a, APIC_IRR + index) |= bits;
+	a->irr_words |= (uint8_t)(1U << index);
 	vcpu_notify(vcpu);
+}
+
+void vlapic_accept(struct vcpu *vcpu, uint8_t vector, bool level)
+{
+	if (vcpu_is_here(vcpu))
+		vlapic_accept_bits(vcpu, vector / 32, bit(vector), level);
+	else
+		vcpu_post(vcpu, vector, level);
 }
 
 int vlapic_pending(struct vcpu *vcpu)
@@ -124,14 +132,17 @@ int vlapic_pending(struct vcpu *vcpu)
 
 	if (a->assisted)
 		vlapic_set_assisted(vcpu, true);
-	if (!a->irr_pending || !vlapic_is_enabled(a))
+	if (!a->irr_words || !vlapic_is_enabled(a))
 		return -1;
-	vector = highest(a, APIC_IRR);
-	if (vector < 0) {
-		a->irr_pending = false;
-		return -1;
-	}
-	return ((uint32_t)vector & 0xf0) > (vlapic_ppr(a) & 0xf0) ? vector : -1;
+	vector = highest(a, APIC_IRR, &a->irr_words);
+	return vector >= 0 && ((uint32_t)vector & 0xf0) > (vlapic_ppr(a) & 0xf0) ? vector : -1;
+}
+
+static inline void begin_service(struct vlapic *a, unsigned index, uint32_t bits, int vector)
+{
+	VLAPIC(a, APIC_ISR + index) |= bits;
+	a->isr_words |= (uint8_t)(1U << index);
+	a->isrv = vector;
 }
 
 void vlapic_take(struct vcpu *vcpu, uint8_t vector)
@@ -139,9 +150,23 @@ void vlapic_take(struct vcpu *vcpu, uint8_t vector)
 	struct vlapic *a = vcpu_vlapic(vcpu);
 
 	*word(a, APIC_IRR, vector) &= ~bit(vector);
-	*word(a, APIC_ISR, vector) |= bit(vector);
-	a->isrv = vector;
-	a->irr_pending = highest(a, APIC_IRR) >= 0;
+	if (!*word(a, APIC_IRR, vector))
+		a->irr_words &= (uint8_t)~(1U << vector / 32);
+	begin_service(a, vector / 32, bit(vector), vector);
+}
+
+int vlapic_accept_and_take(struct vcpu *vcpu, unsigned index, uint32_t bits)
+{
+	struct vlapic *a = vcpu_vlapic(vcpu);
+	uint32_t vector = 32 * index + (uint32_t)__builtin_ctz(bits);
+
+	if ((bits & (bits - 1)) || a->irr_words || !vlapic_is_enabled(a) || vector < 16 ||
+	    (VLAPIC(a, APIC_TMR + index) & bits) || (vector & 0xf0) <= (vlapic_ppr(a) & 0xf0)) {
+		vlapic_accept_bits(vcpu, index, bits, false);
+		return -1;
+	}
+	begin_service(a, index, bits, (int)vector);
+	return (int)vector;
 }
 
 bool vlapic_may_be_assisted(const struct vlapic *a)
@@ -154,17 +179,12 @@ int vlapic_set_assisted(struct vcpu *vcpu, bool assisted)
 	struct vlapic *a = vcpu_vlapic(vcpu);
 
 	a->assisted = assisted;
-	a->isrv = highest(a, APIC_ISR);
-	a->irr_pending = vlapic_requesting(a) >= 0;
+	a->irr_words = a->isr_words = UINT8_MAX;
+	a->isrv = highest(a, APIC_ISR, &a->isr_words);
 	return a->isrv;
 }
 
-int vlapic_requesting(const struct vlapic *a)
-{
-	return highest(a, APIC_IRR);
-}
-
-bool vlapic_requests_besides(const struct vlapic *a, uint8_t vector)
+static bool requests_besides(const struct vlapic *a, uint8_t vector)
 {
 	uint32_t others = *word(a, APIC_IRR, vector) & ~bit(vector);
 
@@ -172,6 +192,23 @@ bool vlapic_requests_besides(const struct vlapic *a, uint8_t vector)
 		if (i != vector / 32U)
 			others |= VLAPIC(a, APIC_IRR + i);
 	return others;
+}
+
+struct vlapic_request vlapic_requesting(struct vlapic *a, uint8_t rvi, uint8_t svi)
+{
+	int added = highest(a, APIC_IRR, &a->irr_words);
+	uint8_t vector = added > rvi ? (uint8_t)added : rvi;
+	uint32_t in_word = *word(a, APIC_IRR, vector);
+	/* Nearly always there was none, and one has come. */
+	bool one = !rvi && !(a->irr_words & (a->irr_words - 1)) && !(in_word & (in_word - 1));
+
+	a->irr_words = 0;
+	a->isrv = svi ? svi : -1;
+	return (struct vlapic_request){
+		.vector = vector,
+		.may_come = (vector & 0xf0) > (vlapic_ppr(a) & 0xf0),
+		.more = !one && requests_besides(a, vector),
+	};
 }
 
 uint64_t vlapic_level_vectors(const struct vlapic *a, unsigned index)
@@ -200,8 +237,8 @@ void vlapic_end_of_interrupt(struct vcpu *vcpu)
 		return;
 	vector = (uint8_t)a->isrv;
 	*word(a, APIC_ISR, vector) &= ~bit(vector);
-	a->isrv = highest(a, APIC_ISR);
-	if (a->irr_pending || (*word(a, APIC_TMR, vector) & bit(vector)))
+	a->isrv = highest(a, APIC_ISR, &a->isr_words);
+	if (a->irr_words || (*word(a, APIC_TMR, vector) & bit(vector)))
 		vlapic_after_eoi(vcpu, vector);
 }
 

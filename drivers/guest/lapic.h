@@ -20,7 +20,9 @@ struct vlapic {
 	uint64_t timer_start;  /* guest TSC when the count began */
 	uint64_t tsc_deadline; /* 0: disarmed */
 	int32_t isrv;	       /* highest in-service vector, -1: none; stale while assisted */
-	bool irr_pending;      /* some bit of IRR may be set; stale while assisted */
+	/* A bit for each register of IRR and ISR that may not be 0; while assisted, for each of IRR that
+	 * was added to since vlapic_requesting(). */
+	uint8_t irr_words, isr_words;
 	bool assisted;	       /* the processor works on the page while the guest runs */
 	bool tmr_changed;      /* since the EOIs that exit were chosen */
 };
@@ -52,6 +54,8 @@ void vlapic_mmio_write(struct vcpu *vcpu, unsigned offset, uint32_t value);
  * An interrupt message arrives. @level: set the trigger-mode bit, so that EOI goes to the IOAPIC.
  */
 void vlapic_accept(struct vcpu *vcpu, uint8_t vector, bool level);
+/** The same for several vectors: @bits of IRR's register @index. The vCPU is the calling CPU's. */
+void vlapic_accept_bits(struct vcpu *vcpu, unsigned index, uint32_t bits, bool level);
 /**
  * Delivers to every vCPU that @dest addresses (the IOAPIC and MSI use it). @mode: 0 fixed, 1 lowest
  * priority, 4 NMI, 7 ExtINT.
@@ -63,18 +67,22 @@ void vlapic_deliver(struct vm *vm, uint32_t dest, bool logical, unsigned mode, u
 int vlapic_pending(struct vcpu *vcpu);
 /** The CPU takes @vector: IRR to ISR. Not while assisted. */
 void vlapic_take(struct vcpu *vcpu, uint8_t vector);
+/** vlapic_accept_bits() of edge-triggered ones; if this is but one, no other waits and it may be
+ * delivered now, it is taken and returned instead, else -1. Not while assisted. */
+int vlapic_accept_and_take(struct vcpu *vcpu, unsigned index, uint32_t bits);
 
 /** Does the mode that the guest chose allow assistance: x2APIC, and not disabled by SVR? */
 bool vlapic_may_be_assisted(const struct vlapic *a);
-/**
- * The processor begins or ends to work on the page. Returns the vector in service, -1: none; the one
- * that requests is vlapic_requesting()'s.
- */
+/** The processor begins or ends to work on the page. Returns the vector in service, -1: none. */
 int vlapic_set_assisted(struct vcpu *vcpu, bool assisted);
-/** Highest vector in IRR, whatever the priorities, or -1. */
-int vlapic_requesting(const struct vlapic *a);
-/** Is there one in IRR besides @vector? */
-bool vlapic_requests_besides(const struct vlapic *a, uint8_t vector);
+/** What the processor is to know of IRR, and what it will make of it. */
+struct vlapic_request {
+	uint8_t vector; /* the highest one, 0: none */
+	bool may_come;	/* its priority is above PPR */
+	bool more;	/* there are others */
+};
+/** Assisted: @rvi requests and @svi is in service, as the processor has it (0: none). */
+struct vlapic_request vlapic_requesting(struct vlapic *a, uint8_t rvi, uint8_t svi);
 /** Bits of TMR for vectors 64 * @index and up: their EOI goes to the IOAPIC. */
 uint64_t vlapic_level_vectors(const struct vlapic *a, unsigned index);
 /** Assisted, the processor has done the EOI of @vector. */
