@@ -77,7 +77,8 @@ struct config {
 	bool smt_off;	       /* one thread of each core runs guests, the others are parked */
 	bool debug_hypercalls; /* the hypercalls that only tests need */
 	enum config_timer timer;
-	bool apicv_off; /* the local APICs are software's even where the CPU could virtualise them */
+	bool apicv_off; /* the local APICs are software's even where the CPU could virtualise them
+			 */
 	unsigned vm_count;
 	struct config_vm vms[CONFIG_MAX_VMS];
 	unsigned error_count; /* of errors[]; more than CONFIG_MAX_ERRORS are counted, not stored */

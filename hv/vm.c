@@ -150,8 +150,8 @@ bool vcpu_is_here(const struct vcpu *vcpu)
 	return this_cpu()->vcpu == vcpu;
 }
 
-/* The bit is seen by whoever attaches the vCPU later, or the vCPU's CPU is told: once, until it takes
- * the bit. */
+/* The bit is seen by whoever attaches the vCPU later, or the vCPU's CPU is told: once, until it
+ * takes the bit. */
 static inline void post(struct vcpu *vcpu, unsigned bit)
 {
 	bool was;

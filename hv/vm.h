@@ -125,8 +125,8 @@ struct vcpu {
 	bool eois_exit;		 /* all of them, for the processor delivers interrupts itself */
 	uint64_t xcr0;
 	/* Written by other vCPUs' CPUs, atomically. */
-	bool attached;	 /* its CPU has it loaded: an interrupt reaches it */
-	uint32_t remote; /* enum vcpu_remote */
+	bool attached;		     /* its CPU has it loaded: an interrupt reaches it */
+	uint32_t remote;	     /* enum vcpu_remote */
 	uint32_t remote_vectors[16]; /* edge-triggered ones, then level-triggered */
 	uint8_t remote_sipi;
 	struct vcpu_hardware hardware;
@@ -249,7 +249,7 @@ struct vm_record {
 	struct vm *vm; /* physmap view */
 	hpa_t vmcs[CONFIG_MAX_VCPUS];
 	hpa_t apic_page[CONFIG_MAX_VCPUS];
-	hpa_t msr_bitmap; /* two: without and with APIC virtualisation */
+	hpa_t msr_bitmap;     /* two: without and with APIC virtualisation */
 	hpa_t msr_area;	      /* what VM exit and VM entry load */
 	uint64_t memory_used; /* bytes of guest RAM that have frames */
 };

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * APIC virtualisation: while a vCPU is in x2APIC mode with its APIC on, the processor itself works on
- * the page of registers (SDM 29.1 to 29.5). In all other modes, and where it cannot, the software does.
+ * APIC virtualisation: while a vCPU is in x2APIC mode with its APIC on, the processor itself works
+ * on the page of registers (SDM 29.1 to 29.5). In all other modes, and where it cannot, the
+ * software does.
  *
- * An interrupt that the guest cannot take with the next entry waits for the interrupt window, or for
- * the end of the one in service, as in software. The processor would wait by itself; but the emulator
- * gives the guest a virtual interrupt, its flag set or not, when a host interrupt comes while one is
- * pending (docs/HARDWARE.md). It costs an exit only where interrupts meet.
+ * An interrupt that the guest cannot take with the next entry waits for the interrupt window, or
+ * for the end of the one in service, as in software. The processor would wait by itself; but the
+ * emulator gives the guest a virtual interrupt, its flag set or not, when a host interrupt comes
+ * while one is pending (docs/HARDWARE.md). It costs an exit only where interrupts meet.
  */
 #include "hv/asm.h"
 #include "vmx/exit.h"

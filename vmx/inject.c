@@ -65,8 +65,7 @@ void vcpu_accept(struct vcpu *vcpu, unsigned index, uint32_t bits)
 {
 	int vector;
 
-	if (vcpu->lapic.assisted ||
-	    (vcpu->work & (WORK_IRQ | WORK_HALT | WORK_INIT | WORK_SIPI)) ||
+	if (vcpu->lapic.assisted || (vcpu->work & (WORK_IRQ | WORK_HALT | WORK_INIT | WORK_SIPI)) ||
 	    (vmcs_read(VMCS_ENTRY_INTERRUPTION) & INTR_VALID) || !can_take_interrupt()) {
 		vlapic_accept_bits(vcpu, index, bits, false);
 		return;

@@ -78,12 +78,12 @@ void vcpu_requeue_event(void);
  * given. */
 void vcpu_inject_pending(struct vcpu *vcpu);
 
-/** Other vCPUs' interrupts: @bits, not 0, of IRR's register @index, edge-triggered. What can be taken with
- * the next entry goes there without a detour. The VMCS is current. */
+/** Other vCPUs' interrupts: @bits, not 0, of IRR's register @index, edge-triggered. What can be
+ * taken with the next entry goes there without a detour. The VMCS is current. */
 void vcpu_accept(struct vcpu *vcpu, unsigned index, uint32_t bits);
 
-/** For WORK_IRQ while the processor delivers by itself: tells it what requests and which EOIs are to
- * exit. @held: the guest cannot take an interrupt with this entry. */
+/** For WORK_IRQ while the processor delivers by itself: tells it what requests and which EOIs are
+ * to exit. @held: the guest cannot take an interrupt with this entry. */
 void apicv_hand_over(struct vcpu *vcpu, bool held);
 /** Which of the two MSR bitmaps of a VM, one behind the other. */
 enum { BITMAP_PLAIN, BITMAP_ASSISTED, BITMAP_COUNT };

@@ -40,8 +40,8 @@ static void bitmap_allow(uint8_t *bitmap, uint32_t msr, bool write)
 	bitmap[base + bit / 8] &= (uint8_t) ~(1U << (bit % 8));
 }
 
-/* What the processor serves from the page of registers: reads of what lies there, and writes of TPR,
- * EOI and SELF_IPI. All others have to exit: they would reach the host's own APIC. */
+/* What the processor serves from the page of registers: reads of what lies there, and writes of
+ * TPR, EOI and SELF_IPI. All others have to exit: they would reach the host's own APIC. */
 static void allow_x2apic(uint8_t *bitmap)
 {
 	static const uint8_t written[] = { 0x08, 0x0b, 0x3f };

@@ -47,8 +47,8 @@ void vlapic_reset(struct vcpu *vcpu, unsigned id, bool x2apic)
 	vlapic_reset_registers(vcpu);
 }
 
-/* Of IRR, ISR and TMR each 32 bits are a register. Those that @words leaves out are 0; where it names
- * one in vain it forgets it. */
+/* Of IRR, ISR and TMR each 32 bits are a register. Those that @words leaves out are 0; where it
+ * names one in vain it forgets it. */
 static int highest(const struct vlapic *a, enum apic_register first, uint8_t *words)
 {
 	while (*words) {
@@ -151,7 +151,7 @@ void vlapic_take(struct vcpu *vcpu, uint8_t vector)
 
 	*word(a, APIC_IRR, vector) &= ~bit(vector);
 	if (!*word(a, APIC_IRR, vector))
-		a->irr_words &= (uint8_t)~(1U << vector / 32);
+		a->irr_words &= (uint8_t) ~(1U << vector / 32);
 	begin_service(a, vector / 32, bit(vector), vector);
 }
 
@@ -213,7 +213,8 @@ struct vlapic_request vlapic_requesting(struct vlapic *a, uint8_t rvi, uint8_t s
 
 uint64_t vlapic_level_vectors(const struct vlapic *a, unsigned index)
 {
-	return (uint64_t)VLAPIC(a, APIC_TMR + 2 * index + 1) << 32 | VLAPIC(a, APIC_TMR + 2 * index);
+	return (uint64_t)VLAPIC(a, APIC_TMR + 2 * index + 1) << 32 |
+	       VLAPIC(a, APIC_TMR + 2 * index);
 }
 
 void vlapic_after_eoi(struct vcpu *vcpu, uint8_t vector)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A vCPU's local APIC: x2APIC registers by MSR, the same registers by MMIO while the guest keeps the
- * xAPIC mode, TSC-deadline, one-shot and periodic timer. SDM volume 3, chapter "APIC".
+ * A vCPU's local APIC: x2APIC registers by MSR, the same registers by MMIO while the guest keeps
+ * the xAPIC mode, TSC-deadline, one-shot and periodic timer. SDM volume 3, chapter "APIC".
  *
- * The registers lie in one page, laid out as the processor's virtual-APIC page (SDM 29.1). So it can
- * serve them itself where it virtualises an x2APIC ("assisted"): reads, TPR, EOI, IPIs to self and the
- * delivery of what is in IRR. Everything else, and everything in the other modes, is done here.
+ * The registers lie in one page, laid out as the processor's virtual-APIC page (SDM 29.1). So it
+ * can serve them itself where it virtualises an x2APIC ("assisted"): reads, TPR, EOI, IPIs to self
+ * and the delivery of what is in IRR. Everything else, and everything in the other modes, is done
+ * here.
  */
 #ifndef DRIVERS_GUEST_LAPIC_H
 #define DRIVERS_GUEST_LAPIC_H
@@ -20,11 +21,11 @@ struct vlapic {
 	uint64_t timer_start;  /* guest TSC when the count began */
 	uint64_t tsc_deadline; /* 0: disarmed */
 	int32_t isrv;	       /* highest in-service vector, -1: none; stale while assisted */
-	/* A bit for each register of IRR and ISR that may not be 0; while assisted, for each of IRR that
-	 * was added to since vlapic_requesting(). */
+	/* A bit for each register of IRR and ISR that may not be 0; while assisted, for each of IRR
+	 * that was added to since vlapic_requesting(). */
 	uint8_t irr_words, isr_words;
-	bool assisted;	       /* the processor works on the page while the guest runs */
-	bool tmr_changed;      /* since the EOIs that exit were chosen */
+	bool assisted;	  /* the processor works on the page while the guest runs */
+	bool tmr_changed; /* since the EOIs that exit were chosen */
 };
 
 /** By number of the register: those that can be read in x2APIC mode. */

@@ -44,7 +44,7 @@ enum apic_register {
 #define VLAPIC_VERSION 0x00050014 /* six LVT entries */
 
 /* A register as an lvalue. */
-#define VLAPIC(a, reg) ((a)->page[(reg) * 4])
+#define VLAPIC(a, reg) ((a)->page[(reg)*4])
 
 /* The ICR is one of 64 bits, in xAPIC mode too. */
 static inline uint64_t vlapic_icr(const struct vlapic *a)

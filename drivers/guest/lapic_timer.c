@@ -18,7 +18,8 @@ static unsigned timer_mode(const struct vlapic *a)
  */
 static unsigned divide_shift(const struct vlapic *a)
 {
-	unsigned code = (VLAPIC(a, APIC_TIMER_DIVIDE) & 3) | (VLAPIC(a, APIC_TIMER_DIVIDE) >> 1 & 4);
+	unsigned code =
+		(VLAPIC(a, APIC_TIMER_DIVIDE) & 3) | (VLAPIC(a, APIC_TIMER_DIVIDE) >> 1 & 4);
 
 	return (code + 1) & 7;
 }

@@ -51,7 +51,8 @@ void vcpu_notify(struct vcpu *vcpu);
 bool vcpu_is_here(const struct vcpu *vcpu);
 /** vlapic_accept() for a vCPU that runs elsewhere: its own CPU does it. */
 void vcpu_post(struct vcpu *vcpu, uint8_t vector, bool level);
-/** The local APIC has changed its mode, or SVR turned it on or off: who works on its page may change. */
+/** The local APIC has changed its mode, or SVR turned it on or off: who works on its page may
+ * change. */
 void vcpu_apic_mode_changed(struct vcpu *vcpu);
 /** Call vlapic_timer_expired() on this vCPU once its TSC reaches @guest_tsc; 0 cancels. */
 void vcpu_timer_arm(struct vcpu *vcpu, uint64_t guest_tsc);

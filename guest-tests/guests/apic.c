@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Whoever serves the local APIC, the processor or (option "software") the hypervisor: what that costs,
- * that the state survives a change between the two and between the APIC's modes, and (option "shared")
- * that it survives other VMs' turns.
+ * Whoever serves the local APIC, the processor or (option "software") the hypervisor: what that
+ * costs, that the state survives a change between the two and between the APIC's modes, and (option
+ * "shared") that it survives other VMs' turns.
  */
 #include "guest-tests/guests/lib/guest.h"
 
@@ -91,9 +91,9 @@ static void test_costs(void)
 		const char *name;
 		uint32_t msr;
 	} registers[] = {
-		{ "reading ID", X2APIC_ID },   { "reading TPR", X2APIC_TPR },
-		{ "reading PPR", X2APIC_PPR }, { "reading ISR", X2APIC_ISR },
-		{ "reading IRR", X2APIC_IRR }, { "reading ICR", X2APIC_ICR },
+		{ "reading ID", X2APIC_ID },	     { "reading TPR", X2APIC_TPR },
+		{ "reading PPR", X2APIC_PPR },	     { "reading ISR", X2APIC_ISR },
+		{ "reading IRR", X2APIC_IRR },	     { "reading ICR", X2APIC_ICR },
 		{ "reading LVT", X2APIC_LVT_TIMER },
 	};
 
@@ -162,7 +162,8 @@ static void test_modes(void)
 	settle();
 	check("being off has forgotten what was pending and in service",
 	      count[VECTOR_A] == 1 && count[VECTOR_B] == 0 && MMIO(0xa0) == 0);
-	check("on, in xAPIC mode: its MSRs fault", try_call(read_msr, X2APIC_ID).vector == VECTOR_GP);
+	check("on, in xAPIC mode: its MSRs fault",
+	      try_call(read_msr, X2APIC_ID).vector == VECTOR_GP);
 	MMIO(0x300) = 1U << 18 | VECTOR_B;
 	settle();
 	check_eq("an interrupt to self by memory", count[VECTOR_B], 1);
@@ -194,11 +195,12 @@ static void work(uint64_t ticks)
 		cpu_relax();
 }
 
-/* Other VMs have the core several times while an interrupt is in service, one waits behind it, and the
- * flag is clear. */
+/* Other VMs have the core several times while an interrupt is in service, one waits behind it, and
+ * the flag is clear. */
 static void test_turns(void)
 {
-	uint64_t slices = (uint64_t)cpuid(0x15, 0).ecx * cpuid(0x15, 0).ebx / cpuid(0x15, 0).eax / 25;
+	uint64_t slices =
+		(uint64_t)cpuid(0x15, 0).ecx * cpuid(0x15, 0).ebx / cpuid(0x15, 0).eax / 25;
 
 	for (unsigned i = 0; i < 4; i++) {
 		count[VECTOR_A] = count[VECTOR_B] = count[VECTOR_HIGH] = 0;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Time as two vCPUs see it: their clocks begin with the VM and agree; one that is set moves alone, and
- * its timers follow it. The option "moves" has the second one moved between CPUs meanwhile; "shared" says
- * that other VMs take turns on the core: deadlines are late by one slice at most.
+ * Time as two vCPUs see it: their clocks begin with the VM and agree; one that is set moves alone,
+ * and its timers follow it. The option "moves" has the second one moved between CPUs meanwhile;
+ * "shared" says that other VMs take turns on the core: deadlines are late by one slice at most.
  */
 #include "guest-tests/guests/lib/guest.h"
 
@@ -141,7 +141,8 @@ static void test_both(void)
 	check("the other one has not moved", rdtsc() < FAR);
 	check_eq("nor its TSC_ADJUST", rdmsr(MSR_TSC_ADJUST), 0);
 	ask(DEADLINE);
-	check("a deadline of the clock that was set is on time", result[0] == 1 && result[1] < LATE);
+	check("a deadline of the clock that was set is on time",
+	      result[0] == 1 && result[1] < LATE);
 	check_eq("one that a jump passes comes at once", result[2], 1);
 	ask(COUNT);
 	check("a count goes on when the clock jumps", result[0] > 250000 && result[0] < 300000);

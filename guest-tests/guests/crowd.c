@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Many vCPUs at once: each interrupts every other one, by every kind of destination, and mappings that
- * one of them changes are seen by all after an interrupt and INVLPG, as operating systems do it.
+ * Many vCPUs at once: each interrupts every other one, by every kind of destination, and mappings
+ * that one of them changes are seen by all after an interrupt and INVLPG, as operating systems do
+ * it.
  */
 #include "guest-tests/guests/lib/guest.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Interrupts: the local APIC's rules of order, the windows, the NMI, and the IOAPIC with the UART
- * behind it. The option "software" says that the processor does not virtualise the APIC: the rules are
- * the same, what they cost is not. */
+ * behind it. The option "software" says that the processor does not virtualise the APIC: the rules
+ * are the same, what they cost is not. */
 #include "guest-tests/guests/lib/guest.h"
 
 const char guest_name[] = "interrupts";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * What an interrupt from one vCPU to another costs, in TSC ticks: the sender's exit by itself, and the
- * time that the receiver misses, less what the same handler takes when INT calls it. Marks:
+ * What an interrupt from one vCPU to another costs, in TSC ticks: the sender's exit by itself, and
+ * the time that the receiver misses, less what the same handler takes when INT calls it. Marks:
  * ipi-send, ipi-receive and ipi, their sum, the minimum and the median of each; eoi, a round trip.
  */
 #include "guest-tests/guests/lib/guest.h"
