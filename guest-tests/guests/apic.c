@@ -114,6 +114,39 @@ static void test_costs(void)
 	      count[VECTOR_A] == 2U * !software && count[VECTOR_B] == 1U * !software);
 }
 
+/* Interrupts of the host come meanwhile: a masked timer expires. */
+static void spin_with_host_interrupts(void)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		uint64_t end = rdtsc() + 30000;
+
+		wrmsr(MSR_TSC_DEADLINE, rdtsc() + 5000);
+		while (rdtsc() < end)
+			cpu_relax();
+	}
+}
+
+/* Nothing comes while the flag is clear: not what was sent then, nor what EOI lets through. */
+static void test_flag(void)
+{
+	count[VECTOR_A] = count[VECTOR_B] = count[VECTOR_HIGH] = 0;
+	wrmsr(X2APIC_LVT_TIMER, LVT_DEADLINE | BIT(16) | 0x71);
+	wrmsr(X2APIC_ICR, 1U << 18 | VECTOR_A);
+	spin_with_host_interrupts();
+	check_eq("sent with the flag clear", count[VECTOR_A], 0);
+	no_eoi = true;
+	settle();
+	check_eq("it comes when it is set", count[VECTOR_A], 1);
+	wrmsr(X2APIC_ICR, 1U << 18 | VECTOR_B);
+	no_eoi = false;
+	apic_eoi();
+	spin_with_host_interrupts();
+	check_eq("let through by EOI with the flag clear", count[VECTOR_B], 0);
+	settle();
+	check_eq("it comes when it is set, too", count[VECTOR_B], 1);
+	wrmsr(MSR_TSC_DEADLINE, 0);
+}
+
 /* With one in service and one waiting the APIC is disabled and enabled again. */
 static void test_soft_off(void)
 {
@@ -231,6 +264,7 @@ void guest_main(void)
 	apic_enable();
 	if (!guest_option("shared")) /* turns cost exits of their own */
 		test_costs();
+	test_flag();
 	test_soft_off();
 	test_modes();
 	if (guest_option("shared"))

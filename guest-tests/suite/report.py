@@ -3,7 +3,7 @@
 
 import html
 
-COLOURS = {"off": "#7a8da6", "asi": "#2f7d4f", "always-flush": "#c0702c", "KVM": "#999999", "KVM, flushing": "#cccccc"}
+COLOURS = {"off": "#7a8da6", "asi": "#2f7d4f", "asi, APICv": "#4f9d8f", "always-flush": "#c0702c", "KVM": "#999999", "KVM, flushing": "#cccccc"}
 WIDTH, ROW, LABEL = 760, 18, 130
 STYLE = """body { font: 15px/1.45 sans-serif; max-width: 820px; margin: 2em auto; padding: 0 1em; color: #222 }
 h1, h2 { font-weight: 600 } table { border-collapse: collapse } td, th { padding: 2px 12px; text-align: right }

@@ -88,7 +88,7 @@ TEST(config_complete)
 	      "smt        = off\n"
 	      "timer      = preemption\n"
 	      "debug-hypercalls = on\n"
-	      "\n"
+	      "apicv = off\n"
 	      "[vm alpha]\n"
 	      "kernel  = vmlinuz\n"
 	      "initrd  = sub/initrd.img\n"
@@ -106,7 +106,7 @@ TEST(config_complete)
 	CHECK(cfg.error_count == 0);
 	CHECK(cfg.console == (CONFIG_CONSOLE_COM1 | CONFIG_CONSOLE_COM2));
 	CHECK(cfg.mitigation == CONFIG_MITIGATION_ASI && cfg.paranoid && cfg.debug_hypercalls);
-	CHECK(cfg.timer == CONFIG_TIMER_PREEMPTION);
+	CHECK(cfg.timer == CONFIG_TIMER_PREEMPTION && cfg.apicv_off);
 	CHECK(cfg.vm_count == 2);
 
 	const struct config_vm *vm = &cfg.vms[0];
@@ -127,6 +127,7 @@ TEST(config_defaults)
 	CHECK(cfg.error_count == 0 && cfg.vm_count == 1);
 	CHECK(cfg.console == (CONFIG_CONSOLE_COM1 | CONFIG_CONSOLE_FRAMEBUFFER));
 	CHECK(cfg.mitigation == CONFIG_MITIGATION_AUTO && cfg.timer == CONFIG_TIMER_AUTO);
+	CHECK(!cfg.apicv_off);
 	CHECK(!cfg.paranoid && !cfg.debug_hypercalls);
 	CHECK(cfg.vms[0].memory == MIB(256) && cfg.vms[0].vcpus == 1 && cfg.vms[0].cpu_mask == 0);
 	CHECK(cfg.vms[0].populate == CONFIG_POPULATE_EAGER &&
@@ -187,6 +188,7 @@ TEST(config_values_of_hypervisor)
 	parse("[hypervisor]\nsmt = off\n[vm a]\nkernel = k\n");
 	CHECK(cfg.error_count == 0 && cfg.smt_off);
 	CHECK(refuses("timer = hpet", "auto, deadline or preemption"));
+	CHECK(refuses("apicv = on", "auto or off"));
 	CHECK(refuses("debug-hypercalls = 1", "on or off"));
 	parse("[hypervisor]\nparanoid = on\nparanoid = off\n[vm a]\nkernel = k\n");
 	CHECK(only_error("cloister.conf:3: ", "paranoid is set twice") && cfg.paranoid);
