@@ -374,6 +374,8 @@ def register(suite):
     suite.add("guest-exceptions-lazy", guest("exceptions", "lazy", vm={"memory_mode": "lazy"}))
     suite.add("guest-timer-deadline", guest("timer", "", {"timer": "deadline"}))
     suite.add("guest-timer-preemption", guest("timer", "preemption", {"timer": "preemption"}))
+    for timer in ("deadline", "preemption"):
+        suite.add("guest-naps-" + timer, guest("napper", "", {"timer": timer}))
     for model, label in ((ICELAKE, "icelake"), (HASWELL, "haswell"), (ARRANDALE, "arrandale")):
         for name in ("cpuid", "msr", "cr", "instructions", "interrupts", "mmio"):
             suite.add("guest-%s-%s" % (name, label), guest(name, model=model))
