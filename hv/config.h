@@ -16,7 +16,7 @@
 #define CONFIG_MODULE_LEN 128
 #define CONFIG_CMDLINE_LEN 1024
 #define CONFIG_MAX_ERRORS 16
-#define CONFIG_ERROR_LEN 200
+#define CONFIG_ERROR_LEN 280
 
 enum config_console {
 	CONFIG_CONSOLE_COM1 = 1 << 0,
