@@ -6,7 +6,8 @@
 
 static_assert(CONFIG_FILE_LEN <= BOOT_NAME_LEN,
 	      "every name of the configuration fits into the record");
-static_assert(CONFIG_MAX_VMS * (2 + CONFIG_MAX_MODULES) + 1 <= BOOT_MAX_FILES, "and so do all of them together");
+static_assert(CONFIG_MAX_VMS * (2 + CONFIG_MAX_MODULES) + 1 <= BOOT_MAX_FILES,
+	      "and so do all of them together");
 
 struct boot_file *files_find(struct boot_info *bi, const char *name)
 {

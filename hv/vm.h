@@ -151,11 +151,11 @@ struct vm {
 		lock; /* of the devices and of console_line; taken if there are several vCPUs */
 	bool lazy;
 	bool debug_hypercalls;
-	bool sets_policy; /* its hypercalls may change the policy */
+	bool sets_policy;     /* its hypercalls may change the policy */
 	bool user_hypercalls; /* from CPL 3 too, the harmless ones */
-	bool raw_console; /* it has the console to itself */
-	bool has_console; /* what is typed goes to it */
-	uint8_t timer;	  /* enum vm_timer */
+	bool raw_console;     /* it has the console to itself */
+	bool has_console;     /* what is typed goes to it */
+	uint8_t timer;	      /* enum vm_timer */
 	uint8_t preemption_shift;
 	uint64_t ram_low, ram_high; /* bytes below the hole, above 4 GiB */
 	uint64_t tsc_offset;	    /* guest TSC = host TSC + this */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Loads a VM's kernel: finds the files that the configuration names and hands them to the loaders. */
+/* Loads a VM's kernel: finds the files that the configuration names and hands them to the loaders.
+ */
 #include "drivers/guest/acpi.h"
 #include "drivers/guest/loader.h"
 #include "hv/boot_state.h"
@@ -56,8 +57,8 @@ static bool find_files(const struct config_vm *config, struct loader_input *in,
 		file = find_file(config, "modules", module->name, config->modules_line);
 		if (!file)
 			return false;
-		modules[i] = (struct loader_module){ hpa_to_ptr(file->base), file->size,
-						     module->text };
+		modules[i] =
+			(struct loader_module){ hpa_to_ptr(file->base), file->size, module->text };
 	}
 	in->modules = modules;
 	in->module_count = config->module_count;

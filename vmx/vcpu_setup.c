@@ -176,7 +176,13 @@ static void write_host_state(const struct vcpu *vcpu)
 }
 
 /* Segment access rights, SDM 24.4.1: type, S, P, G, and L for code. */
-enum { ACCESS_CODE64 = 0xa09b, ACCESS_CODE32 = 0xc09b, ACCESS_DATA = 0xc093, ACCESS_TSS = 0x8b, ACCESS_UNUSABLE = 0x10000 };
+enum {
+	ACCESS_CODE64 = 0xa09b,
+	ACCESS_CODE32 = 0xc09b,
+	ACCESS_DATA = 0xc093,
+	ACCESS_TSS = 0x8b,
+	ACCESS_UNUSABLE = 0x10000
+};
 
 static void write_segments(const struct loader_entry *entry)
 {

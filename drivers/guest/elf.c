@@ -37,47 +37,6 @@ bool velf_is(const uint8_t *file, uint64_t size)
 	return size >= 4 && !memcmp(file, "\177ELF", 4);
 }
 
-int velf_open(const struct loader_job *job, struct velf *elf)
-{
-	const uint8_t *file = job->in->kernel;
-	uint64_t size = job->in->kernel_size, machine;
-
-	if (!velf_is(file, size))
-		return loader_fail(job, -E_INVAL, "is not an ELF file", 0, 0);
-	if (size < header_sizes[0] || (file[4] == ELF64 && size < header_sizes[1]))
-		return loader_fail(job, -E_INVAL, "is truncated within its ELF header; copy it again",
-				   0, 0);
-	machine = loader_get(file + 18, 2);
-	if ((file[4] != ELF32 && file[4] != ELF64) || file[5] != LITTLE_ENDIAN_DATA ||
-	    (machine != X86_64 && (machine != I386 || file[4] == ELF64)))
-		return loader_fail(job, -E_NOTSUP,
-				   "is an ELF file for another machine (class %llu, machine %llu): "
-				   "an x86 kernel is needed",
-				   file[4], machine);
-	if (loader_get(file + 16, 2) != TYPE_EXEC)
-		return loader_fail(job, -E_NOTSUP,
-				   "is an ELF file that is not executable as it is (type %llu): link "
-				   "it statically, at a fixed address",
-				   loader_get(file + 16, 2), 0);
-	elf->file = file;
-	elf->size = size;
-	elf->wide = file[4] == ELF64;
-	elf->entry = field(file, elf->wide, &header_entry);
-	elf->table = field(file, elf->wide, &header_table);
-	elf->stride = (unsigned)field(file, elf->wide, &header_stride);
-	elf->count = (unsigned)field(file, elf->wide, &header_count);
-	if (elf->count == 0 || elf->stride < segment_sizes[elf->wide])
-		return loader_fail(job, -E_INVAL, "is an ELF file without program headers: nothing to "
-						  "load",
-				   0, 0);
-	if (elf->table > size || (uint64_t)elf->count * elf->stride > size - elf->table)
-		return loader_fail(job, -E_INVAL,
-				   "is truncated: its program headers end at %llu, the file has %llu "
-				   "bytes; copy it again",
-				   elf->table + (uint64_t)elf->count * elf->stride, size);
-	return 0;
-}
-
 static struct segment segment_get(const struct velf *elf, unsigned index)
 {
 	const uint8_t *p = elf->file + elf->table + (uint64_t)index * elf->stride;
@@ -94,6 +53,60 @@ static struct segment segment_get(const struct velf *elf, unsigned index)
 static bool in_file(const struct velf *elf, const struct segment *s)
 {
 	return s->offset <= elf->size && s->filesz <= elf->size - s->offset;
+}
+
+int velf_open(const struct loader_job *job, struct velf *elf)
+{
+	const uint8_t *file = job->in->kernel;
+	uint64_t size = job->in->kernel_size, machine;
+
+	if (!velf_is(file, size))
+		return loader_fail(job, -E_INVAL, "is not an ELF file", 0, 0);
+	if (size < header_sizes[0] || (file[4] == ELF64 && size < header_sizes[1]))
+		return loader_fail(job, -E_INVAL,
+				   "is truncated within its ELF header; copy it again", 0, 0);
+	machine = loader_get(file + 18, 2);
+	if ((file[4] != ELF32 && file[4] != ELF64) || file[5] != LITTLE_ENDIAN_DATA ||
+	    (machine != X86_64 && (machine != I386 || file[4] == ELF64)))
+		return loader_fail(job, -E_NOTSUP,
+				   "is an ELF file for another machine (class %llu, machine %llu): "
+				   "an x86 kernel is needed",
+				   file[4], machine);
+	if (loader_get(file + 16, 2) != TYPE_EXEC)
+		return loader_fail(
+			job, -E_NOTSUP,
+			"is an ELF file that is not executable as it is (type %llu): link "
+			"it statically, at a fixed address",
+			loader_get(file + 16, 2), 0);
+	elf->file = file;
+	elf->size = size;
+	elf->wide = file[4] == ELF64;
+	elf->entry = field(file, elf->wide, &header_entry);
+	elf->table = field(file, elf->wide, &header_table);
+	elf->stride = (unsigned)field(file, elf->wide, &header_stride);
+	elf->count = (unsigned)field(file, elf->wide, &header_count);
+	if (elf->count == 0 || elf->stride < segment_sizes[elf->wide])
+		return loader_fail(job, -E_INVAL,
+				   "is an ELF file without program headers: nothing to "
+				   "load",
+				   0, 0);
+	if (elf->table > size || (uint64_t)elf->count * elf->stride > size - elf->table)
+		return loader_fail(
+			job, -E_INVAL,
+			"is truncated: its program headers end at %llu, the file has %llu "
+			"bytes; copy it again",
+			elf->table + (uint64_t)elf->count * elf->stride, size);
+	for (unsigned i = 0; i < elf->count; i++) {
+		struct segment s = segment_get(elf, i);
+
+		if ((s.type == SEGMENT_LOAD || s.type == SEGMENT_NOTE) && !in_file(elf, &s))
+			return loader_fail(
+				job, -E_INVAL,
+				"is truncated: a segment of %llu bytes at offset %llu is "
+				"not all in the file; copy it again",
+				s.filesz, s.offset);
+	}
+	return 0;
 }
 
 /* One segment of notes: three words, then name and contents, each padded. */
@@ -128,7 +141,7 @@ const uint8_t *velf_note(const struct velf *elf, const char *owner, uint32_t typ
 		struct segment s = segment_get(elf, i);
 		const uint8_t *note;
 
-		if (s.type != SEGMENT_NOTE || !in_file(elf, &s))
+		if (s.type != SEGMENT_NOTE)
 			continue;
 		note = find_note(elf->file + s.offset, s.filesz, s.align == 8 ? 8 : 4, owner, type,
 				 size);
@@ -144,21 +157,23 @@ static int load_segment(const struct loader_job *job, const struct velf *elf,
 	const struct loader_ram *ram = job->ram;
 	int err;
 
-	if (!in_file(elf, s) || s->filesz > s->memsz)
+	if (s->filesz > s->memsz)
 		return loader_fail(job, -E_INVAL,
-				   "is truncated: a segment of %llu bytes at offset %llu is not all "
-				   "in the file; copy it again",
-				   s->filesz, s->offset);
+				   "is damaged: a segment has %llu bytes in the file and %llu in "
+				   "memory",
+				   s->filesz, s->memsz);
 	if (s->paddr < LOADER_LOW_SIZE)
-		return loader_fail(job, -E_RANGE,
-				   "wants a segment at address 0x%llx, below 1 MiB, where the loader "
-				   "keeps its tables: link it higher",
-				   s->paddr, 0);
+		return loader_fail(
+			job, -E_RANGE,
+			"wants a segment at address 0x%llx, below 1 MiB, where the loader "
+			"keeps its tables: link it higher",
+			s->paddr, 0);
 	if (s->paddr > ram->low || s->memsz > ram->low - s->paddr)
-		return loader_fail(job, -E_NOMEM,
-				   "wants a segment of %llu bytes at address 0x%llx, outside the VM's "
-				   "memory: raise memory =",
-				   s->memsz, s->paddr);
+		return loader_fail(
+			job, -E_NOMEM,
+			"wants a segment of %llu bytes at address 0x%llx, outside the VM's "
+			"memory: raise memory =",
+			s->memsz, s->paddr);
 	err = loader_back(job, s->paddr, s->memsz);
 	if (err)
 		return err;
@@ -178,7 +193,7 @@ int velf_load(const struct loader_job *job, const struct velf *elf, uint64_t *en
 		struct segment s = segment_get(elf, i);
 		int err;
 
-		if (s.type != SEGMENT_LOAD || !s.memsz)
+		if (s.type != SEGMENT_LOAD || !(s.memsz | s.filesz))
 			continue;
 		err = load_segment(job, elf, &s, end);
 		if (err)
@@ -203,6 +218,6 @@ int velf_entry(const struct loader_job *job, const struct velf *elf, uint64_t en
 		*address = s.paddr + offset;
 		return 0;
 	}
-	return loader_fail(job, -E_INVAL, "is damaged: its entry point 0x%llx lies in no segment", entry,
-			   0);
+	return loader_fail(job, -E_INVAL, "is damaged: its entry point 0x%llx lies in no segment",
+			   entry, 0);
 }

@@ -17,7 +17,8 @@ struct velf {
 /** Does the file begin as an ELF file does? */
 bool velf_is(const uint8_t *file, uint64_t size);
 
-/** Reads the header. Fails with a sentence: no ELF file, another machine's, truncated. */
+/** Reads the headers; what they name lies in the file then. Fails with a sentence: no ELF file,
+ * another machine's, truncated. */
 int velf_open(const struct loader_job *job, struct velf *elf);
 
 /**
@@ -30,8 +31,8 @@ const uint8_t *velf_note(const struct velf *elf, const char *owner, uint32_t typ
  * behind the last one. Fails with a sentence if one lies where the guest has no free RAM. */
 int velf_load(const struct loader_job *job, const struct velf *elf, uint64_t *end);
 
-/** Physical address of virtual address @entry, or of physical @entry itself, if loaded code from the
- * file lies there; else fails with a sentence. */
+/** Physical address of virtual address @entry, or of physical @entry itself, if loaded code from
+ * the file lies there; else fails with a sentence. */
 int velf_entry(const struct loader_job *job, const struct velf *elf, uint64_t entry, bool physical,
 	       uint64_t *address);
 

@@ -62,29 +62,33 @@ static int check_header(const struct loader_job *job)
 
 	if (in->kernel_size >= 4 && !memcmp(k, "\177ELF", 4))
 		return loader_fail(job, -E_INVAL,
-			    "is an ELF file: give the bzImage (/boot/vmlinuz-*)", 0, 0);
+				   "is an ELF file: give the bzImage (/boot/vmlinuz-*)", 0, 0);
 	if (!linux_is(k, in->kernel_size))
 		return loader_fail(job, -E_INVAL,
-			    "is not a Linux kernel (no bzImage header): give the bzImage "
-			    "(/boot/vmlinuz-*)",
-			    0, 0);
-	if (loader_get(k + HDR_VERSION, 2) < MIN_VERSION || !(loader_get(k + HDR_XLOADFLAGS, 2) & XLF_KERNEL_64))
-		return loader_fail(job, -E_NOTSUP,
-			    "has no 64-bit entry point (boot protocol 0x%llx): a 64-bit kernel "
-			    "since 3.8 is needed",
-			    loader_get(k + HDR_VERSION, 2), 0);
+				   "is not a Linux kernel (no bzImage header): give the bzImage "
+				   "(/boot/vmlinuz-*)",
+				   0, 0);
+	if (loader_get(k + HDR_VERSION, 2) < MIN_VERSION ||
+	    !(loader_get(k + HDR_XLOADFLAGS, 2) & XLF_KERNEL_64))
+		return loader_fail(
+			job, -E_NOTSUP,
+			"has no 64-bit entry point (boot protocol 0x%llx): a 64-bit kernel "
+			"since 3.8 is needed",
+			loader_get(k + HDR_VERSION, 2), 0);
 	wanted = setup_size(k) + loader_get(k + HDR_SYSSIZE, 4) * 16;
 	/* The size is in paragraphs: up to 15 bytes of the last one may be missing. */
 	if (in->kernel_size <= setup_size(k) + ENTRY_64 || in->kernel_size + 15 < wanted)
-		return loader_fail(job, -E_INVAL,
-			    "is truncated: its header promises %llu bytes, the file has %llu; copy "
-			    "it again",
-			    wanted, in->kernel_size);
+		return loader_fail(
+			job, -E_INVAL,
+			"is truncated: its header promises %llu bytes, the file has %llu; copy "
+			"it again",
+			wanted, in->kernel_size);
 	load = loader_get(k + HDR_PREF_ADDRESS, 8);
 	if (load < LOADER_LOW_SIZE || load >= GIB(4))
-		return loader_fail(job, -E_INVAL,
-			    "is damaged: its header wants it at address 0x%llx; copy it again",
-			    load, 0);
+		return loader_fail(
+			job, -E_INVAL,
+			"is damaged: its header wants it at address 0x%llx; copy it again", load,
+			0);
 	return 0;
 }
 
@@ -128,11 +132,12 @@ static int place_initrd(const struct loader_job *job, uint64_t kernel_end, uint6
 	if (top > ram->low)
 		top = ram->low;
 	if (in->initrd_size > top || ALIGN_DOWN(top - in->initrd_size, PAGE_SIZE) < kernel_end)
-		return loader_fail(job, -E_NOMEM,
-			    "and its initrd need %llu MiB of memory, the VM has %llu MiB: raise "
-			    "memory =",
-			    (kernel_end + in->initrd_size + MIB(1) - 1) >> 20,
-			    (ram->low + ram->high) >> 20);
+		return loader_fail(
+			job, -E_NOMEM,
+			"and its initrd need %llu MiB of memory, the VM has %llu MiB: raise "
+			"memory =",
+			(kernel_end + in->initrd_size + MIB(1) - 1) >> 20,
+			(ram->low + ram->high) >> 20);
 	*address = ALIGN_DOWN(top - in->initrd_size, PAGE_SIZE);
 	return 0;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "drivers/guest/loader_internal.h"
+#include "drivers/guest/elf.h"
 #include "drivers/guest/pci.h"
 #include "hv/errno.h"
 #include "hv/lib/print.h"
@@ -159,7 +159,10 @@ enum loader_format loader_detect(const uint8_t *kernel, uint64_t size)
 		return LOADER_LINUX;
 	if (pvh_is(kernel, size))
 		return LOADER_PVH;
-	return multiboot_is(kernel, size) ? LOADER_MULTIBOOT : LOADER_AUTO;
+	if (multiboot_is(kernel, size))
+		return LOADER_MULTIBOOT;
+	/* An ELF file of neither kind: the PVH loader says what is wrong with it. */
+	return velf_is(kernel, size) ? LOADER_PVH : LOADER_AUTO;
 }
 
 int loader_load(enum loader_format format, const struct loader_ram *ram,
@@ -184,10 +187,10 @@ int loader_load(enum loader_format format, const struct loader_ram *ram,
 	case LOADER_MULTIBOOT:
 		return multiboot_load(&job);
 	default:
-		return loader_fail(
-			&job, -E_INVAL,
-			"is no kernel that Cloister knows: give a bzImage (/boot/vmlinuz-*), an ELF "
-			"file with a PVH note, a multiboot one, or say format = flat",
-			0, 0);
+		return loader_fail(&job, -E_INVAL,
+				   "is no kernel that Cloister knows: give a bzImage "
+				   "(/boot/vmlinuz-*), an ELF "
+				   "file with a PVH note, a multiboot one, or say format = flat",
+				   0, 0);
 	}
 }

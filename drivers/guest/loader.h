@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Puts a kernel into guest memory and says how the first vCPU enters it: what the formats share, and
- * the choice among them. Files are data from anywhere: every byte of them may lie.
+ * Puts a kernel into guest memory and says how the first vCPU enters it: what the formats share,
+ * and the choice among them. Files are data from anywhere: every byte of them may lie.
  */
 #ifndef DRIVERS_GUEST_LOADER_H
 #define DRIVERS_GUEST_LOADER_H

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Multiboot kernels (Multiboot Specification 0.6.96): ELF files, or any file whose header says where
- * it goes. */
+/* Multiboot kernels (Multiboot Specification 0.6.96): ELF files, or any file whose header says
+ * where it goes. */
 #include "drivers/guest/elf.h"
 #include "hv/errno.h"
 
@@ -48,7 +48,7 @@ static_assert(sizeof(struct info_page) <= PAGE_SIZE, "LOW_INFO is one page");
 struct header {
 	uint32_t magic, flags, checksum;
 	uint32_t header_addr, load_addr, load_end, bss_end, entry; /* if the flags say so */
-	uint64_t at; /* in the file */
+	uint64_t at;						   /* in the file */
 };
 
 static bool find_header(const uint8_t *file, uint64_t size, struct header *header)
@@ -89,24 +89,27 @@ static int load_by_addresses(const struct loader_job *job, const struct header *
 
 	if (h->header_addr < h->load_addr || before > h->at ||
 	    (h->load_end && h->load_end < h->load_addr))
-		return loader_fail(job, -E_INVAL,
-				   "is damaged: its multiboot header at 0x%llx and its load address "
-				   "0x%llx do not fit together",
-				   h->header_addr, h->load_addr);
+		return loader_fail(
+			job, -E_INVAL,
+			"is damaged: its multiboot header at 0x%llx and its load address "
+			"0x%llx do not fit together",
+			h->header_addr, h->load_addr);
 	size = h->load_end ? h->load_end - h->load_addr : job->in->kernel_size - offset;
 	if (size > job->in->kernel_size - offset)
-		return loader_fail(job, -E_INVAL,
-				   "is truncated: its multiboot header asks for %llu bytes, the file "
-				   "has %llu; copy it again",
-				   offset + size, job->in->kernel_size);
+		return loader_fail(
+			job, -E_INVAL,
+			"is truncated: its multiboot header asks for %llu bytes, the file "
+			"has %llu; copy it again",
+			offset + size, job->in->kernel_size);
 	*end = h->load_addr + size;
 	if (*end < h->bss_end)
 		*end = h->bss_end;
 	if (h->load_addr < LOADER_LOW_SIZE || *end > ram->low)
-		return loader_fail(job, -E_RANGE,
-				   "wants the addresses 0x%llx to 0x%llx, and there the VM has no free "
-				   "memory: from 1 MiB to memory =",
-				   h->load_addr, *end);
+		return loader_fail(
+			job, -E_RANGE,
+			"wants the addresses 0x%llx to 0x%llx, and there the VM has no free "
+			"memory: from 1 MiB to memory =",
+			h->load_addr, *end);
 	if (h->entry < h->load_addr || h->entry >= h->load_addr + size)
 		return loader_fail(job, -E_INVAL,
 				   "is damaged: its entry point 0x%llx is not loaded", h->entry, 0);
@@ -150,10 +153,10 @@ static void describe(const struct loader_job *job, const struct loader_placed *p
 	};
 	memcpy(page->name, LOADER_NAME, sizeof(LOADER_NAME));
 	for (unsigned i = 0; i < count; i++)
-		page->modules[i] = (struct info_module){
-			(uint32_t)placed[i].start, (uint32_t)(placed[i].start + placed[i].size),
-			(uint32_t)placed[i].text, 0
-		};
+		page->modules[i] =
+			(struct info_module){ (uint32_t)placed[i].start,
+					      (uint32_t)(placed[i].start + placed[i].size),
+					      (uint32_t)placed[i].text, 0 };
 	for (unsigned i = 0; i < ranges; i++)
 		page->map[i] = (struct info_range){ sizeof(struct info_range) - 4, map[i].base,
 						    map[i].size, map[i].type };

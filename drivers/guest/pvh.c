@@ -70,8 +70,8 @@ static void describe(const struct loader_job *job, const struct loader_placed *p
 		.map_count = loader_map(job->ram, map),
 	};
 	for (unsigned i = 0; i < count; i++)
-		page->modules[i] = (struct start_module){ placed[i].start, placed[i].size,
-							  placed[i].text, 0 };
+		page->modules[i] =
+			(struct start_module){ placed[i].start, placed[i].size, placed[i].text, 0 };
 	for (unsigned i = 0; i < page->info.map_count; i++)
 		page->map[i] = (struct start_range){ map[i].base, map[i].size, map[i].type, 0 };
 }
@@ -89,8 +89,8 @@ int pvh_load(const struct loader_job *job)
 	entry = find_entry(&elf);
 	if (!entry)
 		return loader_fail(job, -E_INVAL,
-				   "has no PVH entry point (ELF note Xen 18): Linux needs "
-				   "CONFIG_PVH, or give its bzImage",
+				   "has no PVH entry point (ELF note Xen 18) and is not loaded as "
+				   "multiboot: Linux needs CONFIG_PVH, or give its bzImage",
 				   0, 0);
 	err = velf_entry(job, &elf, entry, true, &entry);
 	if (!err)

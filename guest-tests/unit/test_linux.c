@@ -1,4 +1,5 @@
-/* unit-sources: drivers/guest/loader.c drivers/guest/linux.c drivers/guest/elf.c drivers/guest/pvh.c drivers/guest/multiboot.c hv/lib/print.c hv/lib/string.c */
+/* unit-sources: drivers/guest/loader.c drivers/guest/linux.c drivers/guest/elf.c
+ * drivers/guest/pvh.c drivers/guest/multiboot.c hv/lib/print.c hv/lib/string.c */
 /* SPDX-License-Identifier: MIT */
 #include "drivers/guest/loader.h"
 #include "guest-tests/unit/unit.h"
@@ -84,7 +85,9 @@ static int load(const struct loader_ram *ram, const uint8_t *kernel, uint64_t si
 {
 	/* A copy of exactly this size, so that ASan sees a read too far. */
 	uint8_t *exact = malloc(size ? size : 1);
-	struct loader_input in = { exact, size, initrd, initrd_size, cmdline, GPA(0xe0000), NULL, 0 };
+	struct loader_input in = {
+		exact, size, initrd, initrd_size, cmdline, GPA(0xe0000), NULL, 0
+	};
 	int err;
 
 	memcpy(exact, kernel, size);
