@@ -1,5 +1,4 @@
-/* unit-sources: drivers/guest/loader.c drivers/guest/linux.c drivers/guest/elf.c
- * drivers/guest/pvh.c drivers/guest/multiboot.c hv/lib/print.c hv/lib/string.c */
+/* unit-sources: drivers/guest/loader.c drivers/guest/linux.c drivers/guest/elf.c drivers/guest/pvh.c drivers/guest/multiboot.c hv/lib/print.c hv/lib/string.c */
 /* SPDX-License-Identifier: MIT */
 #include "drivers/guest/loader.h"
 #include "guest-tests/unit/unit.h"
