@@ -84,7 +84,7 @@ static void set_window(const struct space_window *window)
 static int load(struct vm_record *record, unsigned index)
 {
 	struct vm *vm = VM_HERE;
-	struct loader_entry entry;
+	struct loader_entry entry = { 0 };
 	int err;
 
 	vm->timer = boot_state_timer();
