@@ -29,6 +29,7 @@ include tools/hypervisor.mk
 include tools/guests.mk
 include tools/images.mk
 include tools/checks.mk
+include tools/fuzz.mk
 
 # Brings the machine up to what the build needs; quick when nothing changed.
 $(SETUP): tools/setup tools/bochs-fetch $(wildcard guest-tests/linux/*) \
