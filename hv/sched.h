@@ -3,11 +3,12 @@
  * Which VM a core runs. All threads of a core run the same VM at any time, since they share what
  * speculation can read, and change only after every thread has left the old one.
  *
- * What is scheduled is an entity: as many vCPUs of a VM as a core has threads. It is bound to a core
+ * What is scheduled is an entity: as many vCPUs of a VM as a core has threads. It is bound to a
+ * core
  * (`cpus =` a list, or nothing) or runs on any (`cpus = share`). A core runs the entity that had
  * the least time so far of those that may run there and are ready, at most a slice at a time; one
- * whose vCPUs all wait is asleep, and gives the core up as soon as another is ready. What happens in
- * restricted, so that posting an event or halting needs no escalation, is in hv/wake.h.
+ * whose vCPUs all wait is asleep, and gives the core up as soon as another is ready. What happens
+ * in restricted, so that posting an event or halting needs no escalation, is in hv/wake.h.
  *
  * One lock for everything: it is taken when a core changes or looks for a VM, not at exits.
  */
@@ -40,10 +41,6 @@ void sched_remove(unsigned index);
  * goes on. Survives sched_replace(), ends with sched_remove(). Full map, not from its own vCPU.
  */
 void sched_pause(unsigned index, bool paused);
-
-/** TSC ticks for which vCPU @vcpu of VM @record was on a CPU and not halted, since the VM was added,
- * up to now. Full map; the VM is built. */
-uint64_t sched_run_ticks(const struct vm_record *record, unsigned vcpu);
 
 /** Puts every VM's vCPUs where they run with hyperthreads (@smt) or without: there the siblings get
  * none, and vCPUs of one VM may have to take turns. While no CPU runs a guest or is about to. Full

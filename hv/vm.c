@@ -8,6 +8,7 @@
 #include "hv/console.h"
 #include "hv/interrupt.h"
 #include "hv/percpu.h"
+#include "hv/wake.h"
 #include "vmx/vcpu.h"
 
 struct machine *vm_machine(struct vm *vm)
@@ -145,12 +146,14 @@ bool vcpu_is_here(const struct vcpu *vcpu)
 	return this_cpu()->vcpu == vcpu;
 }
 
-/* The bit is seen by whoever attaches the vCPU later, or the vCPU's CPU is told. */
+/* The vCPU's CPU is told; if it has none, the bit is seen when it comes to one. */
 static void post(struct vcpu *vcpu, uint32_t bit)
 {
-	__atomic_fetch_or(&vcpu->remote, bit, __ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&vcpu->attached, __ATOMIC_SEQ_CST))
+	__atomic_fetch_or(&vcpu->remote, bit, __ATOMIC_SEQ_CST); /* model: remote */
+	if (__atomic_load_n(&vcpu->attached, __ATOMIC_SEQ_CST))	 /* model: attached */
 		lapic_send(vcpu->host_apic_id, HOST_VECTOR_KICK);
+	else
+		wake_vcpu(vcpu); /* model: wake */
 }
 
 void vcpu_post(struct vcpu *vcpu, uint8_t vector, bool level)
