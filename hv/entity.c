@@ -185,7 +185,7 @@ uint64_t entity_slice(const struct entity *than, unsigned leader)
 	}
 	for (unsigned i = 0; i < cpu_count; i++)
 		cores += cpus[i].leader == i;
-	slice = entity_us(SCHED_ROUND_US) / (bound + (any + cores - 1) / cores + 1);
+	slice = entity_us(SCHED_ROUND_US) / (bound + (any + cores - 1) / cores + !(bound + any));
 	if (slice > entity_us(SCHED_SLICE_US))
 		slice = entity_us(SCHED_SLICE_US);
 	return rivals ? slice : 0;

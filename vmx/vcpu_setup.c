@@ -346,6 +346,11 @@ void vcpu_wait(struct vcpu *vcpu)
 {
 	uint64_t start = rdtsc(), waited;
 
+	/* Its interrupt may be pending on a CPU that gives the vCPU up before it takes any. */
+	if (vcpu->timer_deadline && start >= vcpu->timer_deadline) {
+		vcpu->timer_deadline = 0;
+		vlapic_timer_expired(vcpu);
+	}
 	if ((vcpu->work & WORK_HALT) && (vcpu->work & WORK_IRQ)) {
 		vcpu->work &= ~(uint32_t)WORK_HALT;
 		return;
