@@ -172,7 +172,7 @@ struct entity *entity_best_for(unsigned leader)
 uint64_t entity_slice(const struct entity *than, unsigned leader)
 {
 	unsigned bound = 0, any = 0, cores = 0;
-	uint64_t slice;
+	uint64_t slice = SCHED_SLICE_US;
 	bool rivals = false;
 
 	EACH(e)
@@ -185,10 +185,12 @@ uint64_t entity_slice(const struct entity *than, unsigned leader)
 	}
 	for (unsigned i = 0; i < cpu_count; i++)
 		cores += cpus[i].leader == i;
-	slice = entity_us(SCHED_ROUND_US) / (bound + (any + cores - 1) / cores + !(bound + any));
-	if (slice > entity_us(SCHED_SLICE_US))
-		slice = entity_us(SCHED_SLICE_US);
-	return rivals ? slice : 0;
+	bound += (any + cores - 1) / cores;
+	if (bound > 2)
+		slice = SCHED_ROUND_US / bound;
+	if (slice < SCHED_MIN_SLICE_US)
+		slice = SCHED_MIN_SLICE_US;
+	return rivals ? entity_us(slice) : 0;
 }
 
 uint64_t entity_next_timer(unsigned leader)
@@ -288,6 +290,10 @@ void entity_remove(unsigned index)
 void entity_pause(unsigned index, bool pause)
 {
 	paused[index] = pause;
+	/* It has no claim to the time that it was paused for. */
+	for (struct entity *e = entities[index]; e < entities[index + 1]; e++)
+		if (e->mask && e->state == ENTITY_READY)
+			entity_make_ready(e);
 }
 
 void entity_park(bool parks)

@@ -391,7 +391,7 @@ static void after_leave(void)
 	struct vcpu *vcpu = cpu->vcpu;
 
 	lapic_arm(0);
-	wake_detach(vcpu); /* model: detach */
+	wake_detach(vcpu);				   /* model: detach */
 	vcpu->work &= ~(uint32_t)(WORK_SWITCH | WORK_ASI); /* model: work */
 	cpu->vcpu = NULL;				   /* model: vcpu */
 	part(&vm_records[vcpu->vm->id]);

@@ -146,12 +146,13 @@ void wake_vcpu(struct vcpu *vcpu)
 	if (!(was & bit) || (group & ~was))
 		return;
 	set_bit(woken, vcpu->vm->id * CONFIG_MAX_VCPUS + vcpu->id); /* model: woken */
+	/* If none rests, the poster's own VM pays. */
 	if (cpu == SCHED_ANYWHERE)
 		cpu = resting_cpu(); /* model: look */
 	if (cpu >= 0)
 		lapic_send(topology[cpu].apic_id, HOST_VECTOR_WAKE); /* model: interrupt */
 	else
-		give_up_soon(); /* at this VM's own cost; model: soon */
+		give_up_soon(); /* model: soon */
 }
 
 bool wake_begin_rest(void)

@@ -23,7 +23,8 @@
 /* What an entity gets before another one that has had less, just woken say, takes the core. */
 #define SCHED_MIN_SLICE_US 1000
 #endif
-#define SCHED_ROUND_US (3 * SCHED_SLICE_US) /* in which all that want a core have had it */
+/* In which all that want a core have had it, if they are more than two. */
+#define SCHED_ROUND_US (SCHED_SLICE_US * 6 / 5)
 
 /* Bitmaps with a bit a CPU. */
 #define WAKE_CPU_WORDS (PERCPU_MAX / 64)
