@@ -77,6 +77,7 @@ struct config_vm {
 	unsigned memory_line;
 	unsigned vcpus;	   /* 1 to CONFIG_MAX_VCPUS */
 	uint64_t cpu_mask; /* physical CPUs it may use; 0: any */
+	bool share;	   /* and no vCPU has one of its own */
 	enum config_format format;
 	enum config_populate populate;
 	bool sets_policy;     /* its hypercalls may change the mitigation policy */

@@ -228,6 +228,10 @@ static bool set_cpus(const struct config_target *target, const char *value)
 {
 	uint64_t mask = 0;
 
+	target->vm->share = !strcmp(value, "share");
+	target->vm->cpu_mask = 0;
+	if (target->vm->share)
+		return true;
 	for (;;) {
 		uint64_t first, last;
 
@@ -345,7 +349,7 @@ static const struct config_key vm_keys[] = {
 	{ "memory", set_memory, "a multiple of 2M from 2M to 240G, with K, M or G" },
 	{ "memory-mode", set_memory_mode, "eager or lazy" },
 	{ "vcpus", set_vcpus, "1 to 8" },
-	{ "cpus", set_cpus, "numbers and ranges from 0 to 63, like 0-1,3" },
+	{ "cpus", set_cpus, "numbers and ranges from 0 to 63, like 0-1,3; or share" },
 	{ "format", set_format, "auto, linux, flat, pvh or multiboot" },
 	{ "console", set_vm_console, "uart" },
 	{ "set-policy", set_sets_policy, "on or off" },

@@ -76,7 +76,8 @@ struct hypercall_stats {
 	uint64_t ticks_by_reason[HYPERCALL_STATS_REASONS]; /* TSC ticks in root mode */
 	uint64_t stuns_sent; /* siblings that were interrupted for this VM's escalations */
 	uint64_t stun_wait_min, stun_wait_median, stun_wait_p99; /* ticks to the acknowledgement */
-	uint64_t stunned; /* entries that waited for a sibling in the full map */
+	uint64_t stunned;   /* entries that waited for a sibling in the full map */
+	uint64_t run_ticks; /* TSC ticks on CPUs, not halted, of all vCPUs since the VM's start */
 };
 
 #endif

@@ -232,8 +232,11 @@ static unsigned load[2][PERCPU_MAX];
  * has several of them on one CPU. Returns as place_vm(). */
 static int place(struct vm_record *record, const struct config_vm *vm)
 {
-	int found = place_vm(vm, places[true], cpu_count, load[true], record->places[true]);
+	int found;
 
+	if (vm->share)
+		return 0;
+	found = place_vm(vm, places[true], cpu_count, load[true], record->places[true]);
 	if (!found && place_vm(vm, places[false], cpu_count, load[false], record->places[false]))
 		for (unsigned i = 0; i < vm->vcpus; i++)
 			record->places[false][i] = sched_primary(record->places[true][i]);
@@ -300,7 +303,7 @@ static void run(void)
 	sched_replace(!config.smt_off);
 	for (unsigned i = 0; i < config.vm_count; i++)
 		if (vm_records[i].state == VM_READY)
-			sched_kick_vm(&vm_records[i]);
+			sched_add(i);
 	sched_loop();
 }
 

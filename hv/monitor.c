@@ -65,7 +65,8 @@ static void show_vms(void)
 		unsigned used = 0;
 
 		for (unsigned j = 0; record->config && j < vm->vcpus; j++)
-			used += (unsigned)fmt_snprintf(cpus + used, sizeof(cpus) - used, " %u",
+			used += (unsigned)fmt_snprintf(cpus + used, sizeof(cpus) - used,
+						       record->cpu[j] == VM_NO_CPU ? " -" : " %u",
 						       record->cpu[j]);
 		console_printf("%s: %s, %llu MiB, CPUs%s", vm->name,
 			       vm_stands_still(record) ? "stands still" : states[record->state],

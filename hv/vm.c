@@ -8,6 +8,7 @@
 #include "hv/console.h"
 #include "hv/interrupt.h"
 #include "hv/percpu.h"
+#include "hv/wake.h"
 #include "vmx/vcpu.h"
 
 struct machine *vm_machine(struct vm *vm)
@@ -150,18 +151,22 @@ bool vcpu_is_here(const struct vcpu *vcpu)
 	return this_cpu()->vcpu == vcpu;
 }
 
-/* The bit is seen by whoever attaches the vCPU later, or the vCPU's CPU is told: once, until it
- * takes the bit. */
+/* The vCPU's CPU is told, once, until it takes the bit; if it has none, the bit is seen when it
+ * comes to one. */
 static inline void post(struct vcpu *vcpu, unsigned bit)
 {
 	bool was;
 
-	__asm__ volatile("lock btsl %2, %0"
+	__asm__ volatile("lock btsl %2, %0" /* model: remote */
 			 : "+m"(vcpu->remote), "=@ccc"(was)
 			 : "r"(bit)
 			 : "memory");
-	if (!was && __atomic_load_n(&vcpu->attached, __ATOMIC_SEQ_CST))
+	if (was)
+		return;
+	if (__atomic_load_n(&vcpu->attached, __ATOMIC_SEQ_CST)) /* model: attached */
 		lapic_send(vcpu->host_apic_id, HOST_VECTOR_KICK);
+	else
+		wake_vcpu(vcpu); /* model: wake */
 }
 
 void vcpu_post(struct vcpu *vcpu, uint8_t vector, bool level)

@@ -147,6 +147,19 @@ struct cpuid_entry {
 	uint8_t flags; /* enum cpuid_entry_flags */
 };
 
+#define SCHED_ANYWHERE (-1)
+
+/** What the scheduler, in full, and the vCPUs, in restricted, tell each other (hv/wake.h). Sets of
+ * vCPUs have a bit each. */
+struct vm_sched {
+	uint8_t group[CONFIG_MAX_VCPUS]; /* the vCPUs that run when this one does */
+	int16_t cpu[CONFIG_MAX_VCPUS];	 /* the only one it runs on, or SCHED_ANYWHERE */
+	uint8_t waiting;		 /* halted on their CPUs */
+	uint8_t asleep;			 /* left theirs halted, with nothing that they wait for */
+	uint64_t deadline[CONFIG_MAX_VCPUS]; /* timer_deadline of those that left */
+	uint64_t run_ticks[CONFIG_MAX_VCPUS], run_start[CONFIG_MAX_VCPUS]; /* 0: does not run */
+};
+
 struct vm {
 	char name[CONFIG_NAME_LEN];
 	uint16_t id;
@@ -178,6 +191,7 @@ struct vm {
 	uint8_t cpuid_ext[0x10];
 	unsigned console_length;
 	char console_line[VM_CONSOLE_LINE];
+	struct vm_sched sched;
 	struct machine machine;
 	uint8_t populated[VM_MAX_CHUNKS / 8]; /* lazy: one bit a chunk, by guest-physical address */
 };
@@ -212,6 +226,8 @@ static inline uint32_t *vcpu_apic_page(unsigned index)
 	return (uint32_t *)(VM_VCPU_BASE + index * VM_VCPU_STRIDE + VCPU_APIC_OFFSET);
 }
 
+#define VM_NO_CPU UINT32_MAX
+
 enum vm_state {
 	VM_ABSENT,  /* refused, or ended for good */
 	VM_READY,   /* built; vCPU 0's CPU has to load the kernel */
@@ -242,8 +258,8 @@ struct vm_record {
 	struct spinlock lock; /* state, joined, and the frames given to the guest */
 	enum vm_state state;
 	unsigned joined;		/* vCPUs that are attached to their CPUs */
-	uint32_t cpu[CONFIG_MAX_VCPUS]; /* where each vCPU runs: a row of places[], sched_replace()
-					 */
+	uint32_t cpu[CONFIG_MAX_VCPUS]; /* where each vCPU runs: a row of places[]; with `cpus =
+					   share` where it is now, or VM_NO_CPU */
 	uint32_t places[2][CONFIG_MAX_VCPUS]; /* [0] if only one thread of a core runs guests */
 	struct space_window window;
 	struct pgtable ept;
@@ -309,6 +325,10 @@ static inline uint64_t tsc_earlier(uint64_t a, uint64_t b)
 /** Arms this CPU's timer for the vCPU's deadline (if the LAPIC is to fire it) and the end of the
  * core's time slice. Any map. */
 void vcpu_timer_program(const struct vcpu *vcpu);
+
+/** TSC ticks for which vCPU @vcpu was on a CPU and not halted, from the VM's start until now, also
+ * while it runs. @vm in its window, or vm_record.vm in the full map; any lock or none. */
+uint64_t vm_run_ticks(const struct vm *vm, unsigned vcpu);
 
 /** Statistics as records. The current VM only; any map. */
 void vm_print_stats(const struct vm *vm);

@@ -18,6 +18,7 @@
 #include "hv/record.h"
 #include "hv/spinlock.h"
 #include "hv/vm.h"
+#include "hv/wake.h"
 #include "mm/zero.h"
 #include "vmx/exit.h"
 
@@ -135,7 +136,7 @@ static void scrub_for_restart(struct vm_record *record)
 bool vm_stands_still(const struct vm_record *record)
 {
 	for (unsigned i = 0; record->state != VM_ABSENT && i < record->config->vcpus; i++)
-		if (percpu_core_is_closed(record->cpu[i]))
+		if (record->cpu[i] != VM_NO_CPU && percpu_core_is_closed(record->cpu[i]))
 			return true;
 	return false;
 }
@@ -221,7 +222,7 @@ static void finish(struct vm_record *record, unsigned index)
 	record->state = reboot ? VM_READY : VM_ABSENT;
 	sched_detached();
 	if (reboot)
-		sched_kick(record->cpu[0]);
+		sched_add(index);
 	else
 		vm_gone(index, failed);
 }
@@ -314,7 +315,7 @@ void vm_run(struct vm_record *record, unsigned index)
 	vcpu_load(record, vcpu);
 	vcpu->stats.ibpb += flush_on_vm_switch();
 	cpu->vcpu = vcpu;
-	__atomic_store_n(&vcpu->attached, true, __ATOMIC_SEQ_CST);
+	wake_attach(vcpu);
 	vcpu_take_remote(vcpu);
 	vcpu_timer_program(vcpu);
 	if (index == 0 && vcpu->vm->has_console)
@@ -334,7 +335,7 @@ static void after_leave(void)
 	struct vcpu *vcpu = cpu->vcpu;
 
 	lapic_arm(0);
-	__atomic_store_n(&vcpu->attached, false, __ATOMIC_SEQ_CST);
+	wake_detach(vcpu);				   /* model: detach */
 	vcpu->work &= ~(uint32_t)(WORK_SWITCH | WORK_ASI); /* model: work */
 	cpu->vcpu = NULL;				   /* model: vcpu */
 	part(&vm_records[vcpu->vm->id]);

@@ -57,6 +57,9 @@ static void dispatch_rare(struct vcpu *vcpu, uint32_t reason)
 	case EXIT_PREEMPTION_TIMER:
 		exit_preemption_timer(vcpu);
 		break;
+	case EXIT_PAUSE:
+		exit_pause(vcpu);
+		break;
 	case EXIT_NMI_WINDOW:
 		exit_interrupt_window(vcpu, PROC_NMI_WINDOW);
 		break;

@@ -5,8 +5,10 @@
 #include "hv/cpu.h"
 #include "hv/errno.h"
 #include "hv/flush.h"
+#include "hv/interrupt.h"
 #include "hv/lib/string.h"
 #include "hv/percpu.h"
+#include "hv/wake.h"
 #include "mm/frames.h"
 #include "vmx/caps.h"
 #include "vmx/vcpu.h"
@@ -15,6 +17,10 @@ extern const char vmx_exit_entry[], vmx_exit_entry_rsb[], vmx_exit_entry_bhb[],
 	vmx_exit_entry_hardened[], vmx_exit_entry_stunned[];
 
 #define NO_APIC_ID UINT32_MAX /* an APIC id that no CPU has */
+/* A loop around PAUSE that takes at most so many ticks a round, and so many altogether, waits for
+ * another vCPU (SDM 26.1.3). */
+#define PAUSE_LOOP_GAP 128
+#define PAUSE_LOOP_WINDOW 4096
 #define EPTP_WB_4_LEVELS (6 | 3 << 3)
 
 /* MSRs that are the guest's own in hardware: reading and writing them concerns nobody else. */
@@ -104,7 +110,12 @@ static void write_controls(const struct vm_record *record, const struct vcpu *vc
 	const struct vm *vm = vcpu->vm;
 
 	vmcs_write(VMCS_PROC_CONTROLS, vmx_caps.proc);
-	vmcs_write(VMCS_PROC2_CONTROLS, vmx_caps.proc2);
+	vmcs_write(VMCS_PROC2_CONTROLS,
+		   vmx_caps.proc2 & ~(uint32_t)(vm->vcpu_count > 1 ? 0 : PROC2_PAUSE_LOOP));
+	if (vmx_caps.pause_loop) {
+		vmcs_write(VMCS_PLE_GAP, PAUSE_LOOP_GAP);
+		vmcs_write(VMCS_PLE_WINDOW, PAUSE_LOOP_WINDOW);
+	}
 	vmcs_write(VMCS_ENTRY_CONTROLS, vmx_caps.entry | ENTRY_IA32E);
 	/* #DB and #AC: a guest could otherwise loop in their delivery for ever; #MC is the host's
 	 * business. */
@@ -376,6 +387,11 @@ void vcpu_wait(struct vcpu *vcpu)
 {
 	uint64_t start = rdtsc(), waited;
 
+	/* Its interrupt may be pending on a CPU that gives the vCPU up before it takes any. */
+	if (vcpu->timer_deadline && start >= vcpu->timer_deadline) {
+		vcpu->timer_deadline = 0;
+		vlapic_timer_expired(vcpu);
+	}
 	if ((vcpu->work & WORK_HALT) && (vcpu->work & WORK_IRQ)) {
 		vcpu->work &= ~(uint32_t)WORK_HALT;
 		return;
@@ -384,10 +400,15 @@ void vcpu_wait(struct vcpu *vcpu)
 		start_up(vcpu);
 		return;
 	}
-	vcpu_timer_program(vcpu);
-	asi_rest();	   /* model: rest */
-	interrupts_wait(); /* model: wait */
-	asi_wake();
+	if (wake_begin_wait(vcpu)) { /* model: begin */
+		interrupt_call_scheduler();
+	} else {
+		vcpu_timer_program(vcpu);
+		asi_rest();	   /* model: rest */
+		interrupts_wait(); /* model: wait */
+		asi_wake();
+	}
+	wake_end_wait(vcpu);
 	waited = rdtsc() - start;
 	vcpu->stats.halted_ticks += waited;
 	vcpu->exit_tsc += (uint32_t)waited; /* sleeping is not work */

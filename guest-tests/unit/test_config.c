@@ -262,7 +262,10 @@ TEST(config_values_of_vm)
 	CHECK(accepts_vm("memory = 2048K") && cfg.vms[0].memory == MIB(2));
 	CHECK(accepts_vm("memory = 1G") && cfg.vms[0].memory == GIB(1));
 	CHECK(accepts_vm("cpus = 63") && cfg.vms[0].cpu_mask == BIT(63));
-	CHECK(accepts_vm("cpus = 0 , 2-4") && cfg.vms[0].cpu_mask == 0x1d);
+	CHECK(accepts_vm("cpus = 0 , 2-4") && cfg.vms[0].cpu_mask == 0x1d && !cfg.vms[0].share);
+	CHECK(accepts_vm("cpus = share") && cfg.vms[0].cpu_mask == 0 && cfg.vms[0].share);
+	CHECK(refuses_vm("cpus = shared", "share"));
+	CHECK(refuses_vm("cpus = 0,share", "share"));
 }
 
 TEST(config_lengths)
