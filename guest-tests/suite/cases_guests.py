@@ -440,7 +440,7 @@ def register(suite):
     for model, label in ((ICELAKE, "icelake"), (HASWELL, "haswell"), (ARRANDALE, "arrandale")):
         for name in ("cpuid", "msr", "cr", "instructions", "interrupts", "mmio", "apic"):
             suite.add("guest-%s-%s" % (name, label), guest(name, "software" if model == ARRANDALE else "", model=model))
-        words = "preemption" if model == ARRANDALE else ""
+        words = "preemption software" if model == ARRANDALE else ""
         suite.add("guest-timer-%s" % label, guest("timer", words, model=model))
     for feature in ("pcid", "x2apic", "smep", "invpcid"):
         for name in ("cr", "timer"):
