@@ -33,7 +33,8 @@ static bool read_stats(void)
 	return hypercall(HYPERCALL_STATS_READ, (uint64_t)&stats, sizeof(stats), 0) == sizeof(stats);
 }
 
-/* A line on the console takes longer than a slice: none before the end. */
+/* A line on the console takes longer than a slice, and what is said of a VM that ends much longer:
+ * none before the end. */
 static void work(void)
 {
 	uint64_t before, after, count;
@@ -54,6 +55,7 @@ static void work(void)
 static void naps(void)
 {
 	uint64_t latest = 0;
+	bool early = false;
 
 	nap_init();
 	count_until(BEGIN);
@@ -62,11 +64,13 @@ static void naps(void)
 
 		nap(NAP);
 		now = rdtsc();
-		check("it does not wake early", now >= due);
+		early |= now < due;
 		if (now - due > latest)
 			latest = now - due;
 	}
-	check_eq("every nap ended", naps_ended, NAPS);
+	nap(TAIL);
+	check("it never woke early", !early);
+	check_eq("every nap ended", naps_ended, NAPS + 1);
 	mark("late", latest);
 }
 
