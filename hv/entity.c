@@ -14,9 +14,19 @@ static uint64_t core_time[PERCPU_MAX]; /* by leader: of the one that began there
 static bool parked;		       /* only one thread of each core runs guests */
 static unsigned threads;	       /* that every core has: vCPUs of a shared VM's entity */
 
-#define EACH(e)                                                                                    \
-	for (struct entity *e = entities[0]; e < entities[CONFIG_MAX_VMS]; e++)                    \
+/* The entity behind @e that exists; NULL: that was the last. */
+static struct entity *after(struct entity *e)
+{
+	while (++e < entities[CONFIG_MAX_VMS])
 		if (e->mask)
+			return e;
+	return NULL;
+}
+
+static struct entity *first(void)
+{
+	return entities[0][0].mask ? entities[0] : after(entities[0]);
+}
 
 uint64_t entity_us(uint64_t us)
 {
@@ -95,11 +105,11 @@ static bool sleeps(const struct entity *e)
 /* The earliest timer of one that is asleep; 0: none. */
 static uint64_t deadline(const struct entity *e)
 {
-	uint64_t first = 0;
+	uint64_t earliest = 0;
 
 	for (unsigned mask = e->mask; mask; mask &= mask - 1)
-		first = tsc_earlier(first, sched_of(e)->deadline[__builtin_ctz(mask)]);
-	return first;
+		earliest = tsc_earlier(earliest, sched_of(e)->deadline[__builtin_ctz(mask)]);
+	return earliest;
 }
 
 void entity_make_ready(struct entity *e)
@@ -151,8 +161,7 @@ struct entity *entity_best_for(unsigned leader)
 	uint64_t slice = entity_us(SCHED_SLICE_US), second = UINT64_MAX;
 	struct entity *best = NULL;
 
-	EACH(e)
-	{
+	for (struct entity *e = first(); e; e = after(e)) {
 		uint64_t time = e->time;
 
 		if (e->state == ENTITY_ASLEEP || !entity_may_run_on(e, leader))
@@ -171,19 +180,18 @@ struct entity *entity_best_for(unsigned leader)
 
 uint64_t entity_slice(const struct entity *than, unsigned leader)
 {
-	unsigned bound = 0, any = 0, cores = 0;
+	unsigned bound = 0, any = 0, cores = 1;
 	uint64_t slice = SCHED_SLICE_US;
 	bool rivals = false;
 
-	EACH(e)
-	{
+	for (struct entity *e = first(); e; e = after(e)) {
 		rivals |= e != than && entity_may_run_on(e, leader);
 		if (e->state == ENTITY_ASLEEP || !entity_may_run_on(e, leader))
 			continue;
 		any += e->leader == ENTITY_ANY_CORE;
 		bound += e->leader != ENTITY_ANY_CORE;
 	}
-	for (unsigned i = 0; i < cpu_count; i++)
+	for (unsigned i = 1; i < cpu_count; i++)
 		cores += cpus[i].leader == i;
 	bound += (any + cores - 1) / cores;
 	if (bound > 2)
@@ -195,20 +203,19 @@ uint64_t entity_slice(const struct entity *than, unsigned leader)
 
 uint64_t entity_next_timer(unsigned leader)
 {
-	uint64_t first = 0;
+	uint64_t earliest = 0;
 
-	EACH(e)
-	if (e->state == ENTITY_ASLEEP && e->home == leader)
-		first = tsc_earlier(first, deadline(e));
-	return first;
+	for (struct entity *e = first(); e; e = after(e))
+		if (e->state == ENTITY_ASLEEP && e->home == leader)
+			earliest = tsc_earlier(earliest, deadline(e));
+	return earliest;
 }
 
 void entity_publish(void)
 {
 	uint64_t wanted[WAKE_CPU_WORDS] = { 0 };
 
-	EACH(e)
-	{
+	for (struct entity *e = first(); e; e = after(e)) {
 		if (e->state != ENTITY_READY || paused[e->vm])
 			continue;
 		if (e->leader == ENTITY_ANY_CORE)
@@ -226,8 +233,7 @@ void entity_take_woken(void)
 
 	for (unsigned i = 0; i < WAKE_VCPU_WORDS; i++)
 		taken[i] = wake_pending(i); /* model: take */
-	EACH(e)
-	{
+	for (struct entity *e = first(); e; e = after(e)) {
 		unsigned bit = e->vm * CONFIG_MAX_VCPUS;
 		bool woken = taken[bit / 64] >> (bit % 64) & e->mask;
 

@@ -37,7 +37,7 @@ void entity_park(bool parks);
 /** Makes the entities of VM @index; each is ready unless all of its vCPUs are asleep. */
 void entity_make(unsigned index);
 void entity_remove(unsigned index);
-void entity_pause(unsigned index, bool paused);
+void entity_pause(unsigned index, bool pause);
 
 /** The one that vCPU @vcpu of VM @index belongs to; NULL: none. */
 struct entity *entity_of(unsigned index, unsigned vcpu);
@@ -62,9 +62,9 @@ void entity_end(struct entity *e, unsigned leader);
 /** Of those that are ready and may run on core @leader the one with the least time; NULL: none. */
 struct entity *entity_best_for(unsigned leader);
 
-/** How long @e may have core @leader at a time, in ticks: shorter if many want one, so that all get
- * one soon; 0: for ever, since nobody else could want it. */
-uint64_t entity_slice(const struct entity *e, unsigned leader);
+/** How long @than may have core @leader at a time, in ticks: shorter if many want one, so that all
+ * get one soon; 0: for ever, since nobody else could want it. */
+uint64_t entity_slice(const struct entity *than, unsigned leader);
 
 /** Of the timers that core @leader watches the earliest; 0: none. */
 uint64_t entity_next_timer(unsigned leader);

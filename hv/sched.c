@@ -22,12 +22,12 @@
 static struct core {
 	struct entity *entity; /* its threads run it, or are about to; NULL: it is free */
 	struct entity *next;   /* comes behind it; NULL: the best one then */
-	unsigned attached;     /* threads that run the VM of @entity */
-	bool switching;	       /* nobody attaches until the last has left */
 	uint64_t slice_begin;
 	uint64_t slice_end; /* 0: nobody else could want the core */
-	bool slice_last;    /* somebody wants the core then */
 	uint64_t wake_at;   /* the earliest timer that it watches; 0: none */
+	unsigned attached;  /* threads that run the VM of @entity */
+	bool slice_last;    /* somebody wants the core at its end */
+	bool switching;	    /* nobody attaches until the last has left */
 } cores[PERCPU_MAX];
 
 static struct spinlock lock; /* of the cores and the entities */

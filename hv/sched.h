@@ -40,7 +40,7 @@ void sched_remove(unsigned index);
  * exit each (vm_record.joined says how many are left). Its input waits, its timers expire when it
  * goes on. Survives sched_replace(), ends with sched_remove(). Full map, not from its own vCPU.
  */
-void sched_pause(unsigned index, bool paused);
+void sched_pause(unsigned index, bool pause);
 
 /** Puts every VM's vCPUs where they run with hyperthreads (@smt) or without: there the siblings get
  * none, and vCPUs of one VM may have to take turns. While no CPU runs a guest or is about to. Full

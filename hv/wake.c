@@ -218,7 +218,7 @@ void wake_directed_yield(struct vcpu *vcpu)
 	unsigned leader = topology[this_cpu()->id].leader;
 
 #ifdef BREAK_no_directed_yield
-	return;
+	count = 0;
 #endif
 	for (unsigned i = 1; i < count; i++) {
 		unsigned other = (vcpu->id + i) % count;

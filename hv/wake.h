@@ -68,6 +68,6 @@ uint64_t wake_pending(unsigned word);
 void wake_done(unsigned word, uint64_t bits);
 
 /** For the same: cores that VMs wait for, a bit each by leader. Interrupts the resting ones. */
-void wake_set_wanted(const uint64_t wanted[WAKE_CPU_WORDS]);
+void wake_set_wanted(const uint64_t bits[WAKE_CPU_WORDS]);
 
 #endif

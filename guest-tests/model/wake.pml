@@ -51,12 +51,6 @@ inline entity_publish()
 inline entity_take_woken()
 {
 	taken = woken;						/* entity_take_woken: take */
-#ifdef MUTANT_DONE_FIRST
-	if
-	:: taken -> woken = 0
-	:: else
-	fi;
-#endif
 	if
 	:: taken && asleep_state ->
 		atomic { asleep_state = 0;
@@ -102,13 +96,8 @@ inline take_interrupts()
 
 inline begin_rest()
 {
-#ifdef MUTANT_LOOK_BEFORE_REST
-	found = IS_WANTED;
-	ADD(resting, i)
-#else
 	ADD(resting, i);					/* wake_begin_rest: resting */
 	found = IS_WANTED					/* wake_begin_rest: wanted */
-#endif
 }
 
 inline send_wake()
@@ -242,7 +231,10 @@ guest:
 	:: atomic { soon -> soon = 0; call_scheduler() };
 		break
 	:: running == POSTER && !remote -> post()
+	/* It may never post again, and then nothing that comes later makes good what was lost. */
+	:: atomic { running == POSTER && !PENDING(i) && !soon -> skip }
 	:: running == HOG -> ended = 1; break
+	:: atomic { running == HOG && !PENDING(i) && !soon -> skip }
 	:: running == SLEEPER ->
 		waits = 1;					/* wake_begin_wait: waiting */
 		begin_rest();					/* wake_begin_wait: rest; vcpu_wait: begin */
