@@ -15,6 +15,7 @@ const struct boot_file *boot_state_file(const char *name);
 enum vm_timer boot_state_timer(void);
 /** Index of the VM that gets the console's input; -1: none. True if it is the only VM. */
 int boot_state_console_vm(void);
+void boot_state_set_console_vm(int index);
 bool boot_state_single_vm(void);
 /** Prints the `boot` record when the first guest is about to run; does nothing afterwards. */
 void boot_state_first_entry(void);

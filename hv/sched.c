@@ -100,9 +100,11 @@ static int vcpu_on(const struct vm_record *record, unsigned id, unsigned shift)
 	return -1;
 }
 
-static void add(unsigned index)
+void sched_add(unsigned index)
 {
-	const struct vm_record *record = &vm_records[index];
+	struct vm_record *record = &vm_records[index];
+
+	memcpy(record->cpu, record->places[!parks], sizeof(record->cpu));
 
 	for (unsigned i = 0; i < record->config->vcpus; i++) {
 		unsigned id = record->cpu[i], shift = 0;
@@ -166,12 +168,8 @@ void sched_replace(bool smt)
 		spinlock_release(&cores[i].lock);
 	}
 	for (unsigned i = 0; i < CONFIG_MAX_VMS; i++) {
-		struct vm_record *record = &vm_records[i];
-
-		if (record->state == VM_ABSENT)
-			continue;
-		memcpy(record->cpu, record->places[smt], sizeof(record->cpu));
-		add(i);
+		if (vm_records[i].state >= VM_READY)
+			sched_add(i);
 	}
 }
 
@@ -251,6 +249,13 @@ static struct vm_record *attach(struct percpu *cpu, unsigned *vcpu)
 		next_turn(core);
 		turned = true;
 	}
+	/* A VM that is held gives its turn away. */
+	for (unsigned i = 1; i < core->turn_count && !core->switching && !core->attached &&
+			     vm_records[core->turns[core->turn].vm].held;
+	     i++) {
+		next_turn(core);
+		turned = true;
+	}
 	if (!core->switching && core->turn_count) { /* model: turn */
 		const struct turn *turn = &core->turns[core->turn];
 		int index;
@@ -294,6 +299,7 @@ void sched_loop(void)
 		asi_exit(ASI_CAUSE_SCHEDULE); /* model: full */
 		cpu->kicked = false;	      /* model: kicked */
 		mitigation_follow();
+		monitor_poll();
 		sched_rotate(wanted_by_input(cpu)); /* model: rotate */
 		if (mitigation_is_changing()) {
 			record = NULL;
@@ -301,6 +307,7 @@ void sched_loop(void)
 		} else {
 			record = attach(cpu, &vcpu); /* model: attach */
 		}
+		cpu->slice_end = tsc_earlier(cpu->slice_end, monitor_deadline());
 		if (record)
 			vm_run(record, vcpu); /* model: run */
 		vcpu_timer_program(NULL);

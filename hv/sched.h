@@ -17,6 +17,10 @@ struct vm_record;
  * online, @id being so. Full map. */
 unsigned sched_primary(unsigned id);
 
+/** Gives VM @index, which is about to be ready, its turns on the cores where its vCPUs are placed.
+ * Full map. */
+void sched_add(unsigned index);
+
 /** Takes an ended VM off its cores: nobody is attached to it any more. Full map. */
 void sched_remove(unsigned index);
 

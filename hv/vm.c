@@ -166,6 +166,16 @@ void vcpu_post_stop(struct vcpu *vcpu)
 	post(vcpu, REMOTE_STOP);
 }
 
+void vcpu_post_leave(struct vcpu *vcpu)
+{
+	post(vcpu, REMOTE_LEAVE);
+}
+
+void vcpu_post_trace(struct vcpu *vcpu)
+{
+	post(vcpu, REMOTE_TRACE);
+}
+
 static void take_vectors(struct vcpu *vcpu, uint32_t bits[8], bool level)
 {
 	for (unsigned i = 0; i < 8; i++) {
@@ -194,6 +204,11 @@ void vcpu_take_remote(struct vcpu *vcpu)
 		vcpu->sipi_pending = true;
 	if (bits & REMOTE_STOP)
 		vcpu->work |= WORK_STOP;
+	if (bits & REMOTE_LEAVE)
+		vcpu->work |= WORK_SWITCH;
+	if (bits & REMOTE_TRACE)
+		vcpu->work =
+			(vcpu->work & ~(uint32_t)WORK_TRACE) | (vcpu->vm->traced ? WORK_TRACE : 0);
 }
 
 void vcpu_send_nmi(struct vcpu *vcpu)
@@ -227,13 +242,20 @@ void vcpu_send_sipi(struct vcpu *vcpu, uint8_t vector)
 
 static void flush_line(struct vm *vm)
 {
-	console_guest_line(vm->name, vm->console_line, vm->console_length);
+	if (vm->console_view != VM_VIEW_HIDDEN)
+		console_guest_line(vm->name, vm->id, vm->console_line, vm->console_length);
 	vm->console_length = 0;
+}
+
+void vm_console_flush(struct vm *vm)
+{
+	if (vm->console_length)
+		flush_line(vm);
 }
 
 void vm_console_write(struct vm *vm, uint8_t byte)
 {
-	if (vm->raw_console) {
+	if (vm->console_view == VM_VIEW_RAW) {
 		console_guest_putc((char)byte);
 		return;
 	}
