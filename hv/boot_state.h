@@ -18,6 +18,7 @@ enum vm_timer boot_state_timer(void);
 bool boot_state_apicv(void);
 /** Index of the VM that gets the console's input; -1: none. True if it is the only VM. */
 int boot_state_console_vm(void);
+void boot_state_set_console_vm(int index);
 bool boot_state_single_vm(void);
 /** Prints the `boot` record when the first guest is about to run; does nothing afterwards. */
 void boot_state_first_entry(void);

@@ -9,7 +9,7 @@
 #include "hv/wake.h"
 
 static struct entity entities[CONFIG_MAX_VMS][CONFIG_MAX_VCPUS];
-static bool exists[CONFIG_MAX_VMS], paused[CONFIG_MAX_VMS];
+static bool exists[CONFIG_MAX_VMS];
 static uint64_t core_time[PERCPU_MAX]; /* by leader: of the one that began there last */
 static bool parked;		       /* only one thread of each core runs guests */
 static unsigned threads;	       /* that every core has: vCPUs of a shared VM's entity */
@@ -83,9 +83,15 @@ int entity_vcpu_on(const struct entity *e, unsigned id)
 	return -1;
 }
 
+bool entity_is_held(unsigned index)
+{
+	return __atomic_load_n(&vm_records[index].held, __ATOMIC_SEQ_CST);
+}
+
 bool entity_may_run_on(const struct entity *e, unsigned leader)
 {
-	return (e->leader == ENTITY_ANY_CORE || e->leader == (int)leader) && !paused[e->vm];
+	return (e->leader == ENTITY_ANY_CORE || e->leader == (int)leader) &&
+	       !entity_is_held(e->vm);
 }
 
 bool entity_waits(const struct entity *e)
@@ -216,7 +222,7 @@ void entity_publish(void)
 	uint64_t wanted[WAKE_CPU_WORDS] = { 0 };
 
 	for (struct entity *e = first(); e; e = after(e)) {
-		if (e->state != ENTITY_READY || paused[e->vm])
+		if (e->state != ENTITY_READY || entity_is_held(e->vm))
 			continue;
 		if (e->leader == ENTITY_ANY_CORE)
 			memset(wanted, 0xff, sizeof(wanted));
@@ -293,10 +299,8 @@ void entity_remove(unsigned index)
 	exists[index] = false;
 }
 
-void entity_pause(unsigned index, bool pause)
+void entity_renew_claim(unsigned index)
 {
-	paused[index] = pause;
-	/* It has no claim to the time that it was paused for. */
 	for (struct entity *e = entities[index]; e < entities[index + 1]; e++)
 		if (e->mask && e->state == ENTITY_READY)
 			entity_make_ready(e);

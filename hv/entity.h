@@ -37,7 +37,11 @@ void entity_park(bool parks);
 /** Makes the entities of VM @index; each is ready unless all of its vCPUs are asleep. */
 void entity_make(unsigned index);
 void entity_remove(unsigned index);
-void entity_pause(unsigned index, bool pause);
+
+/** Is VM @index held: not to be run? */
+bool entity_is_held(unsigned index);
+/** VM @index has no claim to the time that it was held for. */
+void entity_renew_claim(unsigned index);
 
 /** The one that vCPU @vcpu of VM @index belongs to; NULL: none. */
 struct entity *entity_of(unsigned index, unsigned vcpu);
@@ -45,7 +49,7 @@ struct entity *entity_of(unsigned index, unsigned vcpu);
 /** The vCPU of @e that runs on CPU @id; -1: none. */
 int entity_vcpu_on(const struct entity *e, unsigned id);
 
-/** Is core @leader one of its, and its VM not paused? */
+/** Is core @leader one of its, and its VM not held? */
 bool entity_may_run_on(const struct entity *e, unsigned leader);
 
 /** Do all of its vCPUs wait, on their CPUs or away from them? */

@@ -37,6 +37,11 @@ enum hypercall {
 	HYPERCALL_MARK_WORDS = 10, /* RDI value; RSI, RDX, R8, R9: a label of up to 32 characters,
 				      the first in SIL, filled up with zeros: as MARK; CPL 3 too */
 
+	HYPERCALL_TRACE = 8, /* RDI enum hypercall_trace_op. READ: RSI gpa, RDX bytes: what was
+				recorded of the calling vCPU's last exits, oldest first, as
+				struct hypercall_trace -> bytes written, whole entries. ON, OFF:
+				whether exits of this VM are recorded -> 0 */
+
 	/* Only with `debug-hypercalls = on`, else -E_PERM: what tests need to provoke. */
 	HYPERCALL_DEBUG_TOUCH_SENSITIVE =
 		0x100,		 /* the handler reads a word of sensitive memory -> that word */
@@ -57,6 +62,22 @@ enum hypercall_policy {
 #define HYPERCALL_POLICY_CHANGING 0x200
 #define HYPERCALL_POLICY_SMT_OFF 0x400
 #define HYPERCALL_POLICY_GET (~0ULL)
+
+enum hypercall_trace_op {
+	HYPERCALL_TRACE_READ = 0,
+	HYPERCALL_TRACE_ON = 1,
+	HYPERCALL_TRACE_OFF = 2,
+};
+#define HYPERCALL_TRACE_ENTRIES 64 /* kept of each vCPU */
+
+/** One VM exit. */
+struct hypercall_trace {
+	uint64_t tsc;		/* the host's, when it had been handled */
+	uint64_t rip;		/* where the guest goes on */
+	uint64_t qualification; /* SDM 27.2.1; of an EPT violation the guest-physical address */
+	uint32_t reason;	/* basic exit reason */
+	uint32_t reserved;
+};
 
 #define HYPERCALL_STATS_REASONS 80
 

@@ -58,9 +58,18 @@ int boot_state_console_vm(void)
 	return console_vm;
 }
 
+void boot_state_set_console_vm(int index)
+{
+	console_vm = index;
+}
+
 bool boot_state_single_vm(void)
 {
-	return built == 1;
+	unsigned possible = 0;
+
+	for (unsigned i = 0; i < config.vm_count; i++)
+		possible += vm_records[i].config != NULL;
+	return possible == 1;
 }
 
 const struct boot_file *boot_state_file(const char *name)

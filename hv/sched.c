@@ -302,16 +302,15 @@ void sched_remove(unsigned index)
 {
 	spinlock_acquire(&lock);
 	forget(index);
-	entity_pause(index, false);
 	entity_publish();
 	spinlock_release(&lock);
 }
 
-void sched_pause(unsigned index, bool pause)
+void sched_hold(unsigned index)
 {
 	spinlock_acquire(&lock);
-	entity_pause(index, pause);
-	for (unsigned i = 0; pause && i < cpu_count; i++)
+	entity_renew_claim(index);
+	for (unsigned i = 0; entity_is_held(index) && i < cpu_count; i++)
 		if (cores[i].entity && cores[i].entity->vm == index)
 			begin_switch(i, NULL);
 	entity_publish();
@@ -369,6 +368,7 @@ void sched_loop(void)
 		asi_exit(ASI_CAUSE_SCHEDULE); /* model: full */
 		cpu->kicked = false;	      /* model: kicked */
 		mitigation_follow();
+		monitor_poll();
 		sched_rotate(wanted_by_input(cpu)); /* model: rotate */
 		if (mitigation_is_changing()) {
 			cpu->slice_end = rdtsc() + entity_us(FOLLOW_US);
@@ -376,6 +376,10 @@ void sched_loop(void)
 			cpu->free = false;
 		} else {
 			record = attach(cpu, &vcpu); /* model: attach */
+		}
+		if (monitor_deadline()) {
+			cpu->slice_end = tsc_earlier(cpu->slice_end, monitor_deadline());
+			cpu->slice_last = true;
 		}
 		if (record)
 			vm_run(record, vcpu); /* model: run */

@@ -36,11 +36,12 @@ void sched_add(unsigned index);
 void sched_remove(unsigned index);
 
 /**
- * A paused VM is not run: those of its vCPUs that are leave their CPUs, which takes until the next
- * exit each (vm_record.joined says how many are left). Its input waits, its timers expire when it
- * goes on. Survives sched_replace(), ends with sched_remove(). Full map, not from its own vCPU.
+ * VM @index has become held (vm_record.held: paused, or looked at), or is no longer: a held one is
+ * not run, and those of its vCPUs that are leave their CPUs, which takes until the next exit each
+ * (vm_record.joined says how many are left). Its input waits, its timers expire when it goes on.
+ * Full map, not from its own vCPU.
  */
-void sched_pause(unsigned index, bool pause);
+void sched_hold(unsigned index);
 
 /** Puts every VM's vCPUs where they run with hyperthreads (@smt) or without: there the siblings get
  * none, and vCPUs of one VM may have to take turns. While no CPU runs a guest or is about to. Full

@@ -151,9 +151,8 @@ bool vcpu_is_here(const struct vcpu *vcpu)
 	return this_cpu()->vcpu == vcpu;
 }
 
-/* The vCPU's CPU is told, once, until it takes the bit; if it has none, the bit is seen when it
- * comes to one. */
-static inline void post(struct vcpu *vcpu, unsigned bit)
+/* False: the bit is set already, and whoever set it does the rest. */
+static inline bool set_remote(struct vcpu *vcpu, unsigned bit)
 {
 	bool was;
 
@@ -161,7 +160,21 @@ static inline void post(struct vcpu *vcpu, unsigned bit)
 			 : "+m"(vcpu->remote), "=@ccc"(was)
 			 : "r"(bit)
 			 : "memory");
-	if (was)
+	return !was;
+}
+
+/* The vCPU's CPU is told, once, until it takes the bit. One that has no CPU takes it when it comes
+ * to one: this does not bring it there. */
+static void tell(struct vcpu *vcpu, unsigned bit)
+{
+	if (set_remote(vcpu, bit) && __atomic_load_n(&vcpu->attached, __ATOMIC_SEQ_CST))
+		lapic_send(vcpu->host_apic_id, HOST_VECTOR_KICK);
+}
+
+/* The same, and it is brought to a CPU. The current VM's. */
+static inline void post(struct vcpu *vcpu, unsigned bit)
+{
+	if (!set_remote(vcpu, bit))
 		return;
 	if (__atomic_load_n(&vcpu->attached, __ATOMIC_SEQ_CST)) /* model: attached */
 		lapic_send(vcpu->host_apic_id, HOST_VECTOR_KICK);
@@ -180,6 +193,16 @@ void vcpu_post(struct vcpu *vcpu, uint8_t vector, bool level)
 void vcpu_post_stop(struct vcpu *vcpu)
 {
 	post(vcpu, REMOTE_STOP);
+}
+
+void vcpu_post_leave(struct vcpu *vcpu)
+{
+	tell(vcpu, REMOTE_LEAVE);
+}
+
+void vcpu_post_trace(struct vcpu *vcpu)
+{
+	tell(vcpu, REMOTE_TRACE);
 }
 
 static inline void take_vectors(struct vcpu *vcpu, unsigned word)
@@ -206,6 +229,11 @@ static __attribute__((noinline)) void take_several(struct vcpu *vcpu, uint32_t b
 		vcpu->sipi_pending = true;
 	if (bits & BIT(REMOTE_STOP))
 		vcpu->work |= WORK_STOP;
+	if (bits & BIT(REMOTE_LEAVE))
+		vcpu->work |= WORK_SWITCH;
+	if (bits & BIT(REMOTE_TRACE))
+		vcpu->work =
+			(vcpu->work & ~(uint32_t)WORK_TRACE) | (vcpu->vm->traced ? WORK_TRACE : 0);
 	for (bits >>= REMOTE_VECTORS; bits; bits &= bits - 1)
 		take_vectors(vcpu, (unsigned)__builtin_ctz(bits));
 }
@@ -251,13 +279,20 @@ void vcpu_send_sipi(struct vcpu *vcpu, uint8_t vector)
 
 static void flush_line(struct vm *vm)
 {
-	console_guest_line(vm->name, vm->console_line, vm->console_length);
+	if (vm->console_view != VM_VIEW_HIDDEN)
+		console_guest_line(vm->name, vm->id, vm->console_line, vm->console_length);
 	vm->console_length = 0;
+}
+
+void vm_console_flush(struct vm *vm)
+{
+	if (vm->console_length)
+		flush_line(vm);
 }
 
 void vm_console_write(struct vm *vm, uint8_t byte)
 {
-	if (vm->raw_console) {
+	if (vm->console_view == VM_VIEW_RAW) {
 		console_guest_putc((char)byte);
 		return;
 	}

@@ -42,6 +42,7 @@ enum vcpu_work {
 	WORK_HALT = 1 << 8,   /* halted: waits for an interrupt */
 	WORK_INIT = 1 << 9,   /* an INIT has arrived */
 	WORK_SIPI = 1 << 10,  /* waits for a start-up IPI */
+	WORK_TRACE = 1 << 11, /* exits are recorded: stays set */
 };
 
 /* Bits of vcpu.remote: what other CPUs ask of a vCPU; its own CPU turns it into work. */
@@ -50,6 +51,8 @@ enum vcpu_remote {
 	REMOTE_INIT,
 	REMOTE_SIPI,	/* vector in remote_sipi */
 	REMOTE_STOP,	/* the VM ends */
+	REMOTE_LEAVE,	/* it is to leave its CPU: the VM is held */
+	REMOTE_TRACE,	/* vm.traced has changed */
 	REMOTE_VECTORS, /* there is something in remote_vectors[0]; a bit for each word */
 };
 
@@ -79,7 +82,7 @@ struct vcpu_stats {
 	uint64_t ibpb;
 	uint64_t injected;
 	uint64_t halted_ticks;
-	uint64_t stuns_sent;	    /* siblings that had to be interrupted */
+	uint64_t stuns_sent; /* siblings that had to be interrupted */
 	struct histogram stun_wait; /* ticks from the first IPI to the last acknowledgement */
 	uint64_t stunned;	    /* entries that found the gate shut */
 	uint64_t stunned_ticks;	    /* spent before it */
@@ -129,12 +132,15 @@ struct vcpu {
 	uint32_t remote;	     /* enum vcpu_remote */
 	uint32_t remote_vectors[16]; /* edge-triggered ones, then level-triggered */
 	uint8_t remote_sipi;
+	uint64_t halted_since; /* 0: it is not halted */
 	struct vcpu_hardware hardware;
 	struct vcpu_stats stats;
 	struct escalation_site sites[VM_MAX_ESCALATION_SITES];
 	unsigned site_count;
 	uint64_t sites_dropped; /* escalations whose site found no room */
 	struct vlapic lapic;
+	uint64_t traced; /* exits recorded so far */
+	struct hypercall_trace trace[HYPERCALL_TRACE_ENTRIES];
 };
 static_assert(offsetof(struct vcpu, regs) == 0, "vmx/entry.asm");
 static_assert(offsetof(struct vcpu, cr2) == 128, "vmx/entry.asm");
@@ -169,8 +175,9 @@ struct vm {
 	bool lazy;
 	bool debug_hypercalls;
 	bool sets_policy;     /* its hypercalls may change the policy */
+	bool traced;	      /* exits are recorded */
+	uint8_t console_view; /* enum vm_view */
 	bool user_hypercalls; /* from CPL 3 too, the harmless ones */
-	bool raw_console;     /* it has the console to itself */
 	bool has_console;     /* what is typed goes to it */
 	bool apicv;	      /* its vCPUs' APICs are virtualised where they allow it */
 	uint8_t timer;	      /* enum vm_timer */
@@ -196,12 +203,19 @@ struct vm {
 	uint8_t populated[VM_MAX_CHUNKS / 8]; /* lazy: one bit a chunk, by guest-physical address */
 };
 
+/* How its output shows. */
+enum vm_view {
+	VM_VIEW_LINES,	/* whole lines behind its name */
+	VM_VIEW_RAW,	/* byte by byte: it has the console to itself */
+	VM_VIEW_HIDDEN, /* another one has */
+};
+
 enum vm_timer { VM_TIMER_DEADLINE, VM_TIMER_PREEMPTION };
 
 #define VM_HERE ((struct vm *)VM_PRIV_BASE)
 static_assert(sizeof(struct vm) <= VM_PRIV_SPAN, "hv/layout.h");
 
-#define VCPU_STACK_PAGES 6
+#define VCPU_STACK_PAGES 7
 /* Within its stride a vCPU has, with guard pages between them: the area for XSAVE, the local APIC's
  * registers, the stack with struct vcpu at its very end. */
 #define VCPU_RECORD_SIZE ALIGN_UP(sizeof(struct vcpu), 64)
@@ -229,12 +243,18 @@ static inline uint32_t *vcpu_apic_page(unsigned index)
 #define VM_NO_CPU UINT32_MAX
 
 enum vm_state {
-	VM_ABSENT,  /* refused, or ended for good */
-	VM_READY,   /* built; vCPU 0's CPU has to load the kernel */
-	VM_LOADING, /* that is being done */
+	VM_ABSENT,
+	VM_REFUSED,  /* it could not be built or loaded */
+	VM_ENDED,    /* has no memory: powered off, failed, or stopped by the operator */
+	VM_BUILDING, /* is being built or taken down, by one CPU: nobody else touches it */
+	VM_READY,    /* built; vCPU 0's CPU has to load the kernel. From here on it has memory */
+	VM_LOADING,  /* that is being done */
 	VM_LIVE,
 	VM_ENDING, /* no vCPU starts any more; the last one to leave tidies up */
 };
+
+/* What the operator wants of a VM: that it ends, and what then. */
+enum vm_wish { VM_WISH_NONE, VM_WISH_STOP, VM_WISH_RESTART, VM_WISH_RESET };
 
 /** Keeps other vCPUs' CPUs away from the devices, as vm_lock() does, where only one vCPU means that
  * there is nobody to keep away: two instructions. */
@@ -257,13 +277,17 @@ struct vm_record {
 	const struct config_vm *config;
 	struct spinlock lock; /* state, joined, and the frames given to the guest */
 	enum vm_state state;
-	unsigned joined;		/* vCPUs that are attached to their CPUs */
+	enum vm_wish wish; /* outlives a stop: the operator's machine does not end by itself */
+	uint8_t held;	   /* bits of enum vm_hold: no vCPU comes to a CPU */
+	uint32_t starts;   /* how often its kernel was loaded */
+	unsigned joined;   /* CPUs that use its window: vCPUs that are on one, visitors */
 	uint32_t cpu[CONFIG_MAX_VCPUS]; /* where each vCPU runs: a row of places[]; with `cpus =
 					   share` where it is now, or VM_NO_CPU */
 	uint32_t places[2][CONFIG_MAX_VCPUS]; /* [0] if only one thread of a core runs guests */
 	struct space_window window;
 	struct pgtable ept;
-	struct vm *vm; /* physmap view */
+	struct vm *vm;			      /* physmap view */
+	struct vcpu *vcpus[CONFIG_MAX_VCPUS]; /* the same */
 	hpa_t vmcs[CONFIG_MAX_VCPUS];
 	hpa_t apic_page[CONFIG_MAX_VCPUS];
 	hpa_t msr_bitmap;     /* two: without and with APIC virtualisation */
@@ -276,6 +300,10 @@ extern struct vm_record vm_records[CONFIG_MAX_VMS];
 /** Builds VM @index of the configuration: memory, tables, devices. Its record's places[][] are set.
  * Says itself what is wrong. Full map. */
 int vm_create(unsigned index, const struct config_vm *config);
+
+/** Gives all that VM @record has back to the pool, which scrubs it: memory, tables, VMCSs. Nobody
+ * uses it any more. Copes with one that is half built. Full map. */
+void vm_destroy(struct vm_record *record);
 
 /**
  * A CPU wants to run vCPU @vcpu of VM @record: true if it may, and then vm_run() or a later
@@ -310,8 +338,27 @@ void vm_stop(struct vcpu *vcpu, const char *reason, uint64_t detail);
 _Noreturn void vm_leave(struct vcpu *vcpu);
 _Noreturn void vm_yield(struct vcpu *vcpu);
 
-/** The VM ends: vCPU @vcpu, which may run on another CPU, is to leave. Full map. */
+/** The VM ends, or is held: vCPU @vcpu, which may run on another CPU, is to leave. Or it is to look
+ * whether its exits are traced. Full map. */
 void vcpu_post_stop(struct vcpu *vcpu);
+void vcpu_post_leave(struct vcpu *vcpu);
+void vcpu_post_trace(struct vcpu *vcpu);
+
+/** Has the exits of @vcpu's VM recorded, or not: of all its vCPUs. On @vcpu's own CPU; any map. */
+void vcpu_set_traced(struct vcpu *vcpu, bool on);
+
+/** WORK_TRACE: records the exit that was handled. Its VMCS is current; any map. */
+void vcpu_trace_exit(struct vcpu *vcpu);
+
+/** Copies what was recorded of the last exits, oldest first, @max entries at most; how many. The
+ * vCPU is the caller's own, or runs nowhere. Any map. */
+unsigned vcpu_copy_trace(const struct vcpu *vcpu, struct hypercall_trace *out, unsigned max);
+
+/** What is typed comes to CPU @id from now on. Full map. */
+void vm_route_console(unsigned id);
+
+/** The guest's bytes that wait for the end of their line. The current VM; any map. */
+void vm_console_flush(struct vm *vm);
 
 /** Turns what other CPUs asked of this CPU's vCPU into work. Any map. */
 void vcpu_take_remote(struct vcpu *vcpu);
@@ -346,7 +393,8 @@ void vcpu_reset_stats(struct vcpu *vcpu);
 /** Has the core of one of its vCPUs failed closed (hv/stun.h) before it ended? Full map. */
 bool vm_stands_still(const struct vm_record *record);
 
-/** Says that a VM is not started (a `vm` record). Boot processor, before the first runs. */
+/** Says that VM @config of the configuration is not started (a `vm` record). Boot processor, before
+ * the first runs. */
 void vm_refuse(const struct config_vm *config, const char *reason);
 
 /** Ends the run: `end` record, all CPUs halt. Any map. */

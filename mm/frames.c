@@ -376,7 +376,9 @@ void frames_free(hpa_t base, unsigned order)
 	/* What is free already may be somebody else's by now. */
 	if (!is_in_use(base, order))
 		panic("frame 0x%llx is freed, but not in use", (unsigned long long)base.v);
+#ifndef BREAK_skip_free_scrub
 	zero_pages(hpa_to_ptr(base), PAGE_SIZE << order);
+#endif
 	spinlock_acquire(&lock);
 	if (order < FRAMES_MAX_ORDER)
 		break_up(n);

@@ -106,8 +106,8 @@ class Debugger:
 
     def serial(self):
         try:
-            with open(os.path.join(self.work, "serial.txt"), errors="replace") as f:
-                return f.read().replace("\r", "")
+            with open(os.path.join(self.work, "serial.txt"), "rb") as f:
+                return emulib.plain(f.read()).replace("\r", "")
         except OSError:
             return ""
 

@@ -347,6 +347,11 @@ def kill(process):
     process.wait()
 
 
+def plain(raw):
+    """Console output as text, without the colours of the VMs' names."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", raw.decode(errors="replace"))
+
+
 def follow(process, serial, script, timeout, echo):
     """Reads until the run ends; (status, text)."""
     raw, end, stop = b"", time.time() + timeout, None
@@ -356,7 +361,7 @@ def follow(process, serial, script, timeout, echo):
         raw += data
         if echo and data:
             echo(data)
-        text = raw.decode(errors="replace")
+        text = plain(raw)
         if script:
             script.advance(serial, text)
             if script.failure:

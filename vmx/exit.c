@@ -193,8 +193,11 @@ void vmx_exit(struct vcpu *vcpu)
 	if (unlikely(reason >= EXIT_REASON_COUNT))
 		reason = EXIT_REASON_COUNT - 1;
 	vcpu->stats.exits[reason]++;
-	if (unlikely(vcpu->work))
+	if (unlikely(vcpu->work)) {
+		if (unlikely(vcpu->work & WORK_TRACE))
+			vcpu_trace_exit(vcpu);
 		vmx_do_work(vcpu);
+	}
 	vcpu->stats.ticks[reason] += (uint32_t)rdtsc() - vcpu->exit_tsc;
 }
 

@@ -35,6 +35,7 @@ void exit_exception_nmi(struct vcpu *vcpu)
 		interrupt_handle_nmi();
 		if (unlikely(mitigation_is_changing()))
 			vcpu->work |= WORK_SWITCH;
+		vcpu_take_remote(vcpu); /* the operator may urge it: vm_urge() */
 		/* Entry would do so too, but before it this CPU may wait: for a gate, or halted. */
 		interrupt_unblock_nmi();
 		vcpu_requeue_event();

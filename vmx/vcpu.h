@@ -30,6 +30,15 @@ void vcpu_reset_hardware(struct vcpu *vcpu);
 void vcpu_load_hardware(const struct vcpu *vcpu);
 void vcpu_save_hardware(struct vcpu *vcpu);
 
+/** Makes the VMCS of a vCPU that is on no CPU the current one, to look at it, and undoes that. Full
+ * map. */
+void vcpu_make_current(const struct vm_record *record, const struct vcpu *vcpu);
+void vcpu_make_idle(const struct vm_record *record, const struct vcpu *vcpu);
+
+/** Prints the guest's registers, of a vCPU of VM @record that is on no CPU and cannot come to one.
+ * No VMCS is current, before and after. Full map. */
+void vcpu_dump(const struct vm_record *record, const struct vcpu *vcpu);
+
 /** WORK_INIT: as after an INIT, from now on waiting for a start-up IPI. Its VMCS is current. */
 void vcpu_take_init(struct vcpu *vcpu);
 

@@ -333,13 +333,24 @@ void vcpu_reset(struct vm_record *record, struct vcpu *vcpu, const struct loader
 	vcpu_reset_hardware(vcpu);
 	vcpu->cr2 = 0;
 	vcpu->xcr0 = 1;
-	vcpu->work =
-		(entry ? 0 : WORK_SIPI) | (vcpu->vm->timer == VM_TIMER_PREEMPTION ? WORK_TIMER : 0);
+	vcpu->work = (entry ? 0 : WORK_SIPI) |
+		     (vcpu->vm->timer == VM_TIMER_PREEMPTION ? WORK_TIMER : 0) |
+		     (vcpu->vm->traced ? WORK_TRACE : 0);
 	vcpu->nmi_pending = vcpu->sipi_pending = false;
 	vcpu->timer_deadline = 0;
 	vcpu->host_apic_id = NO_APIC_ID;
 	vcpu->remote = 0;
 	memset(vcpu->remote_vectors, 0, sizeof(vcpu->remote_vectors));
+}
+
+void vcpu_make_current(const struct vm_record *record, const struct vcpu *vcpu)
+{
+	vmptrld(record->vmcs[vcpu->id]);
+}
+
+void vcpu_make_idle(const struct vm_record *record, const struct vcpu *vcpu)
+{
+	vmclear(record->vmcs[vcpu->id]);
 }
 
 void vcpu_load(const struct vm_record *record, struct vcpu *vcpu)
@@ -400,6 +411,7 @@ void vcpu_wait(struct vcpu *vcpu)
 		start_up(vcpu);
 		return;
 	}
+	vcpu->halted_since = start;
 	if (wake_begin_wait(vcpu)) { /* model: begin */
 		interrupt_call_scheduler();
 	} else {
@@ -410,6 +422,7 @@ void vcpu_wait(struct vcpu *vcpu)
 	}
 	wake_end_wait(vcpu);
 	waited = rdtsc() - start;
+	vcpu->halted_since = 0;
 	vcpu->stats.halted_ticks += waited;
 	vcpu->exit_tsc += (uint32_t)waited; /* sleeping is not work */
 }

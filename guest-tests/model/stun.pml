@@ -589,7 +589,7 @@ vm_yield:
 	asi_exit();					/* vm_yield: full */
 	atomic { work_switch = 0; work_asi = 0;		/* after_leave: work */
 		attached_here = 0 };			/* after_leave: vcpu */
-	window[i] = 0;					/* part: window */
+	window[i] = 0;					/* vm_part: window */
 	atomic { attached--;				/* sched_detached: attached */
 		waits = 0 };
 	goto sched_loop;

@@ -243,7 +243,8 @@ expect got: hello
 press ^]
 expect cloister>
 send vms
-expect t: running, 32 MiB, CPUs 0 1
+expect t: running, 32 MiB, 2 vCPUs: CPU 0 [a-z]+, CPU 1 [a-z]+
+expect memory: [0-9]+ KiB of
 send stats
 expect "type":"stats","vm":"t"
 send stats nobody
@@ -314,6 +315,7 @@ send stats
 expect "type":"stats","vm":"b"
 send policy off
 expect "vm":"b","state":"poweroff"
+press ^]
 """)
     for vm in vms:
         run.expect_guest("echo", vm)
