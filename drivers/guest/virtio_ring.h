@@ -30,6 +30,8 @@ struct vring {
 	bool enabled;
 	bool event_idx, indirect;
 	/* Valid while enabled: checked to be guest RAM. */
+	uint8_t *flat; /* vm_ram_flat() */
+	uint64_t flat_size;
 	const volatile struct vring_desc *desc;
 	const volatile uint16_t *avail;	  /* flags, idx, ring[size], used_event */
 	volatile uint32_t *used;	  /* flags and idx, {id, len}[size], avail_event */
@@ -46,10 +48,10 @@ struct vring_piece {
 /** A request: first what the device reads, then what it writes. */
 struct vring_chain {
 	uint16_t head;
-	uint16_t next;	     /* first piece that is not used up */
-	uint16_t out, count; /* pieces up to here: readable, all */
-	uint64_t out_bytes;  /* what is left to read */
-	uint64_t in_bytes;   /* what is left to write */
+	struct vring_piece *next;      /* the first that is not used up */
+	struct vring_piece *out, *end; /* behind those that are read, behind all */
+	uint64_t out_bytes;	       /* what is left to read */
+	uint64_t in_bytes;	       /* what is left to write */
 	struct vring_piece piece[VRING_MAX];
 };
 
@@ -64,7 +66,15 @@ int vring_pop(struct vm *vm, struct vring *ring, struct vring_chain *chain);
 void vring_unpop(struct vring *ring);
 
 /** Gives a request back, @written bytes of it filled. */
-void vring_push(struct vring *ring, uint16_t head, uint32_t written);
+static inline void vring_push(struct vring *ring, uint16_t head, uint32_t written)
+{
+	volatile uint32_t *element = &ring->used[1 + 2 * (ring->next_used & (ring->size - 1U))];
+
+	element[0] = head;
+	element[1] = written;
+	ring->next_used++;
+	((volatile uint16_t *)ring->used)[1] = ring->next_used;
+}
 
 /** Asks to be notified of the next request; true if there is one already. */
 bool vring_rearm(struct vring *ring);
@@ -76,11 +86,37 @@ bool vring_wants_interrupt(struct vring *ring);
  * NULL if there is none left. */
 uint8_t *vring_next(struct vring_chain *chain, bool write, uint64_t max, uint32_t *len);
 
+/** vring_read() for all cases. */
+bool vring_read_pieces(struct vring_chain *chain, void *to, uint32_t len);
+
 /** Copies @len bytes out of the readable part and uses them up; false, nothing done, if there are
  * fewer. */
-bool vring_read(struct vring_chain *chain, void *to, uint32_t len);
+static inline bool vring_read(struct vring_chain *chain, void *to, uint32_t len)
+{
+	const struct vring_piece *piece = chain->next;
+
+	if (unlikely(piece >= chain->out || piece->len != len))
+		return vring_read_pieces(chain, to, len);
+	__builtin_memcpy(to, piece->base, len);
+	/* It was read once: the compiler must not look there again. */
+	__asm__ volatile("" : : : "memory");
+	chain->next++;
+	chain->out_bytes -= len;
+	return true;
+}
 
 /** Takes the last byte of the writable part away, NULL if it is empty. */
-uint8_t *vring_last_byte(struct vring_chain *chain);
+static inline uint8_t *vring_last_byte(struct vring_chain *chain)
+{
+	struct vring_piece *piece;
+
+	if (unlikely(!chain->in_bytes))
+		return NULL;
+	piece = chain->end - 1;
+	chain->in_bytes--;
+	if (likely(--piece->len == 0))
+		chain->end = piece;
+	return piece->base + piece->len;
+}
 
 #endif
