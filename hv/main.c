@@ -254,7 +254,8 @@ static void build_vm(unsigned index)
 	}
 	err = vm_create(index, vm);
 	if (err) {
-		vm_refuse(vm, err == -E_NOENT ? "a disk of it cannot be used" : "not enough memory");
+		vm_refuse(vm,
+			  err == -E_NOENT ? "a disk of it cannot be used" : "not enough memory");
 	} else {
 		if (console_vm < 0)
 			console_vm = (int)index;

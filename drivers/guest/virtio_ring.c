@@ -50,7 +50,7 @@ int vring_enable(struct vm *vm, struct vring *ring, uint64_t features)
 static int walk(struct vm *vm, const struct vring *ring, struct vring_chain *chain, unsigned at)
 {
 	const volatile struct vring_desc *table = ring->desc;
-	unsigned limit = ring->size, left = ring->size, direction = 0, flags;
+	unsigned limit = ring->size, left = limit, direction = 0, flags;
 	uint64_t bytes = 0, flat_size = ring->flat_size;
 	struct vring_piece *piece = chain->piece;
 	bool indirect = false;

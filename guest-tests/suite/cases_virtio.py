@@ -138,18 +138,19 @@ def linux(context, console="uart"):
         need("0" in section("load%d" % depth).split(), "blkload failed: %s" % section("load%d" % depth))
         requests = ROUNDS[depth] * depth
         figures[depth] = (ticks(after) - ticks(before)) / requests - 512
-    context.remark = "%d and %d instructions a request" % (figures[1], figures[16])
-    return figures
-
-
-def linux_bars(context):
-    figures = linux(context)
-    need(figures[1] <= BARS[1], "%d instructions a request at depth 1, want %d" % (figures[1], BARS[1]))
+    # No bar: what the console printed meanwhile is in it, and Linux's timer. virtio-guest measures the request itself.
+    context.remark = "%d and %d instructions a request, console and timer included" % (figures[1], figures[16])
 
 
 def fuzz(context):
     """The fuzzer as a hostile guest, for a short while."""
-    status, text = context.command(["make", "-C", ROOT, "fuzz", "FUZZ_SECONDS=8", "BUILD=" + BUILD], timeout=300)
+    fuzzer = os.path.join(BUILD, "fuzz", "fuzz_virtio")
+    status, text = context.command(["make", "-C", ROOT, "BUILD=" + BUILD, fuzzer], timeout=300)
+    need(status == 0, "the fuzzer cannot be built")
+    corpus = os.path.join(context.dir, "corpus")
+    os.mkdir(corpus)
+    status, text = context.command([fuzzer, "-max_total_time=8", "-max_len=1024", "-len_control=10", "-timeout=10",
+                                    "-print_final_stats=1", "-artifact_prefix=" + corpus + "/", corpus])
     need(status == 0, "the fuzzer found something: see the log")
     runs = re.search(r"stat::number_of_executed_units: (\d+)", text)
     need(runs and int(runs.group(1)) > 1000, "it hardly ran")
@@ -160,6 +161,6 @@ def register(suite):
     suite.add("virtio-sharing", sharing, 5)
     suite.add("virtio-refused", refused, 3)
     suite.add("virtio-no-numbers", no_numbers, 3)
-    suite.add("virtio-linux", linux_bars, 60)
+    suite.add("virtio-linux", linux, 60)
     suite.add("virtio-linux-console", lambda context: linux(context, "virtio"), 60)
     suite.add("virtio-fuzz", fuzz, 20)
