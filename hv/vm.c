@@ -77,6 +77,12 @@ void *vm_ram(struct vm *vm, gpa_t gpa, uint64_t len)
 	return (void *)(GUEST_BASE + gpa.v);
 }
 
+uint8_t *vm_ram_flat(struct vm *vm, uint64_t *size)
+{
+	*size = vm->lazy ? 0 : vm->ram_low;
+	return (uint8_t *)GUEST_BASE;
+}
+
 void vm_lock(struct vm *vm)
 {
 	if (vm->vcpu_count > 1)
@@ -311,6 +317,17 @@ void vm_request(struct vm *vm, enum vm_request request)
 {
 	vm->request = request;
 	this_cpu()->vcpu->work |= WORK_REQUEST;
+}
+
+void vm_again(struct vm *vm)
+{
+	(void)vm;
+	this_cpu()->vcpu->again = true;
+}
+
+void vm_complain(struct vm *vm, const char *device, const char *what)
+{
+	console_error("[vm %s] %s waits for a reset: %s", vm->name, device, what);
 }
 
 void vm_stop(struct vcpu *vcpu, const char *reason, uint64_t detail)

@@ -82,7 +82,7 @@ struct vcpu_stats {
 	uint64_t ibpb;
 	uint64_t injected;
 	uint64_t halted_ticks;
-	uint64_t stuns_sent; /* siblings that had to be interrupted */
+	uint64_t stuns_sent;	    /* siblings that had to be interrupted */
 	struct histogram stun_wait; /* ticks from the first IPI to the last acknowledgement */
 	uint64_t stunned;	    /* entries that found the gate shut */
 	uint64_t stunned_ticks;	    /* spent before it */
@@ -116,6 +116,7 @@ struct vcpu {
 	uint32_t exit_reason;
 	uint32_t exit_tsc; /* low half of the time stamp at the exit */
 	bool escalated;	   /* during the current exit */
+	bool again;	   /* vm_again() */
 	bool nmi_pending;
 	bool sipi_pending;
 	uint16_t id;
@@ -290,9 +291,10 @@ struct vm_record {
 	struct vcpu *vcpus[CONFIG_MAX_VCPUS]; /* the same */
 	hpa_t vmcs[CONFIG_MAX_VCPUS];
 	hpa_t apic_page[CONFIG_MAX_VCPUS];
-	hpa_t msr_bitmap;     /* two: without and with APIC virtualisation */
+	hpa_t msr_bitmap;     /* two, VCPU_MSR_BITMAP_ORDER: without and with APIC virtualisation */
 	hpa_t msr_area;	      /* what VM exit and VM entry load */
 	uint64_t memory_used; /* bytes of guest RAM that have frames */
+	hpa_t *disk_copies[CONFIG_MAX_DISKS]; /* of 2 MiB each, vm_disk.c; outlast the VM */
 };
 
 extern struct vm_record vm_records[CONFIG_MAX_VMS];
@@ -315,6 +317,14 @@ bool vm_join(struct vm_record *record, unsigned vcpu);
  * cannot be loaded, which it has reported; the VM is parted from then. */
 void vm_run(struct vm_record *record, unsigned index);
 
+/** Maps the disks that its configuration names into its window and puts them on its bus. 0, or
+ * -E_NOENT and it has said what is wrong. While the VM is built, full map. */
+int vm_attach_disks(struct vm_record *record);
+
+/** Finds a file of the configuration, named as @what in @line; says itself what is wrong with it.
+ */
+const struct boot_file *vm_find_file(const struct config_vm *config, const char *what,
+				     const char *name, unsigned line);
 /** Puts the VM's kernel and the files that go with it into its memory, which is current; *entry is
  * for its first vCPU. Says itself what is wrong. Full map. 0 or a negative error. */
 struct loader_entry;

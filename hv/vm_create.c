@@ -128,6 +128,19 @@ static void describe(struct vm_record *record, const struct config_vm *config, u
 	vm_cpuid_build(vm);
 }
 
+/* The VM's devices on its PCI bus. */
+static int attach_devices(struct vm_record *record)
+{
+	if (vrng_exists())
+		virtio_attach(record->vm, VIRTIO_RNG, 0);
+	else
+		console_printf("[vm %s] has no virtio-rng: this CPU lacks RDRAND",
+			       record->vm->name);
+	if (record->config->virtio_console)
+		virtio_attach(record->vm, VIRTIO_CONSOLE, 0);
+	return vm_attach_disks(record);
+}
+
 static int create(struct vm_record *record, const struct config_vm *config, uint16_t id)
 {
 	int err;
@@ -145,6 +158,9 @@ static int create(struct vm_record *record, const struct config_vm *config, uint
 	if (err)
 		return err;
 	describe(record, config, id);
+	err = attach_devices(record);
+	if (err)
+		return err;
 	err = pgtable_create(&record->ept, PG_EPT, vmx_caps.ept_2m ? 2 : 1);
 	if (!err && !record->vm->lazy)
 		err = populate_all(record);
@@ -175,11 +191,11 @@ static void free_ram(struct vm_record *record)
 	}
 }
 
-static void free_page(hpa_t *page)
+static void free_block(hpa_t *block, unsigned order)
 {
-	if (!hpa_is_none(*page))
-		frames_free(*page, 0);
-	*page = HPA_NONE;
+	if (!hpa_is_none(*block))
+		frames_free(*block, order);
+	*block = HPA_NONE;
 }
 
 void vm_destroy(struct vm_record *record)
@@ -191,9 +207,9 @@ void vm_destroy(struct vm_record *record)
 		pgtable_destroy(&record->ept, &ept_slot, 1);
 	}
 	for (unsigned i = 0; i < CONFIG_MAX_VCPUS; i++)
-		free_page(&record->vmcs[i]);
-	free_page(&record->msr_bitmap);
-	free_page(&record->msr_area);
+		free_block(&record->vmcs[i], 0);
+	free_block(&record->msr_bitmap, VCPU_MSR_BITMAP_ORDER);
+	free_block(&record->msr_area, 0);
 	if (!hpa_is_none(record->window.table.root))
 		space_window_destroy(&record->window);
 	record->vm = NULL;
@@ -218,10 +234,11 @@ int vm_create(unsigned index, const struct config_vm *config)
 		return -E_NOMEM;
 	}
 	err = create(record, config, (uint16_t)index);
-	if (err) {
+	if (err && err != -E_NOENT)
 		console_error(
 			"cloister.conf:%u: [vm %s] cannot be built, memory ran out: lower memory =",
 			config->line, config->name);
+	if (err) {
 		vm_destroy(record);
 	} else {
 		spinlock_acquire(&record->lock);

@@ -12,6 +12,8 @@
 #define VCPU_CR0_OWNED (CR0_NE | CR0_NW | CR0_CD)
 
 /** Allocates the VMCSs and the MSR bitmap of VM @record. Full map. 0 or -E_NOMEM. */
+#define VCPU_MSR_BITMAP_ORDER 1
+
 int vcpu_create(struct vm_record *record);
 
 /**
@@ -64,6 +66,16 @@ static inline void vcpu_skip_bytes(uint64_t length)
 static inline void vcpu_skip(void)
 {
 	vcpu_skip_bytes(vmcs_read(VMCS_EXIT_INSTRUCTION_LENGTH));
+}
+
+/** Is the instruction that exits to be executed once more (vm_again())? Asking forgets it. */
+static inline bool vcpu_again(struct vcpu *vcpu)
+{
+	bool again = vcpu->again;
+
+	if (unlikely(again))
+		vcpu->again = false;
+	return again;
 }
 
 enum {

@@ -87,8 +87,8 @@ int vcpu_create(struct vm_record *record)
 {
 	uint8_t *bitmaps;
 
-	record->msr_bitmap = frames_alloc(1, MEM_SENSITIVE, PURPOSE_VMX);
-	static_assert(BITMAP_COUNT == 2, "one allocation of order 1");
+	record->msr_bitmap = frames_alloc(VCPU_MSR_BITMAP_ORDER, MEM_SENSITIVE, PURPOSE_VMX);
+	static_assert(BITMAP_COUNT == 1 << VCPU_MSR_BITMAP_ORDER, "one allocation");
 	record->msr_area = frames_alloc(0, MEM_SENSITIVE, PURPOSE_VMX);
 	if (hpa_is_none(record->msr_bitmap) || hpa_is_none(record->msr_area))
 		return -E_NOMEM;

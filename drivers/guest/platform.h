@@ -26,6 +26,9 @@ struct vm *vcpu_vm(struct vcpu *vcpu);
  * only.
  */
 void *vm_ram(struct vm *vm, gpa_t gpa, uint64_t len);
+/** RAM from guest-physical address 0 on that is there as a whole: all below the hole, or nothing
+ * (@size 0) if memory is populated on first touch. Stays so while the VM lives. */
+uint8_t *vm_ram_flat(struct vm *vm, uint64_t *size);
 /** Bytes of RAM below the 3 GiB hole, and above 4 GiB. */
 uint64_t vm_ram_low(const struct vm *vm);
 uint64_t vm_ram_high(const struct vm *vm);
@@ -67,5 +70,14 @@ void vm_console_write(struct vm *vm, uint8_t byte);
 enum vm_request { VM_REQUEST_POWEROFF = 1, VM_REQUEST_REBOOT = 2 };
 /** The guest wants to end or to start anew; takes effect after the current exit. */
 void vm_request(struct vm *vm, enum vm_request request);
+
+/**
+ * The guest's access that is being served has more to do than one exit should take: it is made
+ * again, behind the interrupts that wait.
+ */
+void vm_again(struct vm *vm);
+
+/** Tells the operator in one line what the guest did wrong to its device @device. */
+void vm_complain(struct vm *vm, const char *device, const char *what);
 
 #endif

@@ -156,3 +156,28 @@ void vm_request(struct vm *vm, enum vm_request request)
 {
 	vm->request = request;
 }
+
+void *vm_ram(struct vm *vm, gpa_t gpa, uint64_t len)
+{
+	if (vm->meddle)
+		vm->meddle(vm);
+	return gpa.v <= FAKE_RAM && len <= FAKE_RAM - gpa.v ? vm->ram + gpa.v : NULL;
+}
+
+uint8_t *vm_ram_flat(struct vm *vm, uint64_t *size)
+{
+	*size = vm->flat ? FAKE_RAM : 0;
+	return vm->ram;
+}
+
+void vm_again(struct vm *vm)
+{
+	vm->agains++;
+}
+
+void vm_complain(struct vm *vm, const char *device, const char *what)
+{
+	(void)device;
+	(void)what;
+	vm->complaints++;
+}

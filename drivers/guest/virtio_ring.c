@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MIT
+#include "drivers/guest/virtio_ring.h"
+
+#include "hv/errno.h"
+#include "hv/lib/string.h"
+
+enum { DESC_NEXT = 1, DESC_WRITE = 2, DESC_INDIRECT = 4 };
+enum { AVAIL_NO_INTERRUPT = 1 };
+
+/* Guest memory is ordered as x86 orders it: only a load may pass an earlier store. */
+static void store_before_load(void)
+{
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+static const volatile uint16_t *used_event(const struct vring *ring)
+{
+	return &ring->avail[2 + ring->size];
+}
+
+static volatile uint16_t *avail_event(const struct vring *ring)
+{
+	return (volatile uint16_t *)&ring->used[1 + 2 * ring->size];
+}
+
+int vring_enable(struct vm *vm, struct vring *ring, uint64_t features)
+{
+	uint64_t n = ring->size;
+
+	if (n == 0 || n > VRING_MAX || (n & (n - 1)) || ring->desc_gpa % 16 ||
+	    ring->avail_gpa % 2 || ring->used_gpa % 4)
+		return -E_INVAL;
+	ring->desc = vm_ram(vm, GPA(ring->desc_gpa), n * sizeof(struct vring_desc));
+	ring->avail = vm_ram(vm, GPA(ring->avail_gpa), 6 + 2 * n);
+	ring->used = vm_ram(vm, GPA(ring->used_gpa), 6 + 8 * n);
+	if (!ring->desc || !ring->avail || !ring->used)
+		return -E_INVAL;
+	ring->flat = vm_ram_flat(vm, &ring->flat_size);
+	ring->event_idx = features & VRING_F_EVENT_IDX;
+	ring->indirect = features & VRING_F_INDIRECT_DESC;
+	ring->next_avail = ring->known_avail = ring->next_used = ring->signalled = 0;
+	ring->enabled = true;
+	return 0;
+}
+
+/*
+ * Collects the pieces: first all that are read, then all that are written. An indirect table takes
+ * the ring's place for the rest of the chain.
+ */
+static int walk(struct vm *vm, const struct vring *ring, struct vring_chain *chain, unsigned at)
+{
+	const volatile struct vring_desc *table = ring->desc;
+	unsigned limit = ring->size, left = limit, direction = 0, flags;
+	uint64_t bytes = 0, flat_size = ring->flat_size;
+	struct vring_piece *piece = chain->piece;
+	bool indirect = false;
+
+	do {
+		const volatile struct vring_desc *desc = &table[at];
+		uint8_t *base;
+		uint64_t addr;
+		uint32_t len;
+
+		/* So a loop ends, and the pieces have room. */
+		if (unlikely(at >= limit || left-- == 0))
+			return -E_INVAL;
+		addr = desc->addr;
+		len = desc->len;
+		flags = desc->flags;
+		at = desc->next;
+		base = ring->flat + addr;
+		if (unlikely(addr + len > flat_size || addr + len < addr)) {
+			base = vm_ram(vm, GPA(addr), len);
+			if (!base && len)
+				return -E_INVAL;
+		}
+		if (unlikely(flags & DESC_INDIRECT)) {
+			if (indirect || !ring->indirect || (flags & DESC_NEXT) || !len ||
+			    len % sizeof(*table))
+				return -E_INVAL;
+			table = (const volatile struct vring_desc *)base;
+			limit = len / sizeof(*table);
+			indirect = true;
+			left++; /* it is not part of the chain */
+			at = 0;
+			flags = DESC_NEXT;
+			continue;
+		}
+		if ((flags & DESC_WRITE) != direction) {
+			if (unlikely(direction)) /* what is read comes first */
+				return -E_INVAL;
+			direction = DESC_WRITE;
+			chain->out = piece;
+			chain->out_bytes = bytes;
+			bytes = 0;
+		}
+		if (likely(len)) {
+			piece->base = base;
+			piece->len = len;
+			piece++;
+			bytes += len;
+		}
+	} while (flags & DESC_NEXT);
+	chain->end = piece;
+	chain->in_bytes = bytes;
+	if (unlikely(!direction)) {
+		chain->out = piece;
+		chain->out_bytes = bytes;
+		chain->in_bytes = 0;
+	}
+	return 1;
+}
+
+int vring_pop(struct vm *vm, struct vring *ring, struct vring_chain *chain)
+{
+	unsigned head;
+
+	if (ring->next_avail == ring->known_avail) {
+		uint16_t idx = ring->avail[1];
+
+		if ((uint16_t)(idx - ring->next_avail) > ring->size)
+			return -E_INVAL;
+		ring->known_avail = idx;
+		if (idx == ring->next_avail)
+			return 0;
+	}
+	head = ring->avail[2 + (ring->next_avail & (ring->size - 1U))];
+	ring->next_avail++;
+	chain->next = chain->piece;
+	chain->head = (uint16_t)head;
+	return walk(vm, ring, chain, head);
+}
+
+void vring_unpop(struct vring *ring)
+{
+	ring->next_avail--;
+}
+
+bool vring_rearm(struct vring *ring)
+{
+	if (ring->event_idx)
+		*avail_event(ring) = ring->next_avail;
+	store_before_load();
+	return ring->avail[1] != ring->next_avail;
+}
+
+bool vring_wants_interrupt(struct vring *ring)
+{
+	uint16_t now = ring->next_used, before = ring->signalled;
+
+	ring->signalled = now;
+	if (now == before)
+		return false;
+	store_before_load();
+	if (!ring->event_idx)
+		return !(ring->avail[0] & AVAIL_NO_INTERRUPT);
+	/* Has used_event been passed? (2.7.7) */
+	return (uint16_t)(now - *used_event(ring) - 1) < (uint16_t)(now - before);
+}
+
+uint8_t *vring_next(struct vring_chain *chain, bool write, uint64_t max, uint32_t *len)
+{
+	uint64_t *left = write ? &chain->in_bytes : &chain->out_bytes;
+	struct vring_piece *piece;
+	uint8_t *base;
+
+	if (write && chain->next < chain->out)
+		chain->next = chain->out;
+	if (!*left || !max)
+		return NULL;
+	piece = chain->next;
+	base = piece->base;
+	*len = piece->len < max ? piece->len : (uint32_t)max;
+	*left -= *len;
+	piece->base += *len;
+	piece->len -= *len;
+	chain->next += piece->len == 0;
+	return base;
+}
+
+bool vring_read_pieces(struct vring_chain *chain, void *to, uint32_t len)
+{
+	uint8_t *at = to;
+
+	if (chain->out_bytes < len)
+		return false;
+	while (len) {
+		uint32_t n = 0;
+		const uint8_t *from = vring_next(chain, false, len, &n);
+
+		memcpy(at, from, n);
+		at += n;
+		len -= n;
+	}
+	return true;
+}
