@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A whole Debian 12 with its own kernel and initial RAM file system, and the kernel of the Debian after it."""
 
+import hashlib
 import os
 import re
 
@@ -8,7 +9,7 @@ from . import cases_linux
 from .harness import BUILD, ROOT, Skip, config, need
 
 DEBIAN = {name: os.path.join(BUILD, "debian", name) for name in ("vmlinuz", "initrd.img", "rootfs.img")}
-TRIXIE = os.path.join(BUILD, "trixie", "vmlinuz")
+TRIXIE = {name: os.path.join(BUILD, "trixie", name) for name in ("vmlinuz", "initrd.img")}
 SECTIONS = {
     "state": "systemctl is-system-running --wait",
     "failed": "systemctl --failed --no-legend --plain",
@@ -85,15 +86,18 @@ def two_meet(context):
 
 
 def trixie_kernel(context):
-    """Debian 13's kernel in the demonstration's file system, to the shell and off."""
-    available([TRIXIE])
-    script = cases_linux.session(["uname", "warnings", "work"]) + "send poweroff -f\n"
-    run = cases_linux.boot(context, script, files={"vmlinuz": TRIXIE})
+    """Debian 13's kernel in the demonstration's file system: to the shell, its own driver reads a disk, and off."""
+    available(TRIXIE.values())
+    data = os.urandom(1 << 20)
+    script = cases_linux.session(["uname", "warnings", "work"]) + cases_linux.PRINT % ("disk", "sha256sum /dev/vda", "disk", "disk")
+    run = cases_linux.boot(context, script + "send poweroff -f\n", files=dict(TRIXIE, **{"data.img": data}),
+                           vm={"disk": "data.img"})
     run.expect_vm("linux", "poweroff")
     run.expect_errors()
     run.expect_end(0)
     need(re.search(r"\b6\.12\.\d+\+deb13-cloud-amd64 .*x86_64 GNU/Linux", cases_linux.section(run, "uname")),
          "uname says %r" % cases_linux.section(run, "uname"))
+    need(hashlib.sha256(data).hexdigest() in cases_linux.section(run, "disk", "sha256sum"), "the disk reads as something else")
     unexpected = cases_linux.unexpected_warnings(cases_linux.section(run, "warnings"))
     need(not unexpected, "dmesg has %d warnings: %s" % (len(unexpected), unexpected[:4]))
     cases_linux.check_restricted(run)

@@ -49,10 +49,10 @@ def unexpected_warnings(text):
 
 
 def boot(context, script, hypervisor=None, vm=None, files=None, **options):
-    """@files {name: path} stand for, or beside, those of the demonstration."""
+    """@files {name: path or bytes} stand for, or beside, those of the demonstration."""
     files = dict(FILES, **(files or {}))
     for path in files.values():
-        if not os.path.exists(path):
+        if isinstance(path, str) and not os.path.exists(path):
             raise Skip("%s is not there: run make setup" % os.path.relpath(path, ROOT))
     keys = dict({"kernel": "vmlinuz", "initrd": "initrd.img", "cmdline": "console=ttyS0 quiet", "memory": "256M"},
                 **(vm or {}))
