@@ -80,8 +80,11 @@ def native(context, files):
     disk = os.path.join(context.dir, "native.img")
     commands = ["linux /vmlinuz " + COMMAND_LINE, "initrd /initrd.img"]
     emulib.grub_disk(disk, context.dir, files, commands, "linux")
-    with bochsdbg.Debugger(None, disk=disk, mem=MEMORY, timeout=TIMEOUT) as machine:
-        return follow(machine)
+    try:
+        with bochsdbg.Debugger(None, disk=disk, mem=MEMORY, timeout=TIMEOUT) as machine:
+            return follow(machine)
+    finally:
+        os.unlink(disk)
 
 
 def hosted(context, files, policy):
