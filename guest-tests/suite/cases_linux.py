@@ -10,8 +10,9 @@ from .escalations import recorded
 from .harness import BUILD, ROOT, Skip, config, guest_file, need, flat
 
 FILES = {name: os.path.join(BUILD, "linux", name) for name in ("vmlinuz", "initrd.img")}
-# The markers are spelt in two parts, so that the echo of the command is not taken for its output.
-PRINT = "send echo A''-%s; %s; echo Z''-%s\nexpect Z-%s 180s\n"
+# The markers are spelt in two parts, so that the echo of the command is not taken for its output. The last line has to be
+# over: the echo of what is sent next would end up in it.
+PRINT = "send echo A''-%s; %s; echo Z''-%s\nexpect Z-%s\\r?\\n 180s\n"
 LOGIN = "expect login: %ds\nsend root\nexpect # 120s\n"
 SECTIONS = {
     "uname": "uname -a",
