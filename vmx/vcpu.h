@@ -11,9 +11,9 @@
 /* CR0 and CR4 bits that the guest cannot change without an exit. */
 #define VCPU_CR0_OWNED (CR0_NE | CR0_NW | CR0_CD)
 
-/** Allocates the VMCSs and the MSR bitmap of VM @record. Full map. 0 or -E_NOMEM. */
 #define VCPU_MSR_BITMAP_ORDER 1
 
+/** Allocates the VMCSs and the MSR bitmaps of VM @record. Full map. 0 or -E_NOMEM. */
 int vcpu_create(struct vm_record *record);
 
 /**
