@@ -12,6 +12,9 @@
 #define CONFIG_MAX_VCPUS 8
 #define CONFIG_NAME_LEN 32
 #define CONFIG_FILE_LEN 64
+#define CONFIG_MAX_NETWORKS 8
+#define CONFIG_NETWORK_LEN 16
+#define CONFIG_MAX_NICS 4 /* of a VM */
 #define CONFIG_CMDLINE_LEN 1024
 #define CONFIG_MAX_ERRORS 16
 #define CONFIG_ERROR_LEN 200
@@ -52,6 +55,12 @@ enum config_populate {
 	CONFIG_POPULATE_LAZY,
 };
 
+/** A network card: one entry of `net =`. */
+struct config_nic {
+	uint8_t network; /* index into networks[] */
+	uint64_t mac;	 /* 48 bits, the first byte lowest; unicast, and nobody else's */
+};
+
 struct config_vm {
 	char name[CONFIG_NAME_LEN];
 	unsigned line; /* of the section header */
@@ -67,6 +76,8 @@ struct config_vm {
 	enum config_format format;
 	enum config_populate populate;
 	bool sets_policy; /* its hypercalls may change the mitigation policy */
+	unsigned nic_count;
+	struct config_nic nics[CONFIG_MAX_NICS];
 };
 
 struct config {
@@ -79,6 +90,8 @@ struct config {
 	enum config_timer timer;
 	unsigned vm_count;
 	struct config_vm vms[CONFIG_MAX_VMS];
+	unsigned network_count;
+	char networks[CONFIG_MAX_NETWORKS][CONFIG_NETWORK_LEN];
 	unsigned error_count; /* of errors[]; more than CONFIG_MAX_ERRORS are counted, not stored */
 	char errors[CONFIG_MAX_ERRORS][CONFIG_ERROR_LEN];
 };

@@ -23,6 +23,7 @@ struct config_key {
 struct config_keys {
 	const struct config_key *keys;
 	unsigned count;
+	unsigned repeat; /* the last so many: several lines add up */
 };
 
 extern const struct config_keys config_keys_hypervisor, config_keys_vm;
