@@ -254,6 +254,17 @@ void vm_request(struct vm *vm, enum vm_request request)
 	this_cpu()->vcpu->work |= WORK_REQUEST;
 }
 
+void vm_again(struct vm *vm)
+{
+	(void)vm;
+	this_cpu()->vcpu->again = true;
+}
+
+void vm_complain(struct vm *vm, const char *device, const char *what)
+{
+	console_error("[vm %s] %s waits for a reset: %s", vm->name, device, what);
+}
+
 void vm_stop(struct vcpu *vcpu, const char *reason, uint64_t detail)
 {
 	if (!vcpu->vm->stop_reason) {

@@ -113,6 +113,7 @@ struct vcpu {
 	uint32_t exit_reason;
 	uint32_t exit_tsc; /* low half of the time stamp at the exit */
 	bool escalated;	   /* during the current exit */
+	bool again;	   /* vm_again() */
 	bool nmi_pending;
 	bool sipi_pending;
 	uint16_t id;

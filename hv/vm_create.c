@@ -117,6 +117,16 @@ static void describe(struct vm_record *record, const struct config_vm *config, u
 	vm_cpuid_build(vm);
 }
 
+/* The VM's devices on its PCI bus. */
+static void attach_devices(const struct vm_record *record)
+{
+	if (vrng_exists())
+		virtio_attach(record->vm, VIRTIO_RNG, 0);
+	else
+		console_printf("[vm %s] has no virtio-rng: this CPU lacks RDRAND",
+			       record->vm->name);
+}
+
 static int create(struct vm_record *record, const struct config_vm *config, uint16_t id)
 {
 	int err = space_window_create(&record->window, id);
@@ -126,6 +136,7 @@ static int create(struct vm_record *record, const struct config_vm *config, uint
 	if (err)
 		return err;
 	describe(record, config, id);
+	attach_devices(record);
 	err = pgtable_create(&record->ept, PG_EPT, vmx_caps.ept_2m ? 2 : 1);
 	if (!err && !record->vm->lazy)
 		err = populate_all(record);

@@ -42,15 +42,17 @@ static inline uint32_t port_read(struct vcpu *vcpu, uint16_t port, unsigned size
 	return value;
 }
 
-static inline void port_write(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_t value)
+/* False: the instruction is to be executed again. */
+static inline bool port_write(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_t value)
 {
 	vm_lock_devices(vcpu->vm);
 	machine_pio_write(vcpu, port, size, value);
 	vm_unlock_devices(vcpu->vm);
+	return likely(!vcpu_again(vcpu));
 }
 
-/* One element between @port and linear @address; false: #PF is queued. An element that straddles
- * two pages is moved byte by byte. */
+/* One element between @port and linear @address; false: #PF is queued, or it is to be moved again.
+ * An element that straddles two pages is moved byte by byte. */
 static bool move_element(struct vcpu *vcpu, uint16_t port, unsigned size, bool in, uint64_t address)
 {
 	uint8_t *bytes[4];
@@ -75,8 +77,7 @@ static bool move_element(struct vcpu *vcpu, uint16_t port, unsigned size, bool i
 	}
 	for (unsigned i = 0; i < size; i++)
 		value |= (uint32_t)(bytes[i] ? *bytes[i] : 0xff) << 8 * i;
-	port_write(vcpu, port, size, value);
-	return true;
+	return port_write(vcpu, port, size, value);
 }
 
 /* Address-size mask of the index and count registers: from the instruction information (SDM table
@@ -137,7 +138,7 @@ void exit_io(struct vcpu *vcpu)
 	}
 	if (qualification & QUALIFICATION_IN)
 		vcpu->regs[REG_RAX] = merge(vcpu->regs[REG_RAX], port_read(vcpu, port, size), size);
-	else
-		port_write(vcpu, port, size, (uint32_t)merge(0, vcpu->regs[REG_RAX], size));
+	else if (!port_write(vcpu, port, size, (uint32_t)merge(0, vcpu->regs[REG_RAX], size)))
+		return;
 	vcpu_skip();
 }

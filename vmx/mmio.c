@@ -231,6 +231,8 @@ static bool execute(struct vcpu *vcpu, gpa_t gpa, const struct decode_insn *insn
 		break;
 	case DECODE_WRITE:
 		device_write(vcpu, gpa, insn->size, get_operand(vcpu, insn));
+		if (unlikely(vcpu_again(vcpu)))
+			return true;
 		break;
 	case DECODE_ALU_READ:
 	case DECODE_ALU_WRITE:
@@ -268,4 +270,5 @@ void mmio_emulate(struct vcpu *vcpu, gpa_t gpa)
 		vm_stop(vcpu,
 			"an instruction that Cloister cannot decode touches device memory; RIP",
 			rip);
+	vcpu->again = false; /* nobody notifies by other instructions than MOV */
 }

@@ -57,6 +57,16 @@ static inline void vcpu_skip(void)
 	vcpu_skip_bytes(vmcs_read(VMCS_EXIT_INSTRUCTION_LENGTH));
 }
 
+/** Is the instruction that exits to be executed once more (vm_again())? Asking forgets it. */
+static inline bool vcpu_again(struct vcpu *vcpu)
+{
+	bool again = vcpu->again;
+
+	if (unlikely(again))
+		vcpu->again = false;
+	return again;
+}
+
 enum {
 	EXCEPTION_DB = 1,
 	EXCEPTION_BP = 3,

@@ -2,6 +2,7 @@
 #include "drivers/guest/machine.h"
 
 #include "drivers/guest/lapic.h"
+#include "hv/lib/string.h"
 
 #define DEVICE_PAGE 0x1000
 
@@ -49,7 +50,7 @@ bool machine_pio_read(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_t 
 		return true;
 	}
 	*value = UINT32_MAX;
-	return false;
+	return vpci_io(vm, port, false, value);
 }
 
 bool machine_pio_write(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_t value)
@@ -81,7 +82,7 @@ bool machine_pio_write(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_t
 		vpci_write(vm, port, size, value);
 		return true;
 	}
-	return false;
+	return vpci_io(vm, port, true, &value);
 }
 
 /* The local APIC answers at its page only while it is in xAPIC mode; vlapic_mmio_*() know. */
@@ -93,6 +94,33 @@ static bool is_lapic(uint64_t gpa)
 static bool is_ioapic(uint64_t gpa)
 {
 	return gpa - MACHINE_IOAPIC_BASE < DEVICE_PAGE;
+}
+
+static bool pci_access(struct vm *vm, uint64_t gpa, bool write, unsigned size, uint32_t *value)
+{
+	if (gpa - VPCI_ECAM_BASE >= VPCI_ECAM_SIZE)
+		return vpci_memory(vm, gpa, write, size, value);
+	if (write)
+		vpci_ecam_write(vm, gpa - VPCI_ECAM_BASE, size, *value);
+	else
+		*value = vpci_ecam_read(vm, gpa - VPCI_ECAM_BASE);
+	return true;
+}
+
+/* Registers have 32 bits at most: wider accesses are two. */
+static bool pci_access_wide(struct vm *vm, uint64_t gpa, bool write, unsigned size, uint64_t *value)
+{
+	uint32_t part[2] = { UINT32_MAX, UINT32_MAX };
+	bool owned;
+
+	if (write)
+		memcpy(part, value, sizeof(part));
+	owned = pci_access(vm, gpa, write, size < 4 ? size : 4, &part[0]);
+	if (size == 8)
+		owned &= pci_access(vm, gpa + 4, write, 4, &part[1]);
+	if (!write)
+		memcpy(value, part, sizeof(part));
+	return owned;
 }
 
 bool machine_mmio_read(struct vcpu *vcpu, gpa_t gpa, unsigned size, uint64_t *value)
@@ -107,13 +135,7 @@ bool machine_mmio_read(struct vcpu *vcpu, gpa_t gpa, unsigned size, uint64_t *va
 		*value = vlapic_mmio_read(vcpu, (unsigned)(gpa.v & 0xffc)) >> shift;
 		return true;
 	}
-	if (gpa.v - VPCI_ECAM_BASE < VPCI_ECAM_SIZE) {
-		*value = vpci_ecam_read(gpa.v - VPCI_ECAM_BASE);
-		return true;
-	}
-	(void)size;
-	*value = ~0ULL;
-	return false;
+	return pci_access_wide(vcpu_vm(vcpu), gpa.v, false, size, value);
 }
 
 bool machine_mmio_write(struct vcpu *vcpu, gpa_t gpa, unsigned size, uint64_t value)
@@ -132,6 +154,5 @@ bool machine_mmio_write(struct vcpu *vcpu, gpa_t gpa, unsigned size, uint64_t va
 			vlapic_mmio_write(vcpu, (unsigned)(gpa.v & 0xffc), (uint32_t)value);
 		return true;
 	}
-	/* The host bridge has no register that takes anything. */
-	return gpa.v - VPCI_ECAM_BASE < VPCI_ECAM_SIZE;
+	return pci_access_wide(vcpu_vm(vcpu), gpa.v, true, size, &value);
 }

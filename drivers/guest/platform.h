@@ -63,4 +63,13 @@ enum vm_request { VM_REQUEST_POWEROFF = 1, VM_REQUEST_REBOOT = 2 };
 /** The guest wants to end or to start anew; takes effect after the current exit. */
 void vm_request(struct vm *vm, enum vm_request request);
 
+/**
+ * The guest's access that is being served has more to do than one exit should take: it is made
+ * again, behind the interrupts that wait.
+ */
+void vm_again(struct vm *vm);
+
+/** Tells the operator in one line what the guest did wrong to its device @device. */
+void vm_complain(struct vm *vm, const char *device, const char *what);
+
 #endif

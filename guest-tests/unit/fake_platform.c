@@ -145,3 +145,20 @@ void vm_request(struct vm *vm, enum vm_request request)
 {
 	vm->request = request;
 }
+
+void *vm_ram(struct vm *vm, gpa_t gpa, uint64_t len)
+{
+	return gpa.v <= FAKE_RAM && len <= FAKE_RAM - gpa.v ? vm->ram + gpa.v : NULL;
+}
+
+void vm_again(struct vm *vm)
+{
+	vm->agains++;
+}
+
+void vm_complain(struct vm *vm, const char *device, const char *what)
+{
+	(void)device;
+	(void)what;
+	vm->complaints++;
+}

@@ -12,6 +12,7 @@
 #define FAKE_VCPUS 4
 #define FAKE_CONSOLE 4096
 #define FAKE_TSC_HZ 1000000000ULL
+#define FAKE_RAM 0x40000ULL /* bytes, from guest-physical address 0 on */
 
 struct vcpu {
 	struct vm *vm;
@@ -35,6 +36,8 @@ struct vm {
 	uint32_t request;
 	unsigned console_length;
 	uint8_t console[FAKE_CONSOLE];
+	unsigned agains, complaints;
+	uint8_t ram[FAKE_RAM] __attribute__((aligned(4096)));
 };
 
 /** The VM of the test, in its power-on state. */

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A virtio 1.2 device behind PCI registers (4.1): status, features, queues, notifications,
+ * interrupts. What a kind of device does with its requests is in virtio_KIND.c. Device state lies
+ * in struct vm; all functions are called with the VM's devices locked and work in restricted.
+ */
+#ifndef DRIVERS_GUEST_VIRTIO_H
+#define DRIVERS_GUEST_VIRTIO_H
+
+#include "drivers/guest/msix.h"
+#include "drivers/guest/virtio_ring.h"
+
+/** Device types (virtio 1.2, 5); PCI device ids are these plus 0x1040. */
+enum virtio_kind {
+	VIRTIO_NONE = 0,
+	VIRTIO_NET = 1,
+	VIRTIO_BLK = 2,
+	VIRTIO_CONSOLE = 3,
+	VIRTIO_RNG = 4,
+	VIRTIO_KINDS = 5,
+};
+
+#define VIRTIO_QUEUES (VMSIX_VECTORS - 1)
+#define VIRTIO_CONFIG_SIZE 64
+#define VIRTIO_F_VERSION_1 BIT(32)
+
+/** What the device may do in one exit, in bytes; a request counts as VIRTIO_REQUEST_COST more. */
+#define VIRTIO_BUDGET MIB(4)
+#define VIRTIO_REQUEST_COST 4096
+
+struct virtio {
+	uint8_t kind; /* enum virtio_kind */
+	uint8_t queues;
+	uint8_t status, isr;
+	uint8_t generation; /* of config[] */
+	bool complained;    /* one line a life is enough */
+	uint16_t queue_select, config_vector;
+	uint32_t offered_select, accepted_select;
+	uint64_t offered, accepted; /* features */
+	struct vring queue[VIRTIO_QUEUES];
+	struct vmsix msix;
+	uint8_t config[VIRTIO_CONFIG_SIZE]; /* device-specific configuration, 0 behind its end */
+};
+
+/* Memory BAR: where the structures lie. */
+enum {
+	VIRTIO_BAR_COMMON = 0x000,
+	VIRTIO_BAR_ISR = 0x100,
+	VIRTIO_BAR_DEVICE = 0x200,
+	VIRTIO_BAR_MSIX = 0x1000,
+	VIRTIO_BAR_PBA = 0x1800,
+	VIRTIO_BAR_SIZE = 0x2000,
+	VIRTIO_COMMON_SIZE = 0x38,
+};
+
+/**
+ * Gives the VM a device of @kind on its PCI bus, with @features (VERSION_1 and those of rings are
+ * added) and an empty configuration, in its state after reset; NULL if the bus is full. While the
+ * VM is built.
+ */
+struct virtio *virtio_attach(struct vm *vm, enum virtio_kind kind, uint64_t features);
+
+/** A driver's reset: all but the MSI-X table, which is the bus's. */
+void virtio_reset(struct virtio *device);
+
+/** Registers in the memory BAR: an access of 1, 2 or 4 bytes at @offset. */
+uint32_t virtio_read(struct virtio *device, unsigned offset, unsigned size);
+void virtio_write(struct vm *vm, struct virtio *device, unsigned offset, unsigned size,
+		  uint32_t value);
+
+/** The driver says that queue @queue has requests. */
+void virtio_notify(struct vm *vm, struct virtio *device, unsigned queue);
+
+/** May the device use its queue now? */
+bool virtio_is_live(const struct virtio *device, unsigned queue);
+
+/** Interrupts for @queue if the driver wants it by now. */
+void virtio_signal(struct vm *vm, struct virtio *device, struct vring *queue);
+
+/** config[] has changed. */
+void virtio_config_changed(struct vm *vm, struct virtio *device);
+
+/** The driver has broken the rules: says so, and the device wants to be reset. */
+void virtio_fail(struct vm *vm, struct virtio *device, const char *why);
+
+/** Class code for PCI. */
+uint32_t virtio_class(const struct virtio *device);
+
+/*
+ * The kinds: serve one request, return how many bytes they wrote. None may take longer than the
+ * budget of an exit.
+ */
+bool vrng_exists(void);
+uint32_t vrng_serve(struct vring_chain *chain);
+
+#endif
