@@ -127,7 +127,8 @@ void vcpu_timer_arm(struct vcpu *vcpu, uint64_t guest_tsc)
 
 	vcpu->timer_deadline = deadline;
 	if (likely(vcpu->vm->timer == VM_TIMER_DEADLINE))
-		lapic_arm(tsc_earlier(deadline, this_cpu()->slice_end));
+		lapic_arm(tsc_earlier(tsc_earlier(deadline, vcpu->net_deadline),
+				      this_cpu()->slice_end));
 }
 
 void vcpu_timer_program(const struct vcpu *vcpu)
@@ -137,6 +138,8 @@ void vcpu_timer_program(const struct vcpu *vcpu)
 	/* The preemption timer counts in guest mode only: while halted, this one stands in. */
 	if (vcpu && (vcpu->vm->timer == VM_TIMER_DEADLINE || (vcpu->work & WORK_HALT)))
 		deadline = vcpu->timer_deadline;
+	if (vcpu)
+		deadline = tsc_earlier(deadline, vcpu->net_deadline);
 	lapic_arm(tsc_earlier(deadline, this_cpu()->slice_end));
 }
 
@@ -166,6 +169,13 @@ void vcpu_post_stop(struct vcpu *vcpu)
 	post(vcpu, REMOTE_STOP);
 }
 
+/* One that has been told already will see what is new, too. */
+void vcpu_post_net(struct vcpu *vcpu)
+{
+	if (!(__atomic_load_n(&vcpu->remote, __ATOMIC_SEQ_CST) & REMOTE_NET))
+		post(vcpu, REMOTE_NET);
+}
+
 static void take_vectors(struct vcpu *vcpu, uint32_t bits[8], bool level)
 {
 	for (unsigned i = 0; i < 8; i++) {
@@ -192,6 +202,8 @@ void vcpu_take_remote(struct vcpu *vcpu)
 	/* One that does not wait for it ignores it. */
 	if ((bits & REMOTE_SIPI) && (vcpu->work & (WORK_INIT | WORK_SIPI)))
 		vcpu->sipi_pending = true;
+	if (bits & REMOTE_NET)
+		vcpu->work |= WORK_NET;
 	if (bits & REMOTE_STOP)
 		vcpu->work |= WORK_STOP;
 }

@@ -42,6 +42,8 @@ enum vcpu_work {
 	WORK_HALT = 1 << 8,   /* halted: waits for an interrupt */
 	WORK_INIT = 1 << 9,   /* an INIT has arrived */
 	WORK_SIPI = 1 << 10,  /* waits for a start-up IPI */
+	WORK_NET = 1 << 11,   /* frames have come, or it is time to look for some to send */
+	WORK_SEND = 1 << 12,  /* frames are to go to the switch */
 };
 
 /* vcpu.remote: what other CPUs ask of a vCPU; its own CPU turns it into work. */
@@ -51,6 +53,7 @@ enum vcpu_remote {
 	REMOTE_INIT = 1 << 2,
 	REMOTE_SIPI = 1 << 3, /* vector in remote_sipi */
 	REMOTE_STOP = 1 << 4, /* the VM ends */
+	REMOTE_NET = 1 << 5,  /* frames have come */
 };
 
 /* General registers in the processor's encoding order; vmx/entry.asm pushes exactly this. */
@@ -120,6 +123,8 @@ struct vcpu {
 	uint32_t host_apic_id; /* of the CPU that has, or had it loaded last */
 	struct vm *vm;
 	uint64_t timer_deadline; /* host TSC; 0: none */
+	uint64_t flush_ticks;	 /* what the last way back to restricted took */
+	uint64_t net_deadline;	 /* when to look for frames to send; 0: never */
 	uint64_t xcr0;
 	/* Written by other vCPUs' CPUs, atomically. */
 	bool attached;	 /* its CPU has it loaded: an interrupt reaches it */
@@ -155,7 +160,8 @@ struct vm {
 	bool sets_policy; /* its hypercalls may change the policy */
 	bool raw_console; /* it has the console to itself */
 	bool has_console; /* what is typed goes to it */
-	uint8_t timer;	  /* enum vm_timer */
+	uint8_t nic_count;
+	uint8_t timer; /* enum vm_timer */
 	uint8_t preemption_shift;
 	uint64_t ram_low, ram_high; /* bytes below the hole, above 4 GiB */
 	uint64_t tsc_offset;	    /* guest TSC = host TSC + this */
@@ -181,7 +187,11 @@ struct vm {
 enum vm_timer { VM_TIMER_DEADLINE, VM_TIMER_PREEMPTION };
 
 #define VM_HERE ((struct vm *)VM_PRIV_BASE)
-static_assert(sizeof(struct vm) <= VM_PRIV_SPAN, "hv/layout.h");
+/* Behind it: the frame queues of each network card. */
+#define VM_NET_BASE (VM_PRIV_BASE + VM_PRIV_SPAN / 2)
+#define VM_NET_STRIDE MIB(1)
+static_assert(sizeof(struct vm) <= VM_PRIV_SPAN / 2, "hv/layout.h");
+static_assert(VM_NET_BASE + CONFIG_MAX_NICS * VM_NET_STRIDE <= VM_VCPU_BASE, "hv/layout.h");
 
 #define VCPU_STACK_PAGES 6
 /* Within its stride a vCPU has: a guard page, the area for XSAVE, a guard page, the stack, and
@@ -236,7 +246,8 @@ struct vm_record {
 	uint32_t places[2][CONFIG_MAX_VCPUS]; /* [0] if only one thread of a core runs guests */
 	struct space_window window;
 	struct pgtable ept;
-	struct vm *vm; /* physmap view */
+	struct vm *vm;	    /* physmap view */
+	struct vcpu *vcpu0; /* the same; hears of what others send */
 	hpa_t vmcs[CONFIG_MAX_VCPUS];
 	hpa_t msr_bitmap;
 	hpa_t msr_area;	      /* what VM exit and VM entry load */
@@ -280,6 +291,9 @@ _Noreturn void vm_yield(struct vcpu *vcpu);
 /** The VM ends: vCPU @vcpu, which may run on another CPU, is to leave. Full map. */
 void vcpu_post_stop(struct vcpu *vcpu);
 
+/** Its VM has got frames: it is to look for them. Full map. */
+void vcpu_post_net(struct vcpu *vcpu);
+
 /** Turns what other CPUs asked of this CPU's vCPU into work. Any map. */
 void vcpu_take_remote(struct vcpu *vcpu);
 
@@ -292,6 +306,18 @@ static inline uint64_t tsc_earlier(uint64_t a, uint64_t b)
 /** Arms this CPU's timer for the vCPU's deadline (if the LAPIC is to fire it) and the end of the
  * core's time slice. Any map. */
 void vcpu_timer_program(const struct vcpu *vcpu);
+
+/** Makes the VM's network cards, their queues and ports, as its configuration says. Full map. 0,
+ * -E_NOMEM. */
+int vm_net_create(struct vm_record *record);
+
+/** The VM's ports take part in their networks, with empty inboxes, or do not. Nobody is attached to
+ * the VM. Full map. */
+void vm_net_set_up(struct vm_record *record, bool up);
+
+/** WORK_NET, WORK_SEND, or the vCPU is about to rest or to be taken off while its deadline runs:
+ * serves the network cards, and leaves the restricted map if there is something to send. */
+void vm_net_work(struct vcpu *vcpu);
 
 /** Statistics as records. The current VM only; any map. */
 void vm_print_stats(const struct vm *vm);

@@ -83,6 +83,8 @@ static int create_vcpu_private(struct vm_record *record, unsigned index)
 	if (err)
 		return err;
 	vcpu = (struct vcpu *)((uint8_t *)first + VCPU_STACK_PAGES * PAGE_SIZE - VCPU_RECORD_SIZE);
+	if (index == 0)
+		record->vcpu0 = vcpu;
 	vcpu->vm = VM_HERE;
 	vcpu->id = (uint16_t)index;
 	return 0;
@@ -137,6 +139,9 @@ static int create(struct vm_record *record, const struct config_vm *config, uint
 		return err;
 	describe(record, config, id);
 	attach_devices(record);
+	err = vm_net_create(record);
+	if (err)
+		return err;
 	err = pgtable_create(&record->ept, PG_EPT, vmx_caps.ept_2m ? 2 : 1);
 	if (!err && !record->vm->lazy)
 		err = populate_all(record);

@@ -271,6 +271,7 @@ static void finish(struct vm_record *record, unsigned index)
 	bool failed = vm->stop_reason != NULL, reboot = !failed && vm->request == VM_REQUEST_REBOOT;
 
 	report_end(vm);
+	vm_net_set_up(record, false);
 	if (reboot)
 		scrub_for_restart(record);
 	set_window(NULL);
@@ -325,6 +326,7 @@ static bool make_live(struct vm_record *record, unsigned index)
 		return false;
 	}
 	print_vm_record(record->config->name, "running", NULL);
+	vm_net_set_up(record, true);
 	record->state = VM_LIVE;
 	sched_kick_vm(record);
 	return true;

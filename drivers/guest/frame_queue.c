@@ -59,6 +59,12 @@ void frame_queue_remove(struct frame_queue *queue)
 			 __ATOMIC_RELEASE);
 }
 
+void frame_queue_clear(struct frame_queue *queue)
+{
+	__atomic_store_n(&queue->head, __atomic_load_n(&queue->tail, __ATOMIC_ACQUIRE),
+			 __ATOMIC_RELEASE);
+}
+
 uint32_t frame_queue_used(const struct frame_queue *queue)
 {
 	uint32_t head = __atomic_load_n(&queue->head, __ATOMIC_ACQUIRE);

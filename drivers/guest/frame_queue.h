@@ -49,6 +49,9 @@ void frame_queue_add(struct frame_queue *queue, struct frame *frame, uint32_t le
 struct frame *frame_queue_first(struct frame_queue *queue);
 void frame_queue_remove(struct frame_queue *queue);
 
+/** Consumer: removes all that were there when it was called. */
+void frame_queue_clear(struct frame_queue *queue);
+
 /** Bytes in use, for either side: no more than that. */
 uint32_t frame_queue_used(const struct frame_queue *queue);
 

@@ -150,7 +150,11 @@ out:
 
 void virtio_notify(struct vm *vm, struct virtio *device, unsigned queue)
 {
-	if (likely(virtio_is_live(device, queue)))
+	if (unlikely(!virtio_is_live(device, queue)))
+		return;
+	if (device->kind == VIRTIO_NET)
+		vnet_notify(vm, device, queue);
+	else
 		serve(vm, device, &device->queue[queue]);
 }
 

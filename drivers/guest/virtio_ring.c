@@ -5,7 +5,7 @@
 #include "hv/lib/string.h"
 
 enum { DESC_NEXT = 1, DESC_WRITE = 2, DESC_INDIRECT = 4 };
-enum { AVAIL_NO_INTERRUPT = 1 };
+enum { AVAIL_NO_INTERRUPT = 1, USED_NO_NOTIFY = 1 };
 
 /* Guest memory is ordered as x86 orders it: only a load may pass an earlier store. */
 static void store_before_load(void)
@@ -125,20 +125,41 @@ void vring_unpop(struct vring *ring)
 	ring->next_avail--;
 }
 
-void vring_push(struct vring *ring, uint16_t head, uint32_t written)
+void vring_put(struct vring *ring, unsigned ahead, uint16_t head, uint32_t written)
 {
-	volatile uint32_t *element = &ring->used[1 + 2 * (ring->next_used & (ring->size - 1))];
+	unsigned at = (ring->next_used + ahead) & (ring->size - 1U);
+	volatile uint32_t *element = &ring->used[1 + 2 * at];
 
 	element[0] = head;
 	element[1] = written;
-	ring->next_used++;
+}
+
+void vring_publish(struct vring *ring, unsigned count)
+{
+	ring->next_used += (uint16_t)count;
 	((volatile uint16_t *)ring->used)[1] = ring->next_used;
+}
+
+void vring_push(struct vring *ring, uint16_t head, uint32_t written)
+{
+	vring_put(ring, 0, head, written);
+	vring_publish(ring, 1);
+}
+
+void vring_quiet(struct vring *ring, uint16_t count)
+{
+	if (ring->event_idx)
+		*avail_event(ring) = (uint16_t)(ring->next_avail + count - 1);
+	else
+		*(volatile uint16_t *)ring->used = USED_NO_NOTIFY;
 }
 
 bool vring_rearm(struct vring *ring)
 {
 	if (ring->event_idx)
 		*avail_event(ring) = ring->next_avail;
+	else
+		*(volatile uint16_t *)ring->used = 0;
 	store_before_load();
 	return ring->avail[1] != ring->next_avail;
 }
@@ -187,7 +208,7 @@ bool vring_read(struct vring_chain *chain, void *to, uint32_t len)
 		uint32_t n = 0;
 		const uint8_t *from = vring_next(chain, false, len, &n);
 
-		memcpy(at, from, n);
+		copy_bulk(at, from, n);
 		at += n;
 		len -= n;
 	}

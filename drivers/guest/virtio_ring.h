@@ -66,6 +66,15 @@ void vring_unpop(struct vring *ring);
 /** Gives a request back, @written bytes of it filled. */
 void vring_push(struct vring *ring, uint16_t head, uint32_t written);
 
+/** The same in two steps, for several that the driver is to see at once: the one @ahead of the next
+ * one, and then @count of them. */
+void vring_put(struct vring *ring, unsigned ahead, uint16_t head, uint32_t written);
+void vring_publish(struct vring *ring, unsigned count);
+
+/** Asks not to be notified before there are @count more requests (without EVENT_IDX: at all), until
+ * the next vring_rearm(). */
+void vring_quiet(struct vring *ring, uint16_t count);
+
 /** Asks to be notified of the next request; true if there is one already. */
 bool vring_rearm(struct vring *ring);
 
