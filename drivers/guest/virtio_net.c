@@ -62,7 +62,8 @@ static bool take(struct vm *vm, const struct virtio *device, struct vring_chain 
 	struct frame_queue *outbox = vm_net_outbox(vm, device->unit);
 	struct frame_header header;
 	struct frame *frame;
-	uint32_t length;
+	const uint8_t *from;
+	uint32_t length, n, done = 0;
 
 	if (!vring_read(chain, &header, sizeof(header)) || chain->out_bytes < FRAME_MIN ||
 	    chain->out_bytes > FRAME_MAX ||
@@ -74,7 +75,8 @@ static bool take(struct vm *vm, const struct virtio *device, struct vring_chain 
 	frame = frame_queue_room(outbox, length);
 	if (!frame)
 		return false;
-	vring_read(chain, frame->data, length);
+	for (; (from = vring_next(chain, false, length, &n)) != NULL; done += n)
+		copy_bulk(frame->data + done, from, n);
 	frame->header = header;
 	frame_queue_add(outbox, frame, length);
 	card_of(vm, device)->queued++;

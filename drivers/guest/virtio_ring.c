@@ -208,7 +208,7 @@ bool vring_read(struct vring_chain *chain, void *to, uint32_t len)
 		uint32_t n = 0;
 		const uint8_t *from = vring_next(chain, false, len, &n);
 
-		copy_bulk(at, from, n);
+		memcpy(at, from, n);
 		at += n;
 		len -= n;
 	}

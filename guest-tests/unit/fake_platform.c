@@ -146,6 +146,33 @@ void vm_request(struct vm *vm, enum vm_request request)
 	vm->request = request;
 }
 
+struct frame_queue *vm_net_outbox(struct vm *vm, unsigned unit)
+{
+	return &vm->outbox[unit];
+}
+
+struct frame_queue *vm_net_inbox(struct vm *vm, unsigned unit)
+{
+	return &vm->inbox[unit];
+}
+
+void vm_net_send(struct vm *vm)
+{
+	vm->sends++;
+}
+
+uint64_t vm_net_window(struct vm *vm)
+{
+	(void)vm;
+	return FAKE_WINDOW;
+}
+
+void vm_net_poll_in(struct vm *vm, uint64_t ticks)
+{
+	if (!vm->poll_in || ticks < vm->poll_in)
+		vm->poll_in = ticks;
+}
+
 void *vm_ram(struct vm *vm, gpa_t gpa, uint64_t len)
 {
 	return gpa.v <= FAKE_RAM && len <= FAKE_RAM - gpa.v ? vm->ram + gpa.v : NULL;
