@@ -15,9 +15,11 @@
 #define CONFIG_MAX_NETWORKS 8
 #define CONFIG_NETWORK_LEN 16
 #define CONFIG_MAX_NICS 4 /* of a VM */
+#define CONFIG_MAX_MODULES 4
+#define CONFIG_MODULE_LEN 128
 #define CONFIG_CMDLINE_LEN 1024
 #define CONFIG_MAX_ERRORS 16
-#define CONFIG_ERROR_LEN 200
+#define CONFIG_ERROR_LEN 280
 
 enum config_console {
 	CONFIG_CONSOLE_COM1 = 1 << 0,
@@ -45,8 +47,11 @@ enum config_timer {
 
 /* `format =` of a VM's kernel. */
 enum config_format {
-	CONFIG_FORMAT_LINUX, /* bzImage, 64-bit boot protocol: the default */
-	CONFIG_FORMAT_FLAT,  /* raw 64-bit code at 1 MiB: test guests */
+	CONFIG_FORMAT_AUTO,	 /* what the file's magic says: the default */
+	CONFIG_FORMAT_LINUX,	 /* bzImage, 64-bit boot protocol */
+	CONFIG_FORMAT_FLAT,	 /* raw 64-bit code at 1 MiB: test guests */
+	CONFIG_FORMAT_PVH,	 /* ELF with a PVH entry point */
+	CONFIG_FORMAT_MULTIBOOT, /* multiboot 1 */
 };
 
 /* `memory-mode =`: when guest memory gets its frames. */
@@ -61,6 +66,12 @@ struct config_nic {
 	uint64_t mac;	 /* 48 bits, the first byte lowest; unicast, and nobody else's */
 };
 
+/* One of `modules =`: a file, and the text that the kernel is given with it. */
+struct config_module {
+	char name[CONFIG_FILE_LEN];
+	char text[CONFIG_MODULE_LEN]; /* begins with the name */
+};
+
 struct config_vm {
 	char name[CONFIG_NAME_LEN];
 	unsigned line; /* of the section header */
@@ -68,14 +79,17 @@ struct config_vm {
 	char kernel[CONFIG_FILE_LEN];
 	char initrd[CONFIG_FILE_LEN]; /* empty: none */
 	char cmdline[CONFIG_CMDLINE_LEN];
-	unsigned kernel_line, initrd_line; /* where they are named, for messages */
+	struct config_module modules[CONFIG_MAX_MODULES];
+	unsigned module_count;
+	unsigned kernel_line, initrd_line, modules_line; /* where they are named, for messages */
 	uint64_t memory; /* bytes, multiple of 2 MiB, 2 MiB at least; default 256 MiB */
 	unsigned memory_line;
 	unsigned vcpus;	   /* 1 to CONFIG_MAX_VCPUS */
 	uint64_t cpu_mask; /* physical CPUs it may use; 0: any */
 	enum config_format format;
 	enum config_populate populate;
-	bool sets_policy; /* its hypercalls may change the mitigation policy */
+	bool sets_policy;     /* its hypercalls may change the mitigation policy */
+	bool user_hypercalls; /* its programs may make the harmless ones */
 	unsigned nic_count;
 	struct config_nic nics[CONFIG_MAX_NICS];
 };

@@ -157,9 +157,10 @@ struct vm {
 		lock; /* of the devices and of console_line; taken if there are several vCPUs */
 	bool lazy;
 	bool debug_hypercalls;
-	bool sets_policy; /* its hypercalls may change the policy */
-	bool raw_console; /* it has the console to itself */
-	bool has_console; /* what is typed goes to it */
+	bool sets_policy;     /* its hypercalls may change the policy */
+	bool user_hypercalls; /* from CPL 3 too, the harmless ones */
+	bool raw_console;     /* it has the console to itself */
+	bool has_console;     /* what is typed goes to it */
 	uint8_t nic_count;
 	uint8_t timer; /* enum vm_timer */
 	uint8_t preemption_shift;
@@ -269,6 +270,11 @@ bool vm_join(struct vm_record *record, unsigned vcpu);
 /** Runs vCPU @index of a VM that was joined. Full map, idle stack. Returns only if its kernel
  * cannot be loaded, which it has reported; the VM is parted from then. */
 void vm_run(struct vm_record *record, unsigned index);
+
+/** Puts the VM's kernel and the files that go with it into its memory, which is current; *entry is
+ * for its first vCPU. Says itself what is wrong. Full map. 0 or a negative error. */
+struct loader_entry;
+int vm_load_kernel(const struct vm_record *record, struct loader_entry *entry);
 
 /** Does guest memory at @gpa have its frame? The current VM, any map. */
 bool vm_is_populated(const struct vm *vm, uint64_t gpa);
