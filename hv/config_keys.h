@@ -26,6 +26,10 @@ struct config_keys {
 	unsigned repeat; /* the last so many: several lines add up */
 };
 
+/** Takes a value of `net`: a card per network; what begins with mac= belongs to the card before it.
+ */
+bool config_set_net(const struct config_target *target, const char *value);
+
 extern const struct config_keys config_keys_hypervisor, config_keys_vm;
 
 /** Writes the names of the keys that this version takes, with commas. */

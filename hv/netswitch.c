@@ -130,33 +130,33 @@ static bool deliver(struct frame_queue *inbox, const struct frame *frame)
 	return true;
 }
 
-uint64_t netswitch_forward(unsigned from, uint64_t now)
+uint64_t netswitch_forward(unsigned port, uint64_t now)
 {
-	struct port *port = &ports[from];
-	struct network *network = &networks[port->network];
+	struct port *from = &ports[port];
+	struct network *network = &networks[from->network];
 	uint64_t reached = 0;
 	struct frame *frame;
 	uint64_t others;
 
 	spinlock_acquire(&network->lock);
-	others = network->members & ~BIT(from);
+	others = network->members & ~BIT(port);
 	/* Another vCPU may go on filling it: not for ever. */
 	for (uint64_t bytes = 0; bytes < FRAME_QUEUE_SIZE;) {
 		uint64_t to = 0;
 		unsigned i;
 
-		frame = frame_queue_first(port->outbox);
+		frame = frame_queue_first(from->outbox);
 		if (!frame)
 			break;
 		bytes += frame->length;
-		if (port->up && learn(from, others, frame_mac(frame, 6), now))
-			to = destinations(from, others, frame_mac(frame, 0), now);
+		if (from->up && learn(port, others, frame_mac(frame, 6), now))
+			to = destinations(port, others, frame_mac(frame, 0), now);
 		else
-			port->outbox->refused++;
+			from->outbox->refused++;
 		FOR_EACH_PORT(i, to)
 		if (ports[i].up && deliver(ports[i].inbox, frame))
 			reached |= BIT(i);
-		frame_queue_remove(port->outbox);
+		frame_queue_remove(from->outbox);
 	}
 	spinlock_release(&network->lock);
 	return reached;

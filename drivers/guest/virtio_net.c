@@ -271,13 +271,11 @@ static void deliver(struct vm *vm, struct virtio *device)
 	}
 	if (!frame) {
 		vring_quiet(ring, INT16_MAX);
-	} else if (i == RX_BURST) {
-		vm_net_poll_in(vm, 1);
-	} else if (i) {
+	} else if (i && i < RX_BURST) {
 		/* It is at work: not a notification for each buffer that comes back. */
 		vring_quiet(ring, ring->size / 4);
 		vm_net_poll_in(vm, vm_net_window(vm));
-	} else if (vring_rearm(ring)) {
+	} else if (i || vring_rearm(ring)) {
 		vm_net_poll_in(vm, 1);
 	}
 	virtio_signal(vm, device, ring);
