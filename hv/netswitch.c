@@ -48,8 +48,8 @@ void netswitch_attach(unsigned port, const struct config_nic *nic, struct frame_
 	};
 	network->members |= BIT(port);
 	/* The address may have been learned elsewhere. */
-	FOR_EACH_PORT(i, network->members)
-	memset(ports[i].learned, 0, sizeof(ports[i].learned));
+	FOR_EACH_PORT (i, network->members)
+		memset(ports[i].learned, 0, sizeof(ports[i].learned));
 	spinlock_release(&network->lock);
 }
 
@@ -83,8 +83,7 @@ static bool learn(unsigned from, uint64_t others, uint64_t mac, uint64_t now)
 		return true;
 	if (!mac || (mac & FRAME_MAC_GROUP))
 		return false;
-	FOR_EACH_PORT(i, others)
-	{
+	FOR_EACH_PORT (i, others) {
 		struct learned *old = find(&ports[i], mac, now);
 
 		if (ports[i].mac == mac)
@@ -110,9 +109,9 @@ static uint64_t destinations(unsigned from, uint64_t others, uint64_t mac, uint6
 
 	if (mac & FRAME_MAC_GROUP)
 		return others;
-	FOR_EACH_PORT(i, others | BIT(from))
-	if (ports[i].mac == mac || find(&ports[i], mac, now))
-		return BIT(i) & others;
+	FOR_EACH_PORT (i, others | BIT(from))
+		if (ports[i].mac == mac || find(&ports[i], mac, now))
+			return BIT(i) & others;
 	return others;
 }
 
@@ -153,9 +152,9 @@ uint64_t netswitch_forward(unsigned port, uint64_t now)
 			to = destinations(port, others, frame_mac(frame, 0), now);
 		else
 			from->outbox->refused++;
-		FOR_EACH_PORT(i, to)
-		if (ports[i].up && deliver(ports[i].inbox, frame))
-			reached |= BIT(i);
+		FOR_EACH_PORT (i, to)
+			if (ports[i].up && deliver(ports[i].inbox, frame))
+				reached |= BIT(i);
 		frame_queue_remove(from->outbox);
 	}
 	spinlock_release(&network->lock);
