@@ -21,7 +21,7 @@
 #define BOOT_INFO_VERSION 1
 
 #define BOOT_MAX_RANGES 512
-#define BOOT_MAX_FILES 64
+#define BOOT_MAX_FILES 128
 #define BOOT_MAX_CPUS 256
 #define BOOT_NAME_LEN 64
 

@@ -13,6 +13,7 @@
 #define CONFIG_NAME_LEN 32
 #define CONFIG_FILE_LEN 64
 #define CONFIG_CMDLINE_LEN 1024
+#define CONFIG_MAX_DISKS 4
 #define CONFIG_MAX_ERRORS 16
 #define CONFIG_ERROR_LEN 200
 
@@ -52,6 +53,13 @@ enum config_populate {
 	CONFIG_POPULATE_LAZY,
 };
 
+/** One line `disk = FILE[,ro]`. */
+struct config_disk {
+	char file[CONFIG_FILE_LEN];
+	bool read_only;
+	unsigned line;
+};
+
 struct config_vm {
 	char name[CONFIG_NAME_LEN];
 	unsigned line; /* of the section header */
@@ -66,6 +74,9 @@ struct config_vm {
 	uint64_t cpu_mask; /* physical CPUs it may use; 0: any */
 	enum config_format format;
 	enum config_populate populate;
+	unsigned disk_count;
+	struct config_disk disks[CONFIG_MAX_DISKS];
+	bool virtio_console; /* besides the UART */
 	bool sets_policy; /* its hypercalls may change the mitigation policy */
 };
 

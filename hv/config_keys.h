@@ -27,6 +27,9 @@ struct config_keys {
 
 extern const struct config_keys config_keys_hypervisor, config_keys_vm;
 
+/** May a section have several lines of this key? */
+bool config_key_repeats(const struct config_key *key);
+
 /** Writes the names of the keys that this version takes, with commas. */
 void config_keys_list(const struct config_keys *keys, char *out, size_t size);
 

@@ -85,25 +85,6 @@ static int populate_for_loader(void *context, gpa_t gpa, uint64_t size)
 	return vm_ram(context, gpa, size) ? 0 : -E_RANGE;
 }
 
-/* Finds a file of the configuration; says itself what is wrong with it. */
-static const struct boot_file *find_file(const struct config_vm *config, const char *what,
-					 const char *name, unsigned line)
-{
-	const struct boot_file *file = boot_state_file(name);
-	const char *why = NULL;
-
-	if (!file || file->status == BOOT_FILE_MISSING)
-		why = "is not on the boot medium: put it beside cloister.conf";
-	else if (file->status == BOOT_FILE_UNREADABLE)
-		why = "cannot be read: the boot medium fails";
-	else if (file->status == BOOT_FILE_NO_MEMORY)
-		why = "does not fit into this machine's memory";
-	if (!why)
-		return file;
-	console_error("cloister.conf:%u: [vm %s] %s = %s %s", line, config->name, what, name, why);
-	return NULL;
-}
-
 static int load_kernel(const struct vm_record *record, struct loader_entry *entry)
 {
 	const struct config_vm *config = record->config;
@@ -114,9 +95,9 @@ static int load_kernel(const struct vm_record *record, struct loader_entry *entr
 	char why[160];
 	int err;
 
-	kernel = find_file(config, "kernel", config->kernel, config->kernel_line);
+	kernel = vm_find_file(config, "kernel", config->kernel, config->kernel_line);
 	if (kernel && config->initrd[0])
-		initrd = find_file(config, "initrd", config->initrd, config->initrd_line);
+		initrd = vm_find_file(config, "initrd", config->initrd, config->initrd_line);
 	if (!kernel || (config->initrd[0] && !initrd))
 		return -E_NOENT;
 	in.kernel = hpa_to_ptr(kernel->base);
