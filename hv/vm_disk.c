@@ -57,9 +57,10 @@ static int map_file(struct vm_record *record, const struct boot_file *file, bool
 	uint16_t id = record->window.vm_id;
 	uint64_t size = ALIGN_UP(file->size, PAGE_SIZE);
 	enum mem_class class = writable ? MEM_VM : MEM_SHARED;
-	uint16_t owner = writable ? id : (uint16_t)(frames_class(file->base) == MEM_SHARED
-							    ? frames_owner(file->base) | BIT(id)
-							    : BIT(id));
+	uint16_t owner = writable ? id
+				  : (uint16_t)(frames_class(file->base) == MEM_SHARED
+						       ? frames_owner(file->base) | BIT(id)
+						       : BIT(id));
 	int err = frames_claim(file->base, size, class, owner);
 
 	if (err)
@@ -88,8 +89,7 @@ static int map_copy(struct vm_record *record, const struct boot_file *file, uint
 static bool attach(struct vm_record *record, unsigned index)
 {
 	const struct config_disk *disk = &record->config->disks[index];
-	const struct boot_file *file =
-		vm_find_file(record->config, "disk", disk->file, disk->line);
+	const struct boot_file *file = vm_find_file(record->config, "disk", disk->file, disk->line);
 	uint64_t va = VM_DISK_BASE + index * VM_DISK_SPAN;
 	const char *why = NULL;
 	struct frames_stats stats;
@@ -103,8 +103,8 @@ static bool attach(struct vm_record *record, unsigned index)
 		why = map_file(record, file, !disk->read_only, &va) ? "cannot be mapped" : NULL;
 	else if (file->size > stats.free_bytes || map_copy(record, file, va))
 		why = "is named more than once, and there is no memory for a copy: write ,ro";
-	if (!why && !vblk_attach(record->vm, (uint8_t *)va, file->size, disk->read_only,
-				 disk->file))
+	if (!why && !vblk_attach(record->vm, (uint8_t *)va, ALIGN_UP(file->size, SECTOR),
+				 disk->read_only, disk->file))
 		why = "finds no place on the VM's bus";
 	if (!why)
 		return true;

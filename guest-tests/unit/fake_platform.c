@@ -148,6 +148,8 @@ void vm_request(struct vm *vm, enum vm_request request)
 
 void *vm_ram(struct vm *vm, gpa_t gpa, uint64_t len)
 {
+	if (vm->meddle)
+		vm->meddle(vm);
 	return gpa.v <= FAKE_RAM && len <= FAKE_RAM - gpa.v ? vm->ram + gpa.v : NULL;
 }
 
