@@ -89,29 +89,26 @@ static uint8_t *locate(const struct vblk *blk, uint64_t sector, uint64_t bytes)
 static uint8_t read_sectors(const struct vblk *blk, uint64_t sector, struct vring_chain *chain)
 {
 	const uint8_t *from = locate(blk, sector, chain->in_bytes);
-	uint8_t *to;
-	uint32_t len;
 
 	if (!from)
 		return IOERR;
-	while ((to = vring_next(chain, true, MOST, &len))) {
-		copy_bulk(to, from, len);
-		from += len;
+	for (unsigned i = chain->out; i < chain->count; i++) {
+		copy_bulk(chain->piece[i].base, from, chain->piece[i].len);
+		from += chain->piece[i].len;
 	}
+	chain->in_bytes = 0;
 	return OK;
 }
 
 static uint8_t write_sectors(const struct vblk *blk, uint64_t sector, struct vring_chain *chain)
 {
 	uint8_t *to = locate(blk, sector, chain->out_bytes);
-	const uint8_t *from;
-	uint32_t len;
 
 	if (!to || blk->read_only)
 		return IOERR;
-	while ((from = vring_next(chain, false, MOST, &len))) {
-		copy_bulk(to, from, len);
-		to += len;
+	for (unsigned i = chain->next; i < chain->out; i++) {
+		copy_bulk(to, chain->piece[i].base, chain->piece[i].len);
+		to += chain->piece[i].len;
 	}
 	return OK;
 }

@@ -35,6 +35,7 @@ int vring_enable(struct vm *vm, struct vring *ring, uint64_t features)
 	ring->used = vm_ram(vm, GPA(ring->used_gpa), 6 + 8 * n);
 	if (!ring->desc || !ring->avail || !ring->used)
 		return -E_INVAL;
+	ring->flat = vm_ram_flat(vm, &ring->flat_size);
 	ring->event_idx = features & VRING_F_EVENT_IDX;
 	ring->indirect = features & VRING_F_INDIRECT_DESC;
 	ring->next_avail = ring->known_avail = ring->next_used = ring->signalled = 0;
@@ -42,64 +43,74 @@ int vring_enable(struct vm *vm, struct vring *ring, uint64_t features)
 	return 0;
 }
 
-static bool add_piece(struct vm *vm, struct vring_chain *chain, uint64_t addr, uint32_t len,
-		      bool write)
+static inline uint8_t *ram(struct vm *vm, const struct vring *ring, uint64_t addr, uint32_t len)
 {
-	struct vring_piece *piece = &chain->piece[chain->count];
-
-	if (!write && chain->in_bytes) /* what is read comes first */
-		return false;
-	if (!len)
-		return true;
-	piece->base = vm_ram(vm, GPA(addr), len);
-	piece->len = len;
-	if (!piece->base)
-		return false;
-	chain->count++;
-	if (write) {
-		chain->in_bytes += len;
-	} else {
-		chain->out_bytes += len;
-		chain->out = chain->count;
-	}
-	return true;
+	if (likely(addr < ring->flat_size && len <= ring->flat_size - addr))
+		return ring->flat + addr;
+	return vm_ram(vm, GPA(addr), len);
 }
 
 static int walk(struct vm *vm, const struct vring *ring, struct vring_chain *chain)
 {
 	const volatile struct vring_desc *table = ring->desc;
 	unsigned limit = ring->size, at = chain->head, length = 0;
-	bool indirect = false;
+	struct vring_piece *piece = chain->piece;
+	bool indirect = false, writing = false;
+	uint64_t bytes = 0;
+	uint16_t flags;
 
-	for (;;) {
+	do {
 		uint64_t addr;
 		uint32_t len;
-		uint16_t flags;
 
-		if (at >= limit || length > ring->size)
+		/* So a loop ends, and the pieces have room. */
+		if (at >= limit || ++length > ring->size)
 			return -E_INVAL;
 		addr = table[at].addr;
 		len = table[at].len;
 		flags = table[at].flags;
+		at = table[at].next;
 		if (flags & DESC_INDIRECT) {
 			if (indirect || !ring->indirect || (flags & DESC_NEXT) || !len ||
 			    len % sizeof(*table))
 				return -E_INVAL;
-			table = vm_ram(vm, GPA(addr), len);
+			table = (const volatile struct vring_desc *)ram(vm, ring, addr, len);
 			if (!table)
 				return -E_INVAL;
 			limit = len / sizeof(*table);
 			indirect = true;
+			length--; /* it is not part of the chain */
 			at = 0;
+			flags = DESC_NEXT;
 			continue;
 		}
-		/* So a loop ends, and the pieces have room. */
-		if (++length > ring->size || !add_piece(vm, chain, addr, len, flags & DESC_WRITE))
+		if (writing != !!(flags & DESC_WRITE)) {
+			if (writing) /* what is read comes first */
+				return -E_INVAL;
+			writing = true;
+			chain->out = (uint16_t)(piece - chain->piece);
+			chain->out_bytes = bytes;
+			bytes = 0;
+		}
+		if (!len)
+			continue;
+		piece->base = ram(vm, ring, addr, len);
+		if (!piece->base)
 			return -E_INVAL;
-		if (!(flags & DESC_NEXT))
-			return 1;
-		at = table[at].next;
+		piece->len = len;
+		piece++;
+		bytes += len;
+	} while (flags & DESC_NEXT);
+	chain->next = 0;
+	chain->count = (uint16_t)(piece - chain->piece);
+	if (writing) {
+		chain->in_bytes = bytes;
+	} else {
+		chain->out = chain->count;
+		chain->out_bytes = bytes;
+		chain->in_bytes = 0;
 	}
+	return 1;
 }
 
 int vring_pop(struct vm *vm, struct vring *ring, struct vring_chain *chain)
@@ -114,8 +125,6 @@ int vring_pop(struct vm *vm, struct vring *ring, struct vring_chain *chain)
 			return 0;
 	}
 	chain->head = ring->avail[2 + (ring->next_avail & (ring->size - 1))];
-	chain->next = chain->out = chain->count = 0;
-	chain->out_bytes = chain->in_bytes = 0;
 	ring->next_avail++;
 	return walk(vm, ring, chain);
 }
@@ -177,7 +186,7 @@ uint8_t *vring_next(struct vring_chain *chain, bool write, uint64_t max, uint32_
 	return base;
 }
 
-bool vring_read(struct vring_chain *chain, void *to, uint32_t len)
+bool vring_read_pieces(struct vring_chain *chain, void *to, uint32_t len)
 {
 	uint8_t *at = to;
 
@@ -192,17 +201,4 @@ bool vring_read(struct vring_chain *chain, void *to, uint32_t len)
 		len -= n;
 	}
 	return true;
-}
-
-uint8_t *vring_last_byte(struct vring_chain *chain)
-{
-	struct vring_piece *piece;
-
-	if (!chain->in_bytes)
-		return NULL;
-	piece = &chain->piece[chain->count - 1];
-	chain->in_bytes--;
-	piece->len--;
-	chain->count -= piece->len == 0;
-	return piece->base + piece->len;
 }

@@ -30,6 +30,8 @@ struct vring {
 	bool enabled;
 	bool event_idx, indirect;
 	/* Valid while enabled: checked to be guest RAM. */
+	uint8_t *flat; /* vm_ram_flat() */
+	uint64_t flat_size;
 	const volatile struct vring_desc *desc;
 	const volatile uint16_t *avail;	  /* flags, idx, ring[size], used_event */
 	volatile uint32_t *used;	  /* flags and idx, {id, len}[size], avail_event */
@@ -76,11 +78,37 @@ bool vring_wants_interrupt(struct vring *ring);
  * NULL if there is none left. */
 uint8_t *vring_next(struct vring_chain *chain, bool write, uint64_t max, uint32_t *len);
 
+/** vring_read() for all cases. */
+bool vring_read_pieces(struct vring_chain *chain, void *to, uint32_t len);
+
 /** Copies @len bytes out of the readable part and uses them up; false, nothing done, if there are
  * fewer. */
-bool vring_read(struct vring_chain *chain, void *to, uint32_t len);
+static inline bool vring_read(struct vring_chain *chain, void *to, uint32_t len)
+{
+	struct vring_piece *piece = &chain->piece[chain->next];
+
+	if (unlikely(chain->next >= chain->out || piece->len != len))
+		return vring_read_pieces(chain, to, len);
+	__builtin_memcpy(to, piece->base, len);
+	/* It was read once: the compiler must not look there again. */
+	__asm__ volatile("" : : : "memory");
+	chain->next++;
+	chain->out_bytes -= len;
+	return true;
+}
 
 /** Takes the last byte of the writable part away, NULL if it is empty. */
-uint8_t *vring_last_byte(struct vring_chain *chain);
+static inline uint8_t *vring_last_byte(struct vring_chain *chain)
+{
+	struct vring_piece *piece;
+
+	if (unlikely(!chain->in_bytes))
+		return NULL;
+	piece = &chain->piece[chain->count - 1];
+	chain->in_bytes--;
+	piece->len--;
+	chain->count -= piece->len == 0;
+	return piece->base + piece->len;
+}
 
 #endif

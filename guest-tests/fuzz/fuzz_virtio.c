@@ -86,6 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	vblk_attach(fv, image[0], IMAGE, false, "a disk");
 	vblk_attach(fv, image[1], IMAGE, true, "a disk whose name is long");
 	fv->meddle = meddle;
+	fv->flat = size % 2;
 	while (next < end)
 		step();
 	if (memcmp(image[1], untouched, IMAGE)) /* nobody writes what is to be read only */

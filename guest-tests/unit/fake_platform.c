@@ -153,6 +153,12 @@ void *vm_ram(struct vm *vm, gpa_t gpa, uint64_t len)
 	return gpa.v <= FAKE_RAM && len <= FAKE_RAM - gpa.v ? vm->ram + gpa.v : NULL;
 }
 
+uint8_t *vm_ram_flat(struct vm *vm, uint64_t *size)
+{
+	*size = vm->flat ? FAKE_RAM : 0;
+	return vm->ram;
+}
+
 void vm_again(struct vm *vm)
 {
 	vm->agains++;
