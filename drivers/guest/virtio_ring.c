@@ -43,69 +43,67 @@ int vring_enable(struct vm *vm, struct vring *ring, uint64_t features)
 	return 0;
 }
 
-static inline uint8_t *ram(struct vm *vm, const struct vring *ring, uint64_t addr, uint32_t len)
-{
-	if (likely(addr < ring->flat_size && len <= ring->flat_size - addr))
-		return ring->flat + addr;
-	return vm_ram(vm, GPA(addr), len);
-}
-
+/*
+ * Collects the pieces: first all that are read, then all that are written. An indirect table takes
+ * the ring's place for the rest of the chain.
+ */
 static int walk(struct vm *vm, const struct vring *ring, struct vring_chain *chain)
 {
 	const volatile struct vring_desc *table = ring->desc;
-	unsigned limit = ring->size, at = chain->head, length = 0;
+	unsigned limit = ring->size, left = ring->size, at = chain->head, direction = 0, flags;
+	uint64_t bytes = 0, flat_size = ring->flat_size;
 	struct vring_piece *piece = chain->piece;
-	bool indirect = false, writing = false;
-	uint64_t bytes = 0;
-	uint16_t flags;
+	bool indirect = false;
 
 	do {
+		const volatile struct vring_desc *desc = &table[at];
+		uint8_t *base;
 		uint64_t addr;
 		uint32_t len;
 
 		/* So a loop ends, and the pieces have room. */
-		if (at >= limit || ++length > ring->size)
+		if (unlikely(at >= limit || left-- == 0))
 			return -E_INVAL;
-		addr = table[at].addr;
-		len = table[at].len;
-		flags = table[at].flags;
-		at = table[at].next;
-		if (flags & DESC_INDIRECT) {
+		addr = desc->addr;
+		len = desc->len;
+		flags = desc->flags;
+		at = desc->next;
+		base = ring->flat + addr;
+		if (unlikely(addr >= flat_size || len > flat_size - addr)) {
+			base = vm_ram(vm, GPA(addr), len);
+			if (!base && len)
+				return -E_INVAL;
+		}
+		if (unlikely(flags & DESC_INDIRECT)) {
 			if (indirect || !ring->indirect || (flags & DESC_NEXT) || !len ||
 			    len % sizeof(*table))
 				return -E_INVAL;
-			table = (const volatile struct vring_desc *)ram(vm, ring, addr, len);
-			if (!table)
-				return -E_INVAL;
+			table = (const volatile struct vring_desc *)base;
 			limit = len / sizeof(*table);
 			indirect = true;
-			length--; /* it is not part of the chain */
+			left++; /* it is not part of the chain */
 			at = 0;
 			flags = DESC_NEXT;
 			continue;
 		}
-		if (writing != !!(flags & DESC_WRITE)) {
-			if (writing) /* what is read comes first */
+		if ((flags & DESC_WRITE) != direction) {
+			if (unlikely(direction)) /* what is read comes first */
 				return -E_INVAL;
-			writing = true;
+			direction = DESC_WRITE;
 			chain->out = (uint16_t)(piece - chain->piece);
 			chain->out_bytes = bytes;
 			bytes = 0;
 		}
-		if (!len)
-			continue;
-		piece->base = ram(vm, ring, addr, len);
-		if (!piece->base)
-			return -E_INVAL;
-		piece->len = len;
-		piece++;
-		bytes += len;
+		if (likely(len)) {
+			piece->base = base;
+			piece->len = len;
+			piece++;
+			bytes += len;
+		}
 	} while (flags & DESC_NEXT);
-	chain->next = 0;
 	chain->count = (uint16_t)(piece - chain->piece);
-	if (writing) {
-		chain->in_bytes = bytes;
-	} else {
+	chain->in_bytes = bytes;
+	if (unlikely(!direction)) {
 		chain->out = chain->count;
 		chain->out_bytes = bytes;
 		chain->in_bytes = 0;
@@ -124,6 +122,7 @@ int vring_pop(struct vm *vm, struct vring *ring, struct vring_chain *chain)
 		if (idx == ring->next_avail)
 			return 0;
 	}
+	chain->next = 0;
 	chain->head = ring->avail[2 + (ring->next_avail & (ring->size - 1))];
 	ring->next_avail++;
 	return walk(vm, ring, chain);
@@ -132,16 +131,6 @@ int vring_pop(struct vm *vm, struct vring *ring, struct vring_chain *chain)
 void vring_unpop(struct vring *ring)
 {
 	ring->next_avail--;
-}
-
-void vring_push(struct vring *ring, uint16_t head, uint32_t written)
-{
-	volatile uint32_t *element = &ring->used[1 + 2 * (ring->next_used & (ring->size - 1))];
-
-	element[0] = head;
-	element[1] = written;
-	ring->next_used++;
-	((volatile uint16_t *)ring->used)[1] = ring->next_used;
 }
 
 bool vring_rearm(struct vring *ring)

@@ -66,7 +66,15 @@ int vring_pop(struct vm *vm, struct vring *ring, struct vring_chain *chain);
 void vring_unpop(struct vring *ring);
 
 /** Gives a request back, @written bytes of it filled. */
-void vring_push(struct vring *ring, uint16_t head, uint32_t written);
+static inline void vring_push(struct vring *ring, uint16_t head, uint32_t written)
+{
+	volatile uint32_t *element = &ring->used[1 + 2 * (ring->next_used & (ring->size - 1U))];
+
+	element[0] = head;
+	element[1] = written;
+	ring->next_used++;
+	((volatile uint16_t *)ring->used)[1] = ring->next_used;
+}
 
 /** Asks to be notified of the next request; true if there is one already. */
 bool vring_rearm(struct vring *ring);
