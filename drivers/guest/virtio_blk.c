@@ -106,9 +106,7 @@ static uint8_t read_sectors(const struct vblk *blk, uint64_t sector, struct vrin
 
 	if (!from)
 		return IOERR;
-	for (const struct vring_piece *p = chain->piece + chain->out,
-				      *end = chain->piece + chain->count;
-	     p < end; p++) {
+	for (const struct vring_piece *p = chain->out; p < chain->end; p++) {
 		copy(p->base, from, p->len);
 		from += p->len;
 	}
@@ -122,9 +120,9 @@ static uint8_t write_sectors(const struct vblk *blk, uint64_t sector, struct vri
 
 	if (!to || blk->read_only)
 		return IOERR;
-	for (unsigned i = chain->next; i < chain->out; i++) {
-		copy(to, chain->piece[i].base, chain->piece[i].len);
-		to += chain->piece[i].len;
+	for (const struct vring_piece *p = chain->next; p < chain->out; p++) {
+		copy(to, p->base, p->len);
+		to += p->len;
 	}
 	return OK;
 }

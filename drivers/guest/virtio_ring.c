@@ -47,10 +47,10 @@ int vring_enable(struct vm *vm, struct vring *ring, uint64_t features)
  * Collects the pieces: first all that are read, then all that are written. An indirect table takes
  * the ring's place for the rest of the chain.
  */
-static int walk(struct vm *vm, const struct vring *ring, struct vring_chain *chain)
+static int walk(struct vm *vm, const struct vring *ring, struct vring_chain *chain, unsigned at)
 {
 	const volatile struct vring_desc *table = ring->desc;
-	unsigned limit = ring->size, left = ring->size, at = chain->head, direction = 0, flags;
+	unsigned limit = ring->size, left = ring->size, direction = 0, flags;
 	uint64_t bytes = 0, flat_size = ring->flat_size;
 	struct vring_piece *piece = chain->piece;
 	bool indirect = false;
@@ -69,7 +69,7 @@ static int walk(struct vm *vm, const struct vring *ring, struct vring_chain *cha
 		flags = desc->flags;
 		at = desc->next;
 		base = ring->flat + addr;
-		if (unlikely(addr >= flat_size || len > flat_size - addr)) {
+		if (unlikely(addr + len > flat_size || addr + len < addr)) {
 			base = vm_ram(vm, GPA(addr), len);
 			if (!base && len)
 				return -E_INVAL;
@@ -90,7 +90,7 @@ static int walk(struct vm *vm, const struct vring *ring, struct vring_chain *cha
 			if (unlikely(direction)) /* what is read comes first */
 				return -E_INVAL;
 			direction = DESC_WRITE;
-			chain->out = (uint16_t)(piece - chain->piece);
+			chain->out = piece;
 			chain->out_bytes = bytes;
 			bytes = 0;
 		}
@@ -101,10 +101,10 @@ static int walk(struct vm *vm, const struct vring *ring, struct vring_chain *cha
 			bytes += len;
 		}
 	} while (flags & DESC_NEXT);
-	chain->count = (uint16_t)(piece - chain->piece);
+	chain->end = piece;
 	chain->in_bytes = bytes;
 	if (unlikely(!direction)) {
-		chain->out = chain->count;
+		chain->out = piece;
 		chain->out_bytes = bytes;
 		chain->in_bytes = 0;
 	}
@@ -113,6 +113,8 @@ static int walk(struct vm *vm, const struct vring *ring, struct vring_chain *cha
 
 int vring_pop(struct vm *vm, struct vring *ring, struct vring_chain *chain)
 {
+	unsigned head;
+
 	if (ring->next_avail == ring->known_avail) {
 		uint16_t idx = ring->avail[1];
 
@@ -122,10 +124,11 @@ int vring_pop(struct vm *vm, struct vring *ring, struct vring_chain *chain)
 		if (idx == ring->next_avail)
 			return 0;
 	}
-	chain->next = 0;
-	chain->head = ring->avail[2 + (ring->next_avail & (ring->size - 1))];
+	head = ring->avail[2 + (ring->next_avail & (ring->size - 1U))];
 	ring->next_avail++;
-	return walk(vm, ring, chain);
+	chain->next = chain->piece;
+	chain->head = (uint16_t)head;
+	return walk(vm, ring, chain, head);
 }
 
 void vring_unpop(struct vring *ring)
@@ -165,7 +168,7 @@ uint8_t *vring_next(struct vring_chain *chain, bool write, uint64_t max, uint32_
 		chain->next = chain->out;
 	if (!*left || !max)
 		return NULL;
-	piece = &chain->piece[chain->next];
+	piece = chain->next;
 	base = piece->base;
 	*len = piece->len < max ? piece->len : (uint32_t)max;
 	*left -= *len;

@@ -48,10 +48,10 @@ struct vring_piece {
 /** A request: first what the device reads, then what it writes. */
 struct vring_chain {
 	uint16_t head;
-	uint16_t next;	     /* first piece that is not used up */
-	uint16_t out, count; /* pieces up to here: readable, all */
-	uint64_t out_bytes;  /* what is left to read */
-	uint64_t in_bytes;   /* what is left to write */
+	struct vring_piece *next;      /* the first that is not used up */
+	struct vring_piece *out, *end; /* behind those that are read, behind all */
+	uint64_t out_bytes;	       /* what is left to read */
+	uint64_t in_bytes;	       /* what is left to write */
 	struct vring_piece piece[VRING_MAX];
 };
 
@@ -93,9 +93,9 @@ bool vring_read_pieces(struct vring_chain *chain, void *to, uint32_t len);
  * fewer. */
 static inline bool vring_read(struct vring_chain *chain, void *to, uint32_t len)
 {
-	struct vring_piece *piece = &chain->piece[chain->next];
+	const struct vring_piece *piece = chain->next;
 
-	if (unlikely(chain->next >= chain->out || piece->len != len))
+	if (unlikely(piece >= chain->out || piece->len != len))
 		return vring_read_pieces(chain, to, len);
 	__builtin_memcpy(to, piece->base, len);
 	/* It was read once: the compiler must not look there again. */
@@ -112,10 +112,10 @@ static inline uint8_t *vring_last_byte(struct vring_chain *chain)
 
 	if (unlikely(!chain->in_bytes))
 		return NULL;
-	piece = &chain->piece[chain->count - 1];
+	piece = chain->end - 1;
 	chain->in_bytes--;
-	piece->len--;
-	chain->count -= piece->len == 0;
+	if (likely(--piece->len == 0))
+		chain->end = piece;
 	return piece->base + piece->len;
 }
 
