@@ -29,9 +29,11 @@ include tools/hypervisor.mk
 include tools/guests.mk
 include tools/images.mk
 include tools/checks.mk
+include tools/fuzz.mk
 
 # Brings the machine up to what the build needs; quick when nothing changed.
-$(SETUP): tools/setup tools/bochs-fetch $(wildcard guest-tests/linux/*) $(wildcard guest-tests/selfcheck/*)
+$(SETUP): tools/setup tools/bochs-fetch $(wildcard guest-tests/linux/*) \
+		$(wildcard tools/guest/* hv/hypercall_*.h vmx/exit_reason.*) tools/initramfs $(wildcard guest-tests/selfcheck/*)
 	@tools/setup $(BUILD)
 	@mkdir -p $(@D) && touch $@
 setup: $(SETUP)

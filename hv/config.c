@@ -52,7 +52,7 @@ static void report(struct parser *p, const char *fmt, ...)
 static void report_unknown(struct parser *p, const struct config_keys *keys, const char *name)
 {
 	const struct config_key *nearest = config_keys_nearest(keys, name);
-	char list[100];
+	char list[200];
 
 	config_keys_list(keys, list, sizeof(list));
 	if (nearest)

@@ -12,10 +12,12 @@
 #define CONFIG_MAX_VCPUS 8
 #define CONFIG_NAME_LEN 32
 #define CONFIG_FILE_LEN 64
+#define CONFIG_MAX_MODULES 4
+#define CONFIG_MODULE_LEN 128
 #define CONFIG_CMDLINE_LEN 1024
 #define CONFIG_MAX_DISKS 4
 #define CONFIG_MAX_ERRORS 16
-#define CONFIG_ERROR_LEN 200
+#define CONFIG_ERROR_LEN 280
 
 enum config_console {
 	CONFIG_CONSOLE_COM1 = 1 << 0,
@@ -43,8 +45,11 @@ enum config_timer {
 
 /* `format =` of a VM's kernel. */
 enum config_format {
-	CONFIG_FORMAT_LINUX, /* bzImage, 64-bit boot protocol: the default */
-	CONFIG_FORMAT_FLAT,  /* raw 64-bit code at 1 MiB: test guests */
+	CONFIG_FORMAT_AUTO,	 /* what the file's magic says: the default */
+	CONFIG_FORMAT_LINUX,	 /* bzImage, 64-bit boot protocol */
+	CONFIG_FORMAT_FLAT,	 /* raw 64-bit code at 1 MiB: test guests */
+	CONFIG_FORMAT_PVH,	 /* ELF with a PVH entry point */
+	CONFIG_FORMAT_MULTIBOOT, /* multiboot 1 */
 };
 
 /* `memory-mode =`: when guest memory gets its frames. */
@@ -60,6 +65,12 @@ struct config_disk {
 	unsigned line;
 };
 
+/* One of `modules =`: a file, and the text that the kernel is given with it. */
+struct config_module {
+	char name[CONFIG_FILE_LEN];
+	char text[CONFIG_MODULE_LEN]; /* begins with the name */
+};
+
 struct config_vm {
 	char name[CONFIG_NAME_LEN];
 	unsigned line; /* of the section header */
@@ -67,7 +78,9 @@ struct config_vm {
 	char kernel[CONFIG_FILE_LEN];
 	char initrd[CONFIG_FILE_LEN]; /* empty: none */
 	char cmdline[CONFIG_CMDLINE_LEN];
-	unsigned kernel_line, initrd_line; /* where they are named, for messages */
+	struct config_module modules[CONFIG_MAX_MODULES];
+	unsigned module_count;
+	unsigned kernel_line, initrd_line, modules_line; /* where they are named, for messages */
 	uint64_t memory; /* bytes, multiple of 2 MiB, 2 MiB at least; default 256 MiB */
 	unsigned memory_line;
 	unsigned vcpus;	   /* 1 to CONFIG_MAX_VCPUS */
@@ -76,8 +89,9 @@ struct config_vm {
 	enum config_populate populate;
 	unsigned disk_count;
 	struct config_disk disks[CONFIG_MAX_DISKS];
-	bool virtio_console; /* besides the UART */
-	bool sets_policy; /* its hypercalls may change the mitigation policy */
+	bool virtio_console;  /* besides the UART */
+	bool sets_policy;     /* its hypercalls may change the mitigation policy */
+	bool user_hypercalls; /* its programs may make the harmless ones */
 };
 
 struct config {

@@ -245,15 +245,55 @@ static bool set_cpus(const struct config_target *target, const char *value)
 	return true;
 }
 
+/* Files with commas, each with an optional text behind a blank. */
+static bool set_modules(const struct config_target *target, const char *value)
+{
+	struct config_vm *vm = target->vm;
+
+	vm->modules_line = target->line;
+	for (;;) {
+		struct config_module *module = &vm->modules[vm->module_count];
+		size_t n = 0, name;
+
+		while (*value == ' ' || *value == '\t')
+			value++;
+		if (vm->module_count == CONFIG_MAX_MODULES)
+			return false;
+		for (; *value && *value != ',' && n < sizeof(module->text) - 1; value++)
+			module->text[n++] = *value;
+		if (*value && *value != ',')
+			return false;
+		while (n && (module->text[n - 1] == ' ' || module->text[n - 1] == '\t'))
+			n--;
+		module->text[n] = '\0';
+		for (name = 0; name < n && module->text[name] != ' ' && module->text[name] != '\t';)
+			name++;
+		if (name == 0 || name >= sizeof(module->name))
+			return false;
+		memcpy(module->name, module->text, name);
+		vm->module_count++;
+		if (!*value++)
+			return true;
+	}
+}
+
 static bool set_sets_policy(const struct config_target *target, const char *value)
 {
 	return parse_switch(value, &target->vm->sets_policy);
 }
 
+static bool set_user_hypercalls(const struct config_target *target, const char *value)
+{
+	return parse_switch(value, &target->vm->user_hypercalls);
+}
+
 static bool set_format(const struct config_target *target, const char *value)
 {
-	static const struct choice formats[] = { { "linux", CONFIG_FORMAT_LINUX },
-						 { "flat", CONFIG_FORMAT_FLAT } };
+	static const struct choice formats[] = { { "auto", CONFIG_FORMAT_AUTO },
+						 { "linux", CONFIG_FORMAT_LINUX },
+						 { "flat", CONFIG_FORMAT_FLAT },
+						 { "pvh", CONFIG_FORMAT_PVH },
+						 { "multiboot", CONFIG_FORMAT_MULTIBOOT } };
 	unsigned v;
 
 	if (!choose(value, formats, ARRAY_SIZE(formats), &v))
@@ -315,14 +355,16 @@ static const struct config_key hypervisor_keys[] = {
 static const struct config_key vm_keys[] = {
 	{ "kernel", set_kernel, "a file name of 1 to 63 characters" },
 	{ "initrd", set_initrd, "a file name of 1 to 63 characters" },
+	{ "modules", set_modules, "up to 4 file names with commas, each with a text if wanted" },
 	{ "cmdline", set_cmdline, "up to 1023 characters" },
 	{ "memory", set_memory, "a multiple of 2M from 2M to 240G, with K, M or G" },
 	{ "memory-mode", set_memory_mode, "eager or lazy" },
 	{ "vcpus", set_vcpus, "1 to 8" },
 	{ "cpus", set_cpus, "numbers and ranges from 0 to 63, like 0-1,3" },
-	{ "format", set_format, "linux or flat" },
+	{ "format", set_format, "auto, linux, flat, pvh or multiboot" },
 	{ "console", set_vm_console, "uart or virtio" },
 	{ "set-policy", set_sets_policy, "on or off" },
+	{ "user-hypercalls", set_user_hypercalls, "on or off" },
 	{ "disk", set_disk, "up to four lines FILE or FILE,ro, names of 1 to 63 characters" },
 	{ "net", set_not_yet, "no network at all: this version has no virtual network" },
 };

@@ -60,16 +60,22 @@ static OWN_FRAME int64_t stats_reset(struct vcpu *vcpu)
 	return 0;
 }
 
-static OWN_FRAME int64_t mark(struct vm *vm, uint64_t gpa, uint64_t length, uint64_t value)
+static OWN_FRAME int64_t stats_word(const struct vcpu *vcpu, uint64_t index)
+{
+	struct hypercall_stats stats;
+	int64_t word;
+
+	if (index >= sizeof(stats) / sizeof(word))
+		return -E_RANGE;
+	vm_copy_stats(vcpu->vm, &stats);
+	memcpy(&word, (const uint8_t *)&stats + index * sizeof(word), sizeof(word));
+	return word;
+}
+
+static int64_t print_mark(const struct vm *vm, const void *text, uint64_t length, uint64_t value)
 {
 	char label[MAX_LABEL + 1];
-	const void *text;
 
-	if (length > MAX_LABEL)
-		return -E_INVAL;
-	text = vm_ram(vm, GPA(gpa), length);
-	if (!text)
-		return -E_FAULT;
 	memcpy(label, text, length);
 	label[length] = '\0';
 	record_begin("bench");
@@ -78,6 +84,25 @@ static OWN_FRAME int64_t mark(struct vm *vm, uint64_t gpa, uint64_t length, uint
 	record_u64("value", value);
 	record_end();
 	return 0;
+}
+
+static OWN_FRAME int64_t mark(struct vm *vm, uint64_t gpa, uint64_t length, uint64_t value)
+{
+	const void *text;
+
+	if (length > MAX_LABEL)
+		return -E_INVAL;
+	text = vm_ram(vm, GPA(gpa), length);
+	return text ? print_mark(vm, text, length, value) : -E_FAULT;
+}
+
+static OWN_FRAME int64_t mark_words(const struct vcpu *vcpu)
+{
+	const uint64_t label[] = { vcpu->regs[REG_RSI], vcpu->regs[REG_RDX], vcpu->regs[REG_R8],
+				   vcpu->regs[REG_R8 + 1] };
+
+	static_assert(sizeof(label) == MAX_LABEL, "four registers");
+	return print_mark(vcpu->vm, label, sizeof(label), vcpu->regs[REG_RDI]);
 }
 
 static int64_t audit(void)
@@ -164,9 +189,28 @@ int64_t hypercall(struct vcpu *vcpu, uint64_t number, uint64_t a, uint64_t b, ui
 		return mark(vm, a, b, c);
 	case HYPERCALL_POLICY:
 		return policy(vcpu, a);
+	case HYPERCALL_STATS_WORD:
+		return stats_word(vcpu, a);
+	case HYPERCALL_MARK_WORDS:
+		return mark_words(vcpu);
 	case HYPERCALL_END:
 		return end(vm, a);
 	default:
 		return number >= HYPERCALL_DEBUG_TOUCH_SENSITIVE ? debug(vcpu, number) : -E_NOENT;
+	}
+}
+
+int64_t hypercall_user(struct vcpu *vcpu, uint64_t number, uint64_t a, uint64_t b, uint64_t c)
+{
+	if (!vcpu->vm->user_hypercalls)
+		return -E_PERM;
+	switch (number) {
+	case HYPERCALL_VERSION:
+	case HYPERCALL_POLICY: /* to change it takes the VM's set-policy, as for its kernel */
+	case HYPERCALL_STATS_WORD:
+	case HYPERCALL_MARK_WORDS:
+		return hypercall(vcpu, number, a, b, c);
+	default:
+		return -E_PERM;
 	}
 }

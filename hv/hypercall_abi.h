@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The hypercall ABI: VMCALL with the number in RAX, arguments in RDI, RSI, RDX; the result comes
- * back in RAX (negative: -errno of hv/errno.h), all other registers keep their value. Only from CPL
- * 0 (elsewhere -E_PERM). CPUID leaf 0x40000000 says "CloisterHV" in EBX, ECX, EDX; EAX of leaf
+ * back in RAX (negative: -errno of hv/errno.h), all other registers keep their value. From CPL 0;
+ * from others only in a VM with `user-hypercalls = on`, and only those that say so
+ * (elsewhere -E_PERM). What a program may call takes no address: the hypervisor neither walks the
+ * guest's page tables for it nor writes to its memory. hv/hypercall_guest.h has the calls as C
+ * functions. CPUID leaf 0x40000000 says "CloisterHV" in EBX, ECX, EDX; EAX of leaf
  * 0x40000001 is HYPERCALL_ABI_VERSION. This header is self-contained, so that guests can include
  * it.
  */
@@ -14,7 +17,7 @@
 #define HYPERCALL_ABI_VERSION 1
 
 enum hypercall {
-	HYPERCALL_VERSION = 0,	     /* -> HYPERCALL_ABI_VERSION */
+	HYPERCALL_VERSION = 0,	     /* -> HYPERCALL_ABI_VERSION; CPL 3 too */
 	HYPERCALL_CONSOLE_WRITE = 1, /* RDI gpa, RSI bytes (4096 at most) -> bytes written */
 	HYPERCALL_STATS_PRINT = 2,   /* this VM's statistics as records on the console -> 0 */
 	HYPERCALL_STATS_READ = 3, /* RDI gpa, RSI bytes -> bytes of struct hypercall_stats copied */
@@ -27,8 +30,12 @@ enum hypercall {
 				 goes over to it, then the guests go on -> 0, or -E_BUSY while an
 				 earlier change is under way; only with `set-policy = on`, else
 				 -E_PERM. RDI HYPERCALL_POLICY_GET, always: -> the policy of the
-				 calling CPU with the same flags, and HYPERCALL_POLICY_CHANGING
-				 */
+				 calling CPU with the same flags, and HYPERCALL_POLICY_CHANGING.
+				 CPL 3 too */
+	HYPERCALL_STATS_WORD = 9,  /* RDI index of a 64-bit word of struct hypercall_stats -> the
+				      word as it is now, or -E_RANGE; CPL 3 too */
+	HYPERCALL_MARK_WORDS = 10, /* RDI value; RSI, RDX, R8, R9: a label of up to 32 characters,
+				      the first in SIL, filled up with zeros: as MARK; CPL 3 too */
 
 	/* Only with `debug-hypercalls = on`, else -E_PERM: what tests need to provoke. */
 	HYPERCALL_DEBUG_TOUCH_SENSITIVE =

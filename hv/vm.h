@@ -152,10 +152,11 @@ struct vm {
 		lock; /* of the devices and of console_line; taken if there are several vCPUs */
 	bool lazy;
 	bool debug_hypercalls;
-	bool sets_policy; /* its hypercalls may change the policy */
-	bool raw_console; /* it has the console to itself */
-	bool has_console; /* what is typed goes to it */
-	uint8_t timer;	  /* enum vm_timer */
+	bool sets_policy;     /* its hypercalls may change the policy */
+	bool user_hypercalls; /* from CPL 3 too, the harmless ones */
+	bool raw_console;     /* it has the console to itself */
+	bool has_console;     /* what is typed goes to it */
+	uint8_t timer;	      /* enum vm_timer */
 	uint8_t preemption_shift;
 	uint64_t ram_low, ram_high; /* bytes below the hole, above 4 GiB */
 	uint64_t tsc_offset;	    /* guest TSC = host TSC + this */
@@ -263,9 +264,14 @@ void vm_run(struct vm_record *record, unsigned index);
  * -E_NOENT and it has said what is wrong. While the VM is built, full map. */
 int vm_attach_disks(struct vm_record *record);
 
-/** Finds a file of the configuration, named as @what in @line; says itself what is wrong with it. */
+/** Finds a file of the configuration, named as @what in @line; says itself what is wrong with it.
+ */
 const struct boot_file *vm_find_file(const struct config_vm *config, const char *what,
 				     const char *name, unsigned line);
+/** Puts the VM's kernel and the files that go with it into its memory, which is current; *entry is
+ * for its first vCPU. Says itself what is wrong. Full map. 0 or a negative error. */
+struct loader_entry;
+int vm_load_kernel(const struct vm_record *record, struct loader_entry *entry);
 
 /** Does guest memory at @gpa have its frame? The current VM, any map. */
 bool vm_is_populated(const struct vm *vm, uint64_t gpa);

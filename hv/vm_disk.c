@@ -16,24 +16,6 @@
 #define CHUNK_ORDER 9
 static_assert(CONFIG_MAX_VMS <= 16, "a bit for each in the owner of a shared frame");
 
-const struct boot_file *vm_find_file(const struct config_vm *config, const char *what,
-				     const char *name, unsigned line)
-{
-	const struct boot_file *file = boot_state_file(name);
-	const char *why = NULL;
-
-	if (!file || file->status == BOOT_FILE_MISSING)
-		why = "is not on the boot medium: put it beside cloister.conf";
-	else if (file->status == BOOT_FILE_UNREADABLE)
-		why = "cannot be read: the boot medium fails";
-	else if (file->status == BOOT_FILE_NO_MEMORY)
-		why = "does not fit into this machine's memory";
-	if (!why)
-		return file;
-	console_error("cloister.conf:%u: [vm %s] %s = %s %s", line, config->name, what, name, why);
-	return NULL;
-}
-
 /* How often the configuration names the file, for whatever. */
 static unsigned uses(const char *name)
 {
@@ -46,6 +28,8 @@ static unsigned uses(const char *name)
 		count += !strcmp(vm->kernel, name) + !strcmp(vm->initrd, name);
 		for (unsigned d = 0; d < vm->disk_count; d++)
 			count += !strcmp(vm->disks[d].file, name);
+		for (unsigned m = 0; m < vm->module_count; m++)
+			count += !strcmp(vm->modules[m].name, name);
 	}
 	return count;
 }

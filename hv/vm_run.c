@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* A VM's life on its CPU: loading, the first entry, and the ways in which it ends. */
-#include "drivers/guest/acpi.h"
-#include "drivers/guest/linux.h"
+#include "drivers/guest/loader.h"
 #include "drivers/host/lapic.h"
 #include "drivers/host/rtc.h"
 #include "hv/asm.h"
@@ -80,54 +79,18 @@ static void set_window(const struct space_window *window)
 	audit_changed();
 }
 
-static int populate_for_loader(void *context, gpa_t gpa, uint64_t size)
-{
-	return vm_ram(context, gpa, size) ? 0 : -E_RANGE;
-}
-
-static int load_kernel(const struct vm_record *record, struct loader_entry *entry)
-{
-	const struct config_vm *config = record->config;
-	const struct boot_file *kernel, *initrd = NULL;
-	struct loader_ram ram = { (uint8_t *)GUEST_BASE, record->vm->ram_low, record->vm->ram_high,
-				  populate_for_loader, VM_HERE };
-	struct loader_input in = { .cmdline = config->cmdline };
-	char why[160];
-	int err;
-
-	kernel = vm_find_file(config, "kernel", config->kernel, config->kernel_line);
-	if (kernel && config->initrd[0])
-		initrd = vm_find_file(config, "initrd", config->initrd, config->initrd_line);
-	if (!kernel || (config->initrd[0] && !initrd))
-		return -E_NOENT;
-	in.kernel = hpa_to_ptr(kernel->base);
-	in.kernel_size = kernel->size;
-	if (initrd) {
-		in.initrd = hpa_to_ptr(initrd->base);
-		in.initrd_size = initrd->size;
-	}
-	if (!vm_ram(VM_HERE, GPA(0), LOADER_LOW_SIZE))
-		return -E_NOMEM;
-	in.rsdp = acpi_build(&ram, record->vm->vcpu_count);
-	err = config->format == CONFIG_FORMAT_FLAT ? flat_load(&ram, &in, entry, why, sizeof(why))
-						   : linux_load(&ram, &in, entry, why, sizeof(why));
-	if (err)
-		console_error("cloister.conf:%u: [vm %s] kernel = %s %s", config->kernel_line,
-			      config->name, config->kernel, why);
-	return err;
-}
-
 /* Puts the VM into its power-on state, kernel loaded; its window is current. Says itself what is
  * wrong. */
 static int load(struct vm_record *record, unsigned index)
 {
 	struct vm *vm = VM_HERE;
-	struct loader_entry entry;
+	struct loader_entry entry = { 0 };
 	int err;
 
 	vm->timer = boot_state_timer();
 	vm->debug_hypercalls = boot_state_config()->debug_hypercalls;
 	vm->sets_policy = record->config->sets_policy;
+	vm->user_hypercalls = record->config->user_hypercalls;
 	vm->has_console = boot_state_console_vm() == (int)index;
 	vm->raw_console = vm->has_console && boot_state_single_vm();
 	vm->tsc_offset = 0 - rdtsc();
@@ -138,7 +101,7 @@ static int load(struct vm_record *record, unsigned index)
 	memset(vm->mtrr, 0, sizeof(vm->mtrr));
 	vm->mtrr[VM_MTRR_DEF_TYPE] = 0xc06; /* on, fixed ranges on, write-back */
 	machine_reset(vm);
-	err = load_kernel(record, &entry);
+	err = vm_load_kernel(record, &entry);
 	if (err)
 		return err;
 	for (unsigned i = 0; i < vm->vcpu_count; i++) {

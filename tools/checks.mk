@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Tests and static checks.
-.PHONY: test bench lint model oracle fuzz
+.PHONY: test bench lint model oracle
 test: hypervisor guests unit # runs the whole suite; last line: N passed, N failed
 	@guest-tests/run
 
@@ -9,19 +9,6 @@ bench: hypervisor guests # measures exits and boots in instructions; build/bench
 
 model: # proves the model of stunning, refutes its mutants, compares it with the code; logs: build/model/
 	@guest-tests/model/check --build $(BUILD)
-
-FUZZ_SECONDS ?= 60
-FUZZ_SOURCES := guest-tests/fuzz/fuzz_virtio.c guest-tests/unit/fake_platform.c $(wildcard drivers/guest/*.c) \
-	hv/lib/print.c hv/lib/string.c
-$(BUILD)/fuzz/virtio: $(FUZZ_SOURCES) $(wildcard guest-tests/unit/*.h drivers/guest/*.h) $(DSDT) | $(SETUP)
-	@mkdir -p $(@D)/corpus
-	$(call say,FUZZ,$@)
-	$(Q)clang -std=gnu11 -O2 -g -Wall -Wextra -Werror -I. -I$(BUILD) -DCLOISTER_HOST_TEST=1 \
-		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $(FUZZ_SOURCES) -o $@
-
-fuzz: $(BUILD)/fuzz/virtio # lets a fuzzer be a hostile guest to PCI and virtio; FUZZ_SECONDS=60
-	cd $(BUILD)/fuzz && ./virtio -max_total_time=$(FUZZ_SECONDS) -max_len=1024 -len_control=10 -timeout=10 -print_final_stats=1 corpus 2>&1 | \
-		tail -n 40 > log.txt; status=$$?; tail -n 8 log.txt; grep -q '^Done' log.txt
 
 # Each line traces one machine; a violation ends it. INSTRUCTIONS is what each is traced for.
 INSTRUCTIONS ?= 1000000

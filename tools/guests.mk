@@ -6,7 +6,10 @@ GUEST_CFLAGS := -std=gnu11 -O2 -g $(WARNINGS) -I. -Iguest-tests/guests/lib -ffil
 	-fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables -fno-strict-aliasing -mno-red-zone \
 	-mgeneral-regs-only -fno-pic -fno-tree-loop-distribute-patterns
 
-guests: $(GUEST_NAMES:%=$(BUILD)/guests/%.bin) # builds the bare-metal test guests
+# The guest that is entered in 32-bit mode: multiboot as ELF32, the same with addresses in its header, PVH as ELF64.
+BOOT32 := $(BUILD)/guests/boot32.elf32 $(BUILD)/guests/boot32.addresses $(BUILD)/guests/boot32.pvh
+
+guests: $(GUEST_NAMES:%=$(BUILD)/guests/%.bin) $(BOOT32) # builds the bare-metal test guests
 
 $(BUILD)/obj/guest-tests/%.c.o: guest-tests/%.c | $(SETUP)
 	@mkdir -p $(@D)
@@ -21,9 +24,28 @@ $(BUILD)/guests/%.bin: $(BUILD)/guests/%.elf
 	$(call say,GUEST,$@)
 	$(Q)objcopy -O binary $< $@
 
+BOOT32_LINK = ld -nostdlib -static -z noexecstack -z max-page-size=0x1000 --no-warn-rwx-segments --build-id=none \
+	-T guest-tests/guests/boot32/boot32.ld $(GUEST_LIB) $(BUILD)/obj/guest-tests/guests/boot32/boot32.c.o
+$(BUILD)/guests/boot32.%.elf64: $(BUILD)/obj/guest-tests/guests/boot32/boot32.c.o $(GUEST_LIB) \
+		guest-tests/guests/boot32/entry.asm guest-tests/guests/boot32/boot32.ld
+	@mkdir -p $(@D)
+	$(Q)$(NASM) -f elf64 -w+all -Werror -D$* guest-tests/guests/boot32/entry.asm -o $(BUILD)/obj/boot32.$*.o
+	$(Q)$(BOOT32_LINK) $(BUILD)/obj/boot32.$*.o -o $@
+
+$(BUILD)/guests/boot32.elf32: $(BUILD)/guests/boot32.ELF.elf64
+	$(call say,GUEST,$@)
+	$(Q)objcopy -O elf32-i386 $< $@
+$(BUILD)/guests/boot32.addresses: $(BUILD)/guests/boot32.ADDRESSES.elf64
+	$(call say,GUEST,$@)
+	$(Q)objcopy -O binary $< $@
+$(BUILD)/guests/boot32.pvh: $(BUILD)/guests/boot32.PVH.elf64
+	$(call say,GUEST,$@)
+	$(Q)cp $< $@
+
 # Nothing built here is thrown away: make would do that behind the suite's last line.
-.SECONDARY: $(GUEST_NAMES:%=$(BUILD)/guests/%.elf) $(GUEST_NAMES:%=$(BUILD)/obj/guest-tests/guests/%.c.o) $(GUEST_LIB)
--include $(wildcard $(BUILD)/obj/guest-tests/guests/*.d $(BUILD)/obj/guest-tests/guests/lib/*.d)
+.SECONDARY: $(GUEST_NAMES:%=$(BUILD)/guests/%.elf) $(GUEST_NAMES:%=$(BUILD)/obj/guest-tests/guests/%.c.o) $(GUEST_LIB) \
+	$(patsubst %,$(BUILD)/guests/boot32.%.elf64,ELF ADDRESSES PVH) $(BUILD)/obj/guest-tests/guests/boot32/boot32.c.o
+-include $(wildcard $(BUILD)/obj/guest-tests/guests/*.d $(BUILD)/obj/guest-tests/guests/lib/*.d $(BUILD)/obj/guest-tests/guests/boot32/*.d)
 
 # Unit tests: host programs under ASan and UBSan; the first line of each names the sources that it tests.
 UNIT_NAMES := $(patsubst guest-tests/unit/test_%.c,%,$(wildcard guest-tests/unit/test_*.c))

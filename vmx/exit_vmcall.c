@@ -2,17 +2,18 @@
 /* Hypercalls: the ABI is hv/hypercall_abi.h. */
 #include "hv/asm.h"
 #include "hv/console.h"
-#include "hv/errno.h"
 #include "hv/hypercall.h"
 #include "vmx/exit.h"
 
 void exit_vmcall(struct vcpu *vcpu)
 {
+	uint64_t *r = vcpu->regs;
+
 	if (likely(vcpu_cpl() == 0))
-		vcpu->regs[REG_RAX] =
-			(uint64_t)hypercall(vcpu, vcpu->regs[REG_RAX], vcpu->regs[REG_RDI],
-					    vcpu->regs[REG_RSI], vcpu->regs[REG_RDX]);
+		r[REG_RAX] =
+			(uint64_t)hypercall(vcpu, r[REG_RAX], r[REG_RDI], r[REG_RSI], r[REG_RDX]);
 	else
-		vcpu->regs[REG_RAX] = (uint64_t)-E_PERM;
+		r[REG_RAX] = (uint64_t)hypercall_user(vcpu, r[REG_RAX], r[REG_RDI], r[REG_RSI],
+						      r[REG_RDX]);
 	vcpu_skip();
 }

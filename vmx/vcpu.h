@@ -4,7 +4,7 @@
 #ifndef VMX_VCPU_H
 #define VMX_VCPU_H
 
-#include "drivers/guest/linux.h"
+#include "drivers/guest/loader.h"
 #include "hv/vm.h"
 #include "vmx/vmcs.h"
 

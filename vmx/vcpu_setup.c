@@ -176,17 +176,25 @@ static void write_host_state(const struct vcpu *vcpu)
 }
 
 /* Segment access rights, SDM 24.4.1: type, S, P, G, and L for code. */
-enum { ACCESS_CODE64 = 0xa09b, ACCESS_DATA = 0xc093, ACCESS_TSS = 0x8b, ACCESS_UNUSABLE = 0x10000 };
+enum {
+	ACCESS_CODE64 = 0xa09b,
+	ACCESS_CODE32 = 0xc09b,
+	ACCESS_DATA = 0xc093,
+	ACCESS_TSS = 0x8b,
+	ACCESS_UNUSABLE = 0x10000
+};
 
 static void write_segments(const struct loader_entry *entry)
 {
 	/* ES, CS, SS, DS, FS, GS, LDTR, TR. */
 	for (unsigned i = 0; i < 8; i++) {
 		bool code = i == 1, system = i >= 6;
-		uint32_t access = code ? ACCESS_CODE64 : ACCESS_DATA;
+		uint32_t access = ACCESS_DATA;
 
 		if (system)
 			access = i == 7 ? ACCESS_TSS : ACCESS_UNUSABLE;
+		else if (code)
+			access = entry->protected_mode ? ACCESS_CODE32 : ACCESS_CODE64;
 		vmcs_write(VMCS_GUEST_ES + 2 * i, system ? 0 : code ? entry->cs : entry->ds);
 		vmcs_write(VMCS_GUEST_ES_BASE + 2 * i, 0);
 		vmcs_write(VMCS_GUEST_ES_LIMIT + 2 * i, system ? 0xffff : 0xffffffff);
@@ -198,18 +206,23 @@ static void write_segments(const struct loader_entry *entry)
 	vmcs_write(VMCS_GUEST_IDTR_LIMIT, 0);
 }
 
-/* 64-bit mode, as a boot loader jumps to its kernel. */
+/* 64-bit mode or protected mode without paging, as a boot loader jumps to its kernel. */
 static void write_entry_state(const struct loader_entry *entry)
 {
-	uint64_t cr0 = CR0_PE | CR0_ET | CR0_NE | CR0_PG;
+	bool wide = !entry->protected_mode;
+	uint64_t cr0 = CR0_PE | CR0_ET | CR0_NE | (wide ? CR0_PG : 0);
+	uint64_t cr4 = wide ? CR4_PAE : 0;
 
 	write_segments(entry);
 	vmcs_write(VMCS_GUEST_CR0, cr0);
-	vmcs_write(VMCS_CR0_SHADOW, cr0);
+	/* Protected mode begins with nothing else on. */
+	vmcs_write(VMCS_CR0_SHADOW, wide ? cr0 : cr0 & ~CR0_NE);
 	vmcs_write(VMCS_GUEST_CR3, entry->cr3);
-	vmcs_write(VMCS_GUEST_CR4, CR4_PAE | CR4_VMXE);
-	vmcs_write(VMCS_CR4_SHADOW, CR4_PAE);
-	vmcs_write(VMCS_GUEST_EFER, EFER_LME | EFER_LMA);
+	vmcs_write(VMCS_GUEST_CR4, cr4 | CR4_VMXE);
+	vmcs_write(VMCS_CR4_SHADOW, cr4);
+	vmcs_write(VMCS_GUEST_EFER, wide ? EFER_LME | EFER_LMA : 0);
+	if (!wide)
+		vmcs_clear_bits(VMCS_ENTRY_CONTROLS, ENTRY_IA32E);
 	vmcs_write(VMCS_GUEST_RIP, entry->rip);
 	vmcs_write(VMCS_GUEST_RSP, entry->rsp);
 }
@@ -277,6 +290,8 @@ void vcpu_reset(struct vm_record *record, struct vcpu *vcpu, const struct loader
 	if (entry) {
 		write_entry_state(entry);
 		vcpu->regs[REG_RSI] = entry->rsi;
+		vcpu->regs[REG_RAX] = entry->eax;
+		vcpu->regs[REG_RBX] = entry->ebx;
 	}
 	vmclear(vmcs);
 	vcpu_reset_hardware(vcpu);

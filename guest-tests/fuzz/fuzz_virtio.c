@@ -1,3 +1,4 @@
+/* fuzz-sources: drivers/guest/[a-z]*.c hv/lib/[ps]*.c guest-tests/unit/fake_platform.c */
 /* SPDX-License-Identifier: MIT */
 /*
  * libFuzzer on the PCI bus and the virtio devices: the input is what a hostile guest does. Memory
@@ -32,7 +33,8 @@ static void meddle(struct vm *vm)
 
 static void step(void)
 {
-	unsigned what = (unsigned)take(1), device = 1 + (what >> 4) % 5, size = 1U << (what >> 2 & 3);
+	unsigned what = (unsigned)take(1), device = 1 + (what >> 4) % 5,
+		 size = 1U << (what >> 2 & 3);
 	uint64_t at, ignored;
 	uint32_t narrow;
 

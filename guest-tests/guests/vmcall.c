@@ -22,7 +22,7 @@ static void want(const char *name, int64_t got, int64_t expected)
 
 static void test_unknown(void)
 {
-	want("an unknown number", hypercall(8, 0, 0, 0), -E_NOENT);
+	want("an unknown number", hypercall(11, 0, 0, 0), -E_NOENT);
 	want("number 0xff", hypercall(0xff, 0, 0, 0), -E_NOENT);
 	want("an unknown debug number", hypercall(0x1ff, 0, 0, 0),
 	     guest_option("no-debug") ? -E_PERM : -E_NOENT);
@@ -101,13 +101,86 @@ static void user_call(uint64_t number)
 	user_result = hypercall(number, 0, 0, 0);
 }
 
-static void test_user(void)
+static void user_mark(uint64_t value)
 {
-	user_result = 0;
-	try_user(user_call, HYPERCALL_VERSION, 0);
-	want("a hypercall at CPL 3 is refused", user_result, -E_PERM);
-	try_user(user_call, HYPERCALL_END, 0);
-	want("even END", user_result, -E_PERM);
+	user_result = cloister_mark("from a program\" of 32 characters", value);
+}
+
+static void user_word(uint64_t index)
+{
+	user_result = cloister_stats_word(index);
+}
+
+static void user_policy(uint64_t policy)
+{
+	user_result = cloister_set_policy(policy);
+}
+
+static void user_write(uint64_t gpa)
+{
+	user_result = hypercall(HYPERCALL_CONSOLE_WRITE, gpa, 16, 0);
+}
+
+static void user_read(uint64_t gpa)
+{
+	user_result = hypercall(HYPERCALL_STATS_READ, gpa, 16, 0);
+}
+
+static void want_user(const char *name, void (*fn)(uint64_t), uint64_t arg, int64_t expected)
+{
+	user_result = 0x7777;
+	check_eq("no fault at CPL 3", try_user(fn, arg, 0).vector, NO_FAULT);
+	want(name, user_result, expected);
+}
+
+#define WORD_OF(field) (offsetof(struct hypercall_stats, field) / 8)
+
+/* With user-hypercalls = on (the word "user"): what takes no address, and nothing else. */
+static void test_user_allowed(void)
+{
+	bool on = guest_option("user");
+	static const uint16_t refused[] = { HYPERCALL_STATS_PRINT,
+					    HYPERCALL_STATS_RESET,
+					    HYPERCALL_MARK,
+					    HYPERCALL_END,
+					    8,
+					    11,
+					    0xff,
+					    HYPERCALL_DEBUG_TOUCH_SENSITIVE,
+					    HYPERCALL_AUDIT };
+	uint64_t before, calls;
+
+	want_user("VERSION at CPL 3", user_call, HYPERCALL_VERSION,
+		  on ? HYPERCALL_ABI_VERSION : -E_PERM);
+	want_user("MARK_WORDS at CPL 3", user_mark, 4711, on ? 0 : -E_PERM);
+	want_user("STATS_WORD of none at CPL 3", user_word, sizeof(stats) / 8,
+		  on ? -E_RANGE : -E_PERM);
+	before = (uint64_t)cloister_stats_word(WORD_OF(exits_by_reason) + EXIT_VMCALL);
+	try_user(user_word, WORD_OF(exits_by_reason) + EXIT_VMCALL, 0);
+	calls = (uint64_t)user_result;
+	if (on)
+		check_eq("STATS_WORD at CPL 3 counts one exit more", calls, before + 1);
+	else
+		want("STATS_WORD at CPL 3", user_result, -E_PERM);
+	want_user("POLICY at CPL 3", user_policy, HYPERCALL_POLICY_GET,
+		  on ? cloister_policy() : -E_PERM);
+	/* Changing it takes both keys. */
+	want_user("and to change it", user_policy, HYPERCALL_POLICY_COND_FLUSH,
+		  guest_option("set-policy") ? 0 : -E_PERM);
+	want_user("CONSOLE_WRITE at CPL 3", user_write, (uint64_t)guest_name, -E_PERM);
+	want_user("STATS_READ at CPL 3", user_read, (uint64_t)&stats, -E_PERM);
+	for (unsigned i = 0; i < ARRAY_SIZE(refused); i++)
+		want_user("another number at CPL 3", user_call, refused[i], -E_PERM);
+}
+
+static void test_words(void)
+{
+	want("MARK_WORDS", cloister_mark("by words", ~0ULL), 0);
+	want("STATS_WORD: version and size", cloister_stats_word(0),
+	     (int64_t)(sizeof(stats) << 32 | HYPERCALL_ABI_VERSION));
+	want("STATS_WORD behind the last", cloister_stats_word(sizeof(stats) / 8), -E_RANGE);
+	want("STATS_WORD of -1", cloister_stats_word(~0ULL), -E_RANGE);
+	check("CPUID says where we are", cloister_is_here());
 }
 
 static void test_registers(void)
@@ -129,7 +202,8 @@ void guest_main(void)
 	test_unknown();
 	test_write();
 	test_mark();
-	test_user();
+	test_words();
+	test_user_allowed();
 	test_stats();
 	if (guest_option("no-debug"))
 		want("TOUCH_SENSITIVE without the config's leave",

@@ -144,10 +144,12 @@ def register(suite):
                                         missing % "initrd = nowhere.img"))
     add("bad-files-missing-uefi", missing_by_uefi, cost=12)
     add("bad-kernel-text", neighbour(linux(), {"vmlinuz": b"not a kernel at all\n" * 999},
-                                     r"kernel = vmlinuz is not a Linux kernel"))
+                                     r"kernel = vmlinuz is no kernel that Cloister knows"))
+    add("bad-kernel-text-linux", neighbour(linux(format="linux"), {"vmlinuz": b"not a kernel at all\n" * 999},
+                                           r"kernel = vmlinuz is not a Linux kernel"))
     add("bad-kernel-empty", neighbour(linux(), {"vmlinuz": b""}, r"kernel = vmlinuz is"))
     add("bad-kernel-tiny", neighbour(linux(), {"vmlinuz": b"MZ"}, r"kernel = vmlinuz is"))
-    add("bad-kernel-elf", neighbour(linux(), {"vmlinuz": b"\177ELF" + bytes(8192)}, r"is an ELF file"))
+    add("bad-kernel-elf", neighbour(linux(format="linux"), {"vmlinuz": b"\177ELF" + bytes(8192)}, r"is an ELF file"))
     add("bad-kernel-truncated", broken_kernel(lambda d: d[:len(d) // 2], r"is truncated: .*promises"))
     add("bad-kernel-setup-only", broken_kernel(lambda d: d[:0x400], r"kernel = vmlinuz is"))
     add("bad-kernel-corrupt-header", broken_kernel(corrupt_setup_sects, r"kernel = vmlinuz (is|has)"))

@@ -25,6 +25,20 @@ def guest(name, words="", hypervisor=None, vm=None, **options):
     return test
 
 
+def user_hypercalls(context):
+    """At CPL 3 with the VM's leave: the records come as from its kernel."""
+    run = guest("vmcall", "user", vm={"user_hypercalls": "on"})(context)
+    mark = run.one("bench", vm="t", label='from a program" of 32 characters')
+    need(mark["value"] == 4711, "the mark says %s" % mark)
+    run.one("bench", vm="t", label="by words")
+
+
+def user_policy(context):
+    """With both keys a program changes the machine's policy, as the record says."""
+    run = guest("vmcall", "user set-policy", vm={"user_hypercalls": "on", "set_policy": "on"})(context)
+    need([r["mode"] for r in run.of_type("policy")] == ["asi", "cond-flush"], "policies: %s" % run.of_type("policy"))
+
+
 def sensitive(flush, words="", hypervisor=None, cpus=1, **options):
     """The escalation's record names the place and the word; @flush is the counter that must have grown by the three touches."""
     def test(context):
@@ -368,12 +382,16 @@ def register(suite):
     for name in ("cpuid", "msr", "cr", "io", "mmio", "interrupts", "exceptions", "instructions", "vmcall"):
         suite.add("guest-" + name, guest(name))
     suite.add("guest-vmcall-no-debug", guest("vmcall", "no-debug", {"debug_hypercalls": "off"}))
+    suite.add("guest-vmcall-user", user_hypercalls)
+    suite.add("guest-vmcall-user-policy", user_policy)
     suite.add("guest-ept-eager", guest("ept"))
     suite.add("guest-ept-lazy", guest("ept", "lazy", vm={"memory_mode": "lazy"}))
     suite.add("guest-ept-lazy-64m", guest("ept", "lazy memory-64", vm={"memory_mode": "lazy", "memory": "64M"}))
     suite.add("guest-exceptions-lazy", guest("exceptions", "lazy", vm={"memory_mode": "lazy"}))
     suite.add("guest-timer-deadline", guest("timer", "", {"timer": "deadline"}))
     suite.add("guest-timer-preemption", guest("timer", "preemption", {"timer": "preemption"}))
+    for timer in ("deadline", "preemption"):
+        suite.add("guest-naps-" + timer, guest("napper", "", {"timer": timer}))
     for model, label in ((ICELAKE, "icelake"), (HASWELL, "haswell"), (ARRANDALE, "arrandale")):
         for name in ("cpuid", "msr", "cr", "instructions", "interrupts", "mmio"):
             suite.add("guest-%s-%s" % (name, label), guest(name, model=model))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Debian's own kernel, driven through its console as a person would."""
 
+import json
 import os
 import re
 
@@ -158,6 +159,62 @@ def smp_stunned(context):
     return run
 
 
+COMMANDS = {
+    "version": "cloister version",
+    "stats": "cloister stats",
+    "json": "cloister stats --json",
+    "policy": "cloister policy; cloister policy off; echo status $?",
+    "mark": "cloister mark from-linux 4711; echo status $?; cloister mark too-many-characters-for-one-label- 1; echo status $?",
+}
+
+
+def command_session(names):
+    return LOGIN % 400 + "".join(PRINT % (name, COMMANDS[name], name, name) for name in names) + "send poweroff -f\n"
+
+
+def command(context):
+    """The command `cloister` in user space says what the records say."""
+    run = boot(context, command_session(COMMANDS), vm={"user_hypercalls": "on"})
+    need(command_output(run, "version") == "Cloister, hypercall ABI 1", "it says %r" % command_output(run, "version"))
+    seen = json.loads(command_output(run, "json"))
+    table = dict(line.rsplit(None, 1) for line in command_output(run, "stats").splitlines()[:9])
+    stats = run.one("stats", vm="linux")
+    # Counted first by the table, then by the JSON, then by the record at the VM's end; each word is one VMCALL more.
+    for name, record in (("exits", "total"), ("injected", "injected"), ("exits_restricted", "restricted")):
+        need(0 < int(table[name]) < seen[name] < stats[record],
+             "%s: %s, then %d, at the end %d" % (name, table[name], seen[name], stats[record]))
+    need(seen["escalations"] == 0 and stats["escalations"] == 1, "%d escalations before the end" % seen["escalations"])
+    need(0 < seen["exits_by_reason"]["vmcall"]["exits"] < stats["exits"]["vmcall"] and
+         seen["exits_by_reason"]["vmcall"]["ticks"] > 0, "VMCALLs: %s" % seen["exits_by_reason"])
+    need(set(seen["exits_by_reason"]) <= set(stats["exits"]), "exits of unknown kinds: %s" % seen["exits_by_reason"])
+    policy = command_output(run, "policy")
+    need(policy.startswith("asi\n") and "set-policy = on" in policy and policy.endswith("status 1"),
+         "the policy: %r" % policy)
+    need(command_output(run, "mark").splitlines()[0] == "status 0", "mark says %r" % command_output(run, "mark"))
+    need(command_output(run, "mark").endswith("status 2"), "mark says %r" % command_output(run, "mark"))
+    need(run.one("bench", vm="linux")["label"] == "from-linux" and run.one("bench")["value"] == 4711, "the mark's record")
+    check_restricted(run)
+    run.expect_errors()
+    run.expect_end(0)
+
+
+def command_refused(context):
+    """Without the key a program is told that it may not, and nothing happens."""
+    run = boot(context, command_session(["version", "mark"]))
+    for name in ("version", "mark"):
+        need("needs user-hypercalls = on" in command_output(run, name), "%s says %r" % (name, command_output(run, name)))
+    need(not run.of_type("bench"), "the mark was taken")
+    run.expect_end(0)
+
+
+def command_output(run, name):
+    """What a command printed; records of the hypervisor may stand between the lines."""
+    match = re.search(r"^A-%s\n(.*?)^Z-%s$" % (name, name), run.text, re.S | re.M)
+    need(match, "the output of %r is not on the console" % COMMANDS[name])
+    lines = [line for line in match.group(1).splitlines() if not line.startswith("@cloister ")]
+    return "\n".join(lines).strip()
+
+
 def share_a_core(context):
     """Two Linux guests take turns on one core."""
     linux = {"kernel": "vmlinuz", "initrd": "initrd.img", "cmdline": "console=ttyS0 quiet cloister.auto",
@@ -192,5 +249,7 @@ def register(suite):
     suite.add("linux-policy-off", short_session(hypervisor={"mitigation": "off"}), 25)
     suite.add("linux-always-flush", short_session(hypervisor={"mitigation": "always-flush"}), 35)
     suite.add("linux-beside-hostile", beside_hostile, 60)
+    suite.add("linux-command", command, 30)
+    suite.add("linux-command-refused", command_refused, 30)
     suite.add("linux-smp-stunned", recorded(smp_stunned), 70)
     suite.add("linux-share-a-core", share_a_core, 80)

@@ -32,9 +32,10 @@ TEST(files_configuration_is_expected_once)
 TEST(files_named_are_listed_once_each)
 {
 	start_with("[vm a]\nkernel = vmlinuz\ninitrd = one.img\n[vm b]\nkernel = vmlinuz\n[vm "
-		   "c]\nkernel=x\ninitrd=one.img");
+		   "c]\nkernel=x\ninitrd=one.img\nmodules = m text, x, n");
 	files_expect_named(&bi);
-	CHECK(bi.file_count == 4);
+	CHECK(bi.file_count == 6);
+	CHECK(files_find(&bi, "m") && files_find(&bi, "n") && !files_find(&bi, "m text"));
 	CHECK(files_find(&bi, "vmlinuz") && files_find(&bi, "one.img") && files_find(&bi, "x"));
 	CHECK(files_find(&bi, "x")->status == BOOT_FILE_MISSING && files_find(&bi, "x")->size == 0);
 	CHECK(!files_find(&bi, "y"));

@@ -117,7 +117,7 @@ TEST(config_complete)
 	CHECK(!strcmp(vm->cmdline, "console=ttyS0 root=/dev/sda#1 quiet"));
 	CHECK(vm->memory == MIB(512) && vm->memory_line == 14);
 	CHECK(vm->vcpus == 1 && vm->cpu_mask == 0xb);
-	CHECK(vm->format == CONFIG_FORMAT_LINUX && vm->populate == CONFIG_POPULATE_LAZY);
+	CHECK(vm->format == CONFIG_FORMAT_AUTO && vm->populate == CONFIG_POPULATE_LAZY);
 	CHECK(cfg.vms[1].format == CONFIG_FORMAT_FLAT && cfg.vms[1].memory == GIB(2));
 }
 
@@ -130,8 +130,37 @@ TEST(config_defaults)
 	CHECK(!cfg.paranoid && !cfg.debug_hypercalls);
 	CHECK(cfg.vms[0].memory == MIB(256) && cfg.vms[0].vcpus == 1 && cfg.vms[0].cpu_mask == 0);
 	CHECK(cfg.vms[0].populate == CONFIG_POPULATE_EAGER &&
-	      cfg.vms[0].format == CONFIG_FORMAT_LINUX);
+	      cfg.vms[0].format == CONFIG_FORMAT_AUTO);
 	CHECK(!cfg.vms[0].initrd[0] && !cfg.vms[0].cmdline[0]);
+}
+
+TEST(config_modules)
+{
+	char line[200] = "modules = ";
+	const struct config_vm *vm = &cfg.vms[0];
+
+	CHECK(accepts_vm("modules = a.img") && vm->module_count == 1 && vm->modules_line);
+	CHECK(!strcmp(vm->modules[0].name, "a.img") && !strcmp(vm->modules[0].text, "a.img"));
+	CHECK(accepts_vm("modules = a.img root=1  rw ,b.img,\tc d") && vm->module_count == 3);
+	CHECK(!strcmp(vm->modules[0].name, "a.img") &&
+	      !strcmp(vm->modules[0].text, "a.img root=1  rw"));
+	CHECK(!strcmp(vm->modules[1].name, "b.img") && !strcmp(vm->modules[1].text, "b.img"));
+	CHECK(!strcmp(vm->modules[2].name, "c") && !strcmp(vm->modules[2].text, "c d"));
+	CHECK(accepts_vm("modules = a,b,c,d") && vm->module_count == 4);
+	CHECK(refuses_vm("modules = a,b,c,d,e", "up to 4 file names"));
+	CHECK(refuses_vm("modules =", "up to 4 file names"));
+	CHECK(refuses_vm("modules = a,", "up to 4 file names"));
+	CHECK(refuses_vm("modules = ,a", "up to 4 file names"));
+	CHECK(refuses_vm("modules = a,, b", "up to 4 file names"));
+	memset(line + 10, 'x', 64);
+	CHECK(refuses_vm(line, "up to 4 file names")); /* a name of 64 */
+	line[73] = ' ';
+	CHECK(accepts_vm(line) && strlen(vm->modules[0].name) == 63);
+	memset(line + 20, ' ', 20);
+	memset(line + 40, 'y', 97);
+	CHECK(accepts_vm(line) && strlen(vm->modules[0].text) == 127);
+	line[137] = 'y';
+	CHECK(refuses_vm(line, "up to 4 file names"));
 }
 
 TEST(config_text_forms)
@@ -215,7 +244,13 @@ TEST(config_values_of_vm)
 	CHECK(refuses_vm("cpus = 1,", "0 to 63"));
 	CHECK(refuses_vm("cpus =", "0 to 63"));
 	CHECK(refuses_vm("cpus = 1;2", "0 to 63"));
-	CHECK(refuses_vm("format = elf", "linux or flat"));
+	CHECK(refuses_vm("format = elf", "auto, linux, flat, pvh or multiboot"));
+	CHECK(accepts_vm("format = linux") && cfg.vms[0].format == CONFIG_FORMAT_LINUX);
+	CHECK(accepts_vm("format = pvh") && cfg.vms[0].format == CONFIG_FORMAT_PVH);
+	CHECK(accepts_vm("format = multiboot") && cfg.vms[0].format == CONFIG_FORMAT_MULTIBOOT);
+	CHECK(refuses_vm("user-hypercalls = yes", "on or off"));
+	CHECK(accepts_vm("user-hypercalls = on") && cfg.vms[0].user_hypercalls);
+	CHECK(accepts_vm("vcpus = 1") && !cfg.vms[0].user_hypercalls);
 	CHECK(refuses_vm("console = hvc", "uart or virtio"));
 	CHECK(accepts_vm("console = virtio") && cfg.vms[0].virtio_console);
 	CHECK(refuses_vm("disk =", "up to four lines"));
@@ -270,7 +305,7 @@ TEST(config_unknown_keys)
 	CHECK(refuses("colour = red",
 		      "unknown key colour;|allowed: console, mitigation, paranoid, smt, timer"));
 	CHECK(refuses_vm("memroy = 2M",
-			 "unknown key memroy (memory?)|kernel, initrd, cmdline, memory"));
+			 "unknown key memroy (memory?)|kernel, initrd, modules, cmdline, memory"));
 	CHECK(refuses_vm("vcpu = 1", "(vcpus?)"));
 	CHECK(refuses_vm("= 1", "unknown key ;"));
 	CHECK(refuses_vm("a-key-that-is-very-much-longer-than-any-other-key-here = 1",

@@ -1,6 +1,6 @@
-/* unit-sources: drivers/guest/linux.c hv/lib/print.c hv/lib/string.c */
+/* unit-sources: drivers/guest/loader.c drivers/guest/linux.c drivers/guest/elf.c drivers/guest/pvh.c drivers/guest/multiboot.c hv/lib/print.c hv/lib/string.c */
 /* SPDX-License-Identifier: MIT */
-#include "drivers/guest/linux.h"
+#include "drivers/guest/loader.h"
 #include "guest-tests/unit/unit.h"
 #include "hv/errno.h"
 
@@ -84,13 +84,15 @@ static int load(const struct loader_ram *ram, const uint8_t *kernel, uint64_t si
 {
 	/* A copy of exactly this size, so that ASan sees a read too far. */
 	uint8_t *exact = malloc(size ? size : 1);
-	struct loader_input in = { exact, size, initrd, initrd_size, cmdline, GPA(0xe0000) };
+	struct loader_input in = {
+		exact, size, initrd, initrd_size, cmdline, GPA(0xe0000), NULL, 0
+	};
 	int err;
 
 	memcpy(exact, kernel, size);
 	memset(why, 0, sizeof(why));
 	memset(entry, 0, sizeof(*entry));
-	err = linux_load(ram, &in, entry, why, sizeof(why));
+	err = loader_load(LOADER_LINUX, ram, &in, entry, why, sizeof(why));
 	CHECK((err == 0) == (why[0] == '\0'));
 	CHECK(strlen(why) < sizeof(why) - 1);
 	free(exact);
@@ -327,22 +329,22 @@ TEST(flat_image)
 	struct loader_ram ram = make_ram(MIB(2));
 	struct loader_entry entry;
 	uint8_t *image = calloc(1, MIB(1) + 1);
-	struct loader_input in = { image, 100, NULL, 0, "a b", GPA(0) };
+	struct loader_input in = { image, 100, NULL, 0, "a b", GPA(0), NULL, 0 };
 
 	memset(image, 0x90, 100);
-	CHECK(flat_load(&ram, &in, &entry, why, sizeof(why)) == 0);
+	CHECK(loader_load(LOADER_FLAT, &ram, &in, &entry, why, sizeof(why)) == 0);
 	CHECK(entry.rip == MIB(1) && !memcmp(memory + MIB(1), image, 100));
 	CHECK(!strcmp((char *)memory + entry.rsi, "a b"));
 	in.kernel_size = MIB(1);
-	CHECK(flat_load(&ram, &in, &entry, why, sizeof(why)) == 0);
+	CHECK(loader_load(LOADER_FLAT, &ram, &in, &entry, why, sizeof(why)) == 0);
 	in.kernel_size = MIB(1) + 1;
-	CHECK(flat_load(&ram, &in, &entry, why, sizeof(why)) == -E_NOMEM);
+	CHECK(loader_load(LOADER_FLAT, &ram, &in, &entry, why, sizeof(why)) == -E_NOMEM);
 	CHECK(strstr(why, "1048577 bytes") && strstr(why, "2 MiB"));
 	in.kernel_size = 0;
-	CHECK(flat_load(&ram, &in, &entry, why, sizeof(why)) == -E_NOMEM);
+	CHECK(loader_load(LOADER_FLAT, &ram, &in, &entry, why, sizeof(why)) == -E_NOMEM);
 	in.kernel_size = 1;
 	ram.low = KIB(512);
-	CHECK(flat_load(&ram, &in, &entry, why, sizeof(why)) == -E_NOMEM);
+	CHECK(loader_load(LOADER_FLAT, &ram, &in, &entry, why, sizeof(why)) == -E_NOMEM);
 	free(image);
 }
 

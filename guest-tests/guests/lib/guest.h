@@ -9,7 +9,7 @@
 
 #include "hv/asm.h"
 #include "hv/errno.h"
-#include "hv/hypercall_abi.h"
+#include "hv/hypercall_guest.h"
 #include "vmx/exit_reason.h"
 
 /* What the guest's file gives. */
@@ -35,14 +35,7 @@ _Noreturn void finish(void);
 /* By the power-off register, whatever the command line says. */
 _Noreturn void power_off(void);
 
-/* The hypercall as the ABI describes it. */
-static inline int64_t hypercall(uint64_t number, uint64_t a, uint64_t b, uint64_t c)
-{
-	int64_t result = (int64_t)number;
-
-	__asm__ volatile("vmcall" : "+a"(result) : "D"(a), "S"(b), "d"(c) : "memory");
-	return result;
-}
+#define hypercall(number, a, b, c) cloister_call(number, a, b, c)
 void mark(const char *label, uint64_t value);
 
 /* Exceptions and interrupts. */

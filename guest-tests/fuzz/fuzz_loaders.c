@@ -1,0 +1,63 @@
+/* fuzz-sources: drivers/guest/loader.c drivers/guest/linux.c drivers/guest/elf.c drivers/guest/pvh.c drivers/guest/multiboot.c hv/lib/print.c hv/lib/string.c */
+/* SPDX-License-Identifier: MIT */
+/*
+ * A kernel file of any bytes, loaded in any format: the first byte chooses format, memory and
+ * modules. Only what the loader asked for can be touched, and an entry lies in memory.
+ */
+#include "drivers/guest/loader.h"
+#include "hv/errno.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define RAM MIB(8)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static uint8_t *memory;
+
+static int populate(void *context, gpa_t gpa, uint64_t size)
+{
+	uint64_t first = ALIGN_DOWN(gpa.v, PAGE_SIZE), end = ALIGN_UP(gpa.v + size, PAGE_SIZE);
+
+	if (gpa.v + size < gpa.v || gpa.v + size > *(const uint64_t *)context)
+		abort();
+	return mprotect(memory + first, end - first, PROT_READ | PROT_WRITE) ? -E_NOMEM : 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const uint8_t text[5000];
+	static const struct loader_module modules[] = { { text, sizeof(text), "a b" },
+							{ text, 1, "c" } };
+	uint8_t choice = size ? data[0] : 0;
+	uint64_t low = choice & 8 ? RAM : MIB(2);
+	struct loader_ram ram = { NULL, low, 0, populate, &low };
+	struct loader_input in = { .cmdline = "console=ttyS0" };
+	struct loader_entry entry = { 0 };
+	char why[160] = "";
+	int err;
+
+	if (size < 1)
+		return 0;
+	in.kernel = data + 1;
+	in.kernel_size = size - 1;
+	in.modules = modules;
+	in.module_count = choice & 16 ? 2 : 0;
+	if (choice & 32) {
+		in.initrd = text;
+		in.initrd_size = sizeof(text);
+	}
+	memory = mmap(NULL, RAM, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	mprotect(memory, LOADER_LOW_SIZE, PROT_READ | PROT_WRITE);
+	ram.base = memory;
+	err = loader_load((enum loader_format)((choice & 7) % (LOADER_MULTIBOOT + 1)), &ram, &in,
+			  &entry, why, sizeof(why));
+	if ((err == 0) != (why[0] == '\0') || strlen(why) >= sizeof(why) - 1)
+		abort();
+	if (!err && (entry.rip < LOADER_LOW_SIZE || entry.rip >= low))
+		abort();
+	munmap(memory, RAM);
+	return 0;
+}
