@@ -12,6 +12,9 @@
 #define CONFIG_MAX_VCPUS 8
 #define CONFIG_NAME_LEN 32
 #define CONFIG_FILE_LEN 64
+#define CONFIG_MAX_NETWORKS 8
+#define CONFIG_NETWORK_LEN 16
+#define CONFIG_MAX_NICS 4 /* of a VM */
 #define CONFIG_MAX_MODULES 4
 #define CONFIG_MODULE_LEN 128
 #define CONFIG_CMDLINE_LEN 1024
@@ -58,6 +61,12 @@ enum config_populate {
 	CONFIG_POPULATE_LAZY,
 };
 
+/** A network card: one entry of `net =`. */
+struct config_nic {
+	uint8_t network; /* index into networks[] */
+	uint64_t mac;	 /* 48 bits, the first byte lowest; unicast, and nobody else's */
+};
+
 /** One line `disk = FILE[,ro]`. */
 struct config_disk {
 	char file[CONFIG_FILE_LEN];
@@ -93,6 +102,8 @@ struct config_vm {
 	bool virtio_console;  /* besides the UART */
 	bool sets_policy;     /* its hypercalls may change the mitigation policy */
 	bool user_hypercalls; /* its programs may make the harmless ones */
+	unsigned nic_count;
+	struct config_nic nics[CONFIG_MAX_NICS];
 };
 
 struct config {
@@ -107,6 +118,8 @@ struct config {
 			 */
 	unsigned vm_count;
 	struct config_vm vms[CONFIG_MAX_VMS];
+	unsigned network_count;
+	char networks[CONFIG_MAX_NETWORKS][CONFIG_NETWORK_LEN];
 	unsigned error_count; /* of errors[]; more than CONFIG_MAX_ERRORS are counted, not stored */
 	char errors[CONFIG_MAX_ERRORS][CONFIG_ERROR_LEN];
 };

@@ -317,14 +317,6 @@ static bool set_format(const struct config_target *target, const char *value)
 	return true;
 }
 
-/* Known from the design, refused with its reason rather than as unknown. */
-static bool set_not_yet(const struct config_target *target, const char *value)
-{
-	(void)target;
-	(void)value;
-	return false;
-}
-
 static bool set_vm_console(const struct config_target *target, const char *value)
 {
 	static const struct choice consoles[] = { { "uart", 0 }, { "virtio", 1 } };
@@ -382,7 +374,8 @@ static const struct config_key vm_keys[] = {
 	{ "set-policy", set_sets_policy, "on or off" },
 	{ "user-hypercalls", set_user_hypercalls, "on or off" },
 	{ "disk", set_disk, "up to four lines FILE or FILE,ro, names of 1 to 63 characters" },
-	{ "net", set_not_yet, "no network at all: this version has no virtual network" },
+	{ "net", config_set_net,
+	  "NAME[,mac=52:54:00:12:34:56], several with commas; 4 a VM, 8 networks, each MAC once" },
 };
 
 const struct config_keys config_keys_hypervisor = { hypervisor_keys, ARRAY_SIZE(hypervisor_keys) };
@@ -390,7 +383,7 @@ const struct config_keys config_keys_vm = { vm_keys, ARRAY_SIZE(vm_keys) };
 
 bool config_key_repeats(const struct config_key *key)
 {
-	return key->set == set_disk;
+	return key->set == set_disk || key->set == config_set_net;
 }
 
 void config_keys_list(const struct config_keys *keys, char *out, size_t size)
@@ -399,9 +392,8 @@ void config_keys_list(const struct config_keys *keys, char *out, size_t size)
 
 	out[0] = '\0';
 	for (unsigned i = 0; i < keys->count && n < size; i++)
-		if (keys->keys[i].set != set_not_yet)
-			n += (size_t)fmt_snprintf(out + n, size - n, "%s%s", n ? ", " : "",
-						  keys->keys[i].name);
+		n += (size_t)fmt_snprintf(out + n, size - n, "%s%s", n ? ", " : "",
+					  keys->keys[i].name);
 }
 
 /*

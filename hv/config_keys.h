@@ -25,6 +25,10 @@ struct config_keys {
 	unsigned count;
 };
 
+/** Takes a value of `net`: a card per network; what begins with mac= belongs to the card before it.
+ */
+bool config_set_net(const struct config_target *target, const char *value);
+
 extern const struct config_keys config_keys_hypervisor, config_keys_vm;
 
 /** May a section have several lines of this key? */

@@ -35,6 +35,10 @@ static void timer_interrupt(void)
 		vcpu->timer_deadline = 0;
 		vlapic_timer_expired(vcpu);
 	}
+	if (vcpu && vcpu->net_deadline && now >= vcpu->net_deadline) {
+		vcpu->net_deadline = 0;
+		vcpu->work |= WORK_NET;
+	}
 	/* Of deadline and time slice the other one is still to come, and a timer without
 	 * TSC-deadline may be early. */
 	vcpu_timer_program(vcpu);

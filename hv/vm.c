@@ -139,7 +139,8 @@ void vcpu_timer_arm(struct vcpu *vcpu, uint64_t guest_tsc)
 
 	vcpu->timer_deadline = deadline;
 	if (likely(vcpu->vm->timer == VM_TIMER_DEADLINE))
-		lapic_arm(tsc_earlier(deadline, this_cpu()->slice_end));
+		lapic_arm(tsc_earlier(tsc_earlier(deadline, vcpu->net_deadline),
+				      this_cpu()->slice_end));
 }
 
 void vcpu_timer_program(const struct vcpu *vcpu)
@@ -149,6 +150,8 @@ void vcpu_timer_program(const struct vcpu *vcpu)
 	/* The preemption timer counts in guest mode only: while halted, this one stands in. */
 	if (vcpu && (vcpu->vm->timer == VM_TIMER_DEADLINE || (vcpu->work & WORK_HALT)))
 		deadline = vcpu->timer_deadline;
+	if (vcpu)
+		deadline = tsc_earlier(deadline, vcpu->net_deadline);
 	lapic_arm(tsc_earlier(deadline, this_cpu()->slice_end));
 }
 
@@ -185,7 +188,7 @@ static inline void post(struct vcpu *vcpu, unsigned bit)
 	if (__atomic_load_n(&vcpu->attached, __ATOMIC_SEQ_CST)) /* model: attached */
 		lapic_send(vcpu->host_apic_id, HOST_VECTOR_KICK);
 	else
-		wake_vcpu(vcpu); /* model: wake */
+		wake_vcpu(vcpu->vm, vcpu); /* model: wake */
 }
 
 void vcpu_post(struct vcpu *vcpu, uint8_t vector, bool level)
@@ -199,6 +202,19 @@ void vcpu_post(struct vcpu *vcpu, uint8_t vector, bool level)
 void vcpu_post_stop(struct vcpu *vcpu)
 {
 	post(vcpu, REMOTE_STOP);
+}
+
+/* Its sender has another VM's window, so @vcpu is looked at through the physmap. */
+void vcpu_post_net(struct vm_record *record)
+{
+	struct vcpu *vcpu = record->vcpus[0];
+
+	if (!set_remote(vcpu, REMOTE_NET))
+		return;
+	if (__atomic_load_n(&vcpu->attached, __ATOMIC_SEQ_CST))
+		lapic_send(vcpu->host_apic_id, HOST_VECTOR_KICK);
+	else
+		wake_vcpu(record->vm, vcpu);
 }
 
 void vcpu_post_leave(struct vcpu *vcpu)
@@ -233,6 +249,8 @@ static __attribute__((noinline)) void take_several(struct vcpu *vcpu, uint32_t b
 	/* One that does not wait for it ignores it. */
 	if ((bits & BIT(REMOTE_SIPI)) && (vcpu->work & (WORK_INIT | WORK_SIPI)))
 		vcpu->sipi_pending = true;
+	if (bits & BIT(REMOTE_NET))
+		vcpu->work |= WORK_NET;
 	if (bits & BIT(REMOTE_STOP))
 		vcpu->work |= WORK_STOP;
 	if (bits & BIT(REMOTE_LEAVE))

@@ -43,6 +43,8 @@ enum vcpu_work {
 	WORK_INIT = 1 << 9,   /* an INIT has arrived */
 	WORK_SIPI = 1 << 10,  /* waits for a start-up IPI */
 	WORK_TRACE = 1 << 11, /* exits are recorded: stays set */
+	WORK_NET = 1 << 12,   /* frames have come, or it is time to look for some to send */
+	WORK_SEND = 1 << 13,  /* frames are to go to the switch */
 };
 
 /* Bits of vcpu.remote: what other CPUs ask of a vCPU; its own CPU turns it into work. */
@@ -53,6 +55,7 @@ enum vcpu_remote {
 	REMOTE_STOP,	/* the VM ends */
 	REMOTE_LEAVE,	/* it is to leave its CPU: the VM is held */
 	REMOTE_TRACE,	/* vm.traced has changed */
+	REMOTE_NET,	/* frames have come */
 	REMOTE_VECTORS, /* there is something in remote_vectors[0]; a bit for each word */
 };
 
@@ -127,6 +130,8 @@ struct vcpu {
 	uint64_t tsc_adjust;	 /* IA32_TSC_ADJUST */
 	uint64_t msr_bitmaps;	 /* physical address, vmx/apicv.c */
 	bool eois_exit;		 /* all of them, for the processor delivers interrupts itself */
+	uint64_t flush_ticks;	 /* what the last way back to restricted took */
+	uint64_t net_deadline;	 /* when to look for frames to send; 0: never */
 	uint64_t xcr0;
 	/* Written by other vCPUs' CPUs, atomically. */
 	bool attached;		     /* its CPU has it loaded: an interrupt reaches it */
@@ -181,7 +186,8 @@ struct vm {
 	bool user_hypercalls; /* from CPL 3 too, the harmless ones */
 	bool has_console;     /* what is typed goes to it */
 	bool apicv;	      /* its vCPUs' APICs are virtualised where they allow it */
-	uint8_t timer;	      /* enum vm_timer */
+	uint8_t nic_count;
+	uint8_t timer; /* enum vm_timer */
 	uint8_t preemption_shift;
 	uint64_t ram_low, ram_high; /* bytes below the hole, above 4 GiB */
 	uint64_t tsc_offset;	    /* the VM's clock = host TSC + this; its vCPUs' begin with it */
@@ -214,7 +220,11 @@ enum vm_view {
 enum vm_timer { VM_TIMER_DEADLINE, VM_TIMER_PREEMPTION };
 
 #define VM_HERE ((struct vm *)VM_PRIV_BASE)
-static_assert(sizeof(struct vm) <= VM_PRIV_SPAN, "hv/layout.h");
+/* Behind it: the frame queues of each network card. */
+#define VM_NET_BASE (VM_PRIV_BASE + VM_PRIV_SPAN / 2)
+#define VM_NET_STRIDE MIB(1)
+static_assert(sizeof(struct vm) <= VM_PRIV_SPAN / 2, "hv/layout.h");
+static_assert(VM_NET_BASE + CONFIG_MAX_NICS * VM_NET_STRIDE <= VM_VCPU_BASE, "hv/layout.h");
 
 #define VCPU_STACK_PAGES 7
 /* Within its stride a vCPU has, with guard pages between them: the area for XSAVE, the local APIC's
@@ -370,6 +380,9 @@ void vm_route_console(unsigned id);
 /** The guest's bytes that wait for the end of their line. The current VM; any map. */
 void vm_console_flush(struct vm *vm);
 
+/** Its VM has got frames: it is to look for them. Full map. */
+void vcpu_post_net(struct vm_record *record);
+
 /** Turns what other CPUs asked of this CPU's vCPU into work. Any map. */
 void vcpu_take_remote(struct vcpu *vcpu);
 
@@ -386,6 +399,18 @@ void vcpu_timer_program(const struct vcpu *vcpu);
 /** TSC ticks for which vCPU @vcpu was on a CPU and not halted, from the VM's start until now, also
  * while it runs. @vm in its window, or vm_record.vm in the full map; any lock or none. */
 uint64_t vm_run_ticks(const struct vm *vm, unsigned vcpu);
+
+/** Makes the VM's network cards, their queues and ports, as its configuration says. Full map. 0,
+ * -E_NOMEM. */
+int vm_net_create(struct vm_record *record);
+
+/** The VM's ports take part in their networks, with empty inboxes, or do not. Nobody is attached to
+ * the VM. Full map. */
+void vm_net_set_up(struct vm_record *record, bool up);
+
+/** WORK_NET, WORK_SEND, or the vCPU is about to rest or to be taken off while its deadline runs:
+ * serves the network cards, and leaves the restricted map if there is something to send. */
+void vm_net_work(struct vcpu *vcpu);
 
 /** Statistics as records. The current VM only; any map. */
 void vm_print_stats(const struct vm *vm);

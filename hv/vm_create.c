@@ -159,6 +159,8 @@ static int create(struct vm_record *record, const struct config_vm *config, uint
 		return err;
 	describe(record, config, id);
 	err = attach_devices(record);
+	if (!err)
+		err = vm_net_create(record);
 	if (err)
 		return err;
 	err = pgtable_create(&record->ept, PG_EPT, vmx_caps.ept_2m ? 2 : 1);

@@ -195,6 +195,7 @@ static void finish(struct vm_record *record)
 	bool reboot = wish == VM_WISH_NONE && !failed && vm->request == VM_REQUEST_REBOOT;
 
 	report_end(record);
+	vm_net_set_up(record, false);
 	if (reboot || wish == VM_WISH_RESET) {
 		scrub_for_restart(record);
 		vm_set_window(NULL);

@@ -98,6 +98,8 @@ static bool make_live(struct vm_record *record)
 	if (record->state != VM_LOADING)
 		return true;
 	failed = load(record);
+	if (!failed)
+		vm_net_set_up(record, true);
 	spinlock_acquire(&record->lock);
 	live = !failed && record->wish == VM_WISH_NONE;
 	if (live)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* The statistics of a VM as records. Everything read here is the VM's own, so it runs in either
  * map. */
+#include "drivers/guest/frame_queue.h"
 #include "hv/flush.h"
 #include "hv/lib/string.h"
 #include "hv/object.h"
@@ -102,6 +103,28 @@ static void print_stun(const struct vcpu_stats *stats)
 	record_object_end();
 }
 
+/* Frames since the VM was built; what is lost came in vain. */
+static void print_net(const struct vm *vm)
+{
+	uint64_t sent = 0, refused = 0, received = 0, lost = 0;
+
+	for (unsigned i = 0; i < vm->nic_count; i++) {
+		const struct frame_queue *outbox = vm_net_outbox(VM_HERE, i);
+		const struct frame_queue *inbox = vm_net_inbox(VM_HERE, i);
+
+		sent += outbox->frames;
+		refused += outbox->dropped + outbox->refused;
+		received += inbox->frames;
+		lost += inbox->dropped + inbox->refused;
+	}
+	record_object("net");
+	record_u64("sent", sent);
+	record_u64("refused", refused);
+	record_u64("received", received);
+	record_u64("lost", lost);
+	record_object_end();
+}
+
 void vm_print_stats(const struct vm *vm)
 {
 	struct vcpu_stats stats;
@@ -131,6 +154,8 @@ void vm_print_stats(const struct vm *vm)
 	record_u64("run_ticks", run_ticks(vm));
 	if (flush_actions()->stun)
 		print_stun(&stats);
+	if (vm->nic_count)
+		print_net(vm);
 	if (dropped)
 		record_u64("sites_dropped", dropped);
 	print_counters("exits", stats.exits, stats.exits);

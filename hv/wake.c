@@ -134,9 +134,9 @@ static int resting_cpu(void)
 	return -1;
 }
 
-void wake_vcpu(struct vcpu *vcpu)
+void wake_vcpu(struct vm *vm, const struct vcpu *vcpu)
 {
-	struct vm_sched *s = &vcpu->vm->sched;
+	struct vm_sched *s = &vm->sched;
 	uint8_t bit = (uint8_t)(1U << vcpu->id), group = s->group[vcpu->id];
 	/* model: awake */
 	uint8_t was = __atomic_fetch_and(&s->asleep, (uint8_t)~bit, __ATOMIC_SEQ_CST);
@@ -145,7 +145,7 @@ void wake_vcpu(struct vcpu *vcpu)
 	/* Its turn comes by itself, or another poster has done this. */
 	if (!(was & bit) || (group & ~was))
 		return;
-	set_bit(woken, vcpu->vm->id * CONFIG_MAX_VCPUS + vcpu->id); /* model: woken */
+	set_bit(woken, vm->id * CONFIG_MAX_VCPUS + vcpu->id); /* model: woken */
 	/* If none rests, the poster's own VM pays. */
 	if (cpu == SCHED_ANYWHERE)
 		cpu = resting_cpu(); /* model: look */

@@ -35,8 +35,9 @@ class Vm:
         self.number = ~int.from_bytes(self.pattern[:4], "little") & 0xffffffff
 
 
-def make(esp, count, words="", guest=GUEST, memory_mode="eager", vcpus=1, sets_policy=False, **hypervisor):
-    """Fills the directory @esp with a configuration of @count VMs and their guest; the VMs. @words: for all, or a list."""
+def make(esp, count, words="", guest=GUEST, memory_mode="eager", vcpus=1, sets_policy=False, network=False, **hypervisor):
+    """Fills the directory @esp with a configuration of @count VMs and their guest; the VMs. @words: for all, or a list.
+    @network: all are on one."""
     keys = dict({"console": "com1", "mitigation": "asi", "debug-hypercalls": "on"}, **hypervisor)
     vms = [Vm(i) for i in range(count)]
     lines = ["# " + REMARK, "[hypervisor]"] + ["%s = %s" % item for item in keys.items()]
@@ -44,6 +45,8 @@ def make(esp, count, words="", guest=GUEST, memory_mode="eager", vcpus=1, sets_p
         lines += ["", "[vm %s]" % vm.name, "kernel = %s.bin" % guest, "format = flat", "memory = %dM" % MEMORY,
                   "memory-mode = " + memory_mode, "vcpus = %d" % vcpus, "set-policy = %s" % ("on" if sets_policy else "off"),
                   "cmdline = %s %s" % (vm.cmdline, own_words)]
+        if network:
+            lines.append("net = lan0,mac=52:54:00:00:00:%02x" % (1 + vms.index(vm)))
     with open(os.path.join(esp, "cloister.conf"), "w") as out:
         out.write("\n".join(lines) + "\n")
     shutil.copy(os.path.join(emulib.build_dir(), "guests", guest + ".bin"), esp)

@@ -144,15 +144,17 @@ static inline void dispatch(struct vcpu *vcpu, uint32_t reason)
 /* What keeps the vCPU from running at all: the end of its VM, another VM's turn, or a wait. */
 static void hold_back(struct vcpu *vcpu)
 {
-	while (vcpu->work &
-	       (WORK_STOP | WORK_REQUEST | WORK_SWITCH | WORK_INIT | WORK_HALT | WORK_SIPI)) {
+	while (vcpu->work & (WORK_STOP | WORK_REQUEST | WORK_SWITCH | WORK_INIT | WORK_HALT |
+			     WORK_SIPI | WORK_NET | WORK_SEND)) {
+		if ((vcpu->work & (WORK_NET | WORK_SEND)) || vcpu->net_deadline)
+			vm_net_work(vcpu);
 		if (vcpu->work & (WORK_STOP | WORK_REQUEST))
 			vm_leave(vcpu);
 		if (vcpu->work & WORK_SWITCH)
 			vm_yield(vcpu); /* model: switch */
 		if (vcpu->work & WORK_INIT)
 			vcpu_take_init(vcpu);
-		else
+		else if (vcpu->work & (WORK_HALT | WORK_SIPI))
 			vcpu_wait(vcpu); /* model: wait */
 	}
 }
@@ -169,8 +171,12 @@ __attribute__((noinline)) void vmx_do_work(struct vcpu *vcpu)
 		write_cr2(vcpu->cr2);
 		vcpu->work &= ~(uint32_t)WORK_CR2;
 	}
-	if (vcpu->work & WORK_ASI)
+	if (vcpu->work & WORK_ASI) {
+		uint64_t start = rdtsc();
+
 		asi_enter(); /* model: enter */
+		vcpu->flush_ticks = rdtsc() - start;
+	}
 	if (unlikely(vcpu->work & WORK_FLUSH)) {
 		flush_core(&vcpu->stats);
 		if (!flush_actions()->flush_always)

@@ -12,6 +12,7 @@
 #include "drivers/guest/power.h"
 #include "drivers/guest/rtc.h"
 #include "drivers/guest/uart.h"
+#include "drivers/guest/virtio_net.h"
 
 struct machine {
 	struct vuart uart;
@@ -19,6 +20,7 @@ struct machine {
 	struct vrtc rtc;
 	struct vpci pci;
 	struct vpower power;
+	struct vnet_card card[VNET_MAX];
 };
 
 /* Where RAM ends and devices begin. */

@@ -20,7 +20,8 @@
 #define VPCI_IO_BASE 0xc000U
 #define VPCI_MEMORY_BASE 0xc0000000ULL
 
-#define VPCI_FUNCTIONS 8
+/* Entropy, console, 4 disks, 4 network cards. */
+#define VPCI_FUNCTIONS 10
 
 struct vpci_function {
 	uint16_t command;

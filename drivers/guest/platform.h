@@ -12,6 +12,7 @@ struct vm;
 struct vcpu;
 struct machine;
 struct vlapic;
+struct frame_queue;
 
 /** The VM's devices, and a vCPU's local APIC. */
 struct machine *vm_machine(struct vm *vm);
@@ -66,6 +67,16 @@ void vcpu_send_nmi(struct vcpu *vcpu);
 
 /** A byte that the guest writes to its console. */
 void vm_console_write(struct vm *vm, uint8_t byte);
+
+/** Where network card @unit puts what it sends, and takes what came for it. */
+struct frame_queue *vm_net_outbox(struct vm *vm, unsigned unit);
+struct frame_queue *vm_net_inbox(struct vm *vm, unsigned unit);
+/** What is in the outboxes goes to the switch before the calling vCPU's next entry. */
+void vm_net_send(struct vm *vm);
+/** How long a frame may wait for others to go with it, in ticks of the TSC. */
+uint64_t vm_net_window(struct vm *vm);
+/** Calls vnet_run() in @ticks of the TSC, or earlier. */
+void vm_net_poll_in(struct vm *vm, uint64_t ticks);
 
 enum vm_request { VM_REQUEST_POWEROFF = 1, VM_REQUEST_REBOOT = 2 };
 /** The guest wants to end or to start anew; takes effect after the current exit. */

@@ -190,7 +190,9 @@ void virtio_notify(struct vm *vm, struct virtio *device, unsigned queue)
 {
 	if (unlikely(!virtio_is_live(device, queue)))
 		return;
-	if (device->kind == VIRTIO_CONSOLE && queue == 0)
+	if (device->kind == VIRTIO_NET)
+		vnet_notify(vm, device, queue);
+	else if (device->kind == VIRTIO_CONSOLE && queue == 0)
 		vconsole_fill(vm, device);
 	else
 		serve(vm, device, &device->queue[queue]);

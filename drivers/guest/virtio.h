@@ -49,6 +49,7 @@ struct vconsole {
 
 struct virtio {
 	uint8_t kind; /* enum virtio_kind */
+	uint8_t unit; /* which one of its kind, by whoever attached it */
 	uint8_t queues;
 	uint8_t status, isr;
 	uint8_t generation; /* of config[] */

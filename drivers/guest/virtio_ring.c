@@ -5,7 +5,7 @@
 #include "hv/lib/string.h"
 
 enum { DESC_NEXT = 1, DESC_WRITE = 2, DESC_INDIRECT = 4 };
-enum { AVAIL_NO_INTERRUPT = 1 };
+enum { AVAIL_NO_INTERRUPT = 1, USED_NO_NOTIFY = 1 };
 
 /* Guest memory is ordered as x86 orders it: only a load may pass an earlier store. */
 static void store_before_load(void)
@@ -68,7 +68,7 @@ static int walk(struct vm *vm, const struct vring *ring, struct vring_chain *cha
 		len = desc->len;
 		flags = desc->flags;
 		at = desc->next;
-		base = ring->flat + addr;
+		base = (uint8_t *)((uint64_t)ring->flat + addr);
 		if (unlikely(addr + len > flat_size || addr + len < addr)) {
 			base = vm_ram(vm, GPA(addr), len);
 			if (!base && len)
@@ -136,10 +136,20 @@ void vring_unpop(struct vring *ring)
 	ring->next_avail--;
 }
 
+void vring_quiet(struct vring *ring, uint16_t count)
+{
+	if (ring->event_idx)
+		*avail_event(ring) = (uint16_t)(ring->next_avail + count - 1);
+	else
+		*(volatile uint16_t *)ring->used = USED_NO_NOTIFY;
+}
+
 bool vring_rearm(struct vring *ring)
 {
 	if (ring->event_idx)
 		*avail_event(ring) = ring->next_avail;
+	else
+		*(volatile uint16_t *)ring->used = 0;
 	store_before_load();
 	return ring->avail[1] != ring->next_avail;
 }

@@ -65,16 +65,33 @@ int vring_pop(struct vm *vm, struct vring *ring, struct vring_chain *chain);
 /** Puts the last request taken back, to be taken again. */
 void vring_unpop(struct vring *ring);
 
-/** Gives a request back, @written bytes of it filled. */
-static inline void vring_push(struct vring *ring, uint16_t head, uint32_t written)
+/** Gives requests back in two steps, for several that the driver is to see at once: @written bytes
+ * of the one @ahead of the next one are filled; then @count of them are there. */
+static inline void vring_put(struct vring *ring, unsigned ahead, uint16_t head, uint32_t written)
 {
-	volatile uint32_t *element = &ring->used[1 + 2 * (ring->next_used & (ring->size - 1U))];
+	unsigned at = (ring->next_used + ahead) & (ring->size - 1U);
+	volatile uint32_t *element = &ring->used[1 + 2 * at];
 
 	element[0] = head;
 	element[1] = written;
-	ring->next_used++;
+}
+
+static inline void vring_publish(struct vring *ring, unsigned count)
+{
+	ring->next_used += (uint16_t)count;
 	((volatile uint16_t *)ring->used)[1] = ring->next_used;
 }
+
+/** Gives a request back, @written bytes of it filled. */
+static inline void vring_push(struct vring *ring, uint16_t head, uint32_t written)
+{
+	vring_put(ring, 0, head, written);
+	vring_publish(ring, 1);
+}
+
+/** Asks not to be notified before there are @count more requests (without EVENT_IDX: at all), until
+ * the next vring_rearm(). */
+void vring_quiet(struct vring *ring, uint16_t count);
 
 /** Asks to be notified of the next request; true if there is one already. */
 bool vring_rearm(struct vring *ring);

@@ -122,6 +122,7 @@ SIBLINGS = ["--smp", "1:1:2", "--vcpus", "2"]
 # As the oracle calls what a VM touched before the trace began.
 BEFORE = "what no trace shows"
 SHARED = ["--vms", "2", "--switches", "2"]
+NETWORK = ["--network", "--smp", "1:2:1", "--skip", "3000000", "--instructions", "300000"]
 # VERW works on this model, and `paranoid` has it used.
 VERW = ["--model", "tigerlake", "--paranoid"]
 
@@ -210,6 +211,10 @@ def register(suite):
     suite.add("oracle-shared-core-skip-flush", shows(
         ("left-behind", "vm/", None), ("left-behind", "vm/", BEFORE), defect="skip_flush",
         arguments=["--mitigation", "asi", "--instructions", "30000"] + SHARED), 25)
+    # Frames from one VM's memory into another's, on two cores.
+    suite.add("oracle-net", clean("--mitigation", "asi", *NETWORK), 40)
+    suite.add("oracle-net-skip-flush-caught", shows(("left-behind", "vm/", None), defect="skip_flush",
+                                                    arguments=["--mitigation", "asi"] + NETWORK), 60)
     suite.add("witness-shared-core", witness_shared_core("asi+stun"), 30)
     suite.add("witness-shared-core-off", witness_shared_core("off"), 30)
     suite.add("witness-skip-scrub-caught", witness_skip_scrub, 45)

@@ -9,7 +9,7 @@ from .harness import ROOT, Failure
 
 FILE = os.path.join(ROOT, "guest-tests/escalations.json")
 # How often these happen depends on when interrupts arrive: their number is a bound, with room.
-BOUNDED = ("schedule",)
+BOUNDED = ("schedule", "network")
 recording = None  # with --record-escalations: {test: its counts}, filled by the tests
 
 

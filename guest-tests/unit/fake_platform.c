@@ -4,12 +4,19 @@
 #include <string.h>
 
 static struct vm the_vm;
+static struct frame_queue outboxes[VNET_MAX], inboxes[VNET_MAX];
 
 struct vm *fake_vm(unsigned vcpus, bool x2apic)
 {
 	struct vm *vm = &the_vm;
 
 	memset(vm, 0, sizeof(*vm));
+	vm->outbox = outboxes;
+	vm->inbox = inboxes;
+	for (unsigned i = 0; i < VNET_MAX; i++) {
+		memset(&outboxes[i], 0, offsetof(struct frame_queue, bytes));
+		memset(&inboxes[i], 0, offsetof(struct frame_queue, bytes));
+	}
 	vm->vcpus = vcpus;
 	vm->tsc = 1000;
 	for (unsigned i = 0; i < vcpus; i++) {
@@ -155,6 +162,33 @@ void vm_console_write(struct vm *vm, uint8_t byte)
 void vm_request(struct vm *vm, enum vm_request request)
 {
 	vm->request = request;
+}
+
+struct frame_queue *vm_net_outbox(struct vm *vm, unsigned unit)
+{
+	return &vm->outbox[unit];
+}
+
+struct frame_queue *vm_net_inbox(struct vm *vm, unsigned unit)
+{
+	return &vm->inbox[unit];
+}
+
+void vm_net_send(struct vm *vm)
+{
+	vm->sends++;
+}
+
+uint64_t vm_net_window(struct vm *vm)
+{
+	(void)vm;
+	return FAKE_WINDOW;
+}
+
+void vm_net_poll_in(struct vm *vm, uint64_t ticks)
+{
+	if (!vm->poll_in || ticks < vm->poll_in)
+		vm->poll_in = ticks;
 }
 
 void *vm_ram(struct vm *vm, gpa_t gpa, uint64_t len)

@@ -12,6 +12,7 @@
 #define FAKE_VCPUS 4
 #define FAKE_CONSOLE 4096
 #define FAKE_TSC_HZ 1000000000ULL
+#define FAKE_WINDOW 100000  /* vm_net_window() */
 #define FAKE_RAM 0x40000ULL /* bytes, from guest-physical address 0 on */
 
 struct vcpu {
@@ -36,6 +37,9 @@ struct vm {
 	unsigned locks;
 	uint64_t tsc, epoch;
 	uint32_t request;
+	struct frame_queue *outbox, *inbox; /* VNET_MAX of each */
+	unsigned sends;			    /* vm_net_send() */
+	uint64_t poll_in; /* vm_net_poll_in(): the shortest, 0 if it was not called */
 	unsigned console_length;
 	uint8_t console[FAKE_CONSOLE];
 	unsigned agains, complaints;

@@ -1,4 +1,4 @@
-/* unit-sources: hv/config.c hv/config_keys.c hv/lib/print.c hv/lib/string.c */
+/* unit-sources: hv/config.c hv/config_keys.c hv/config_net.c hv/lib/print.c hv/lib/string.c */
 /* SPDX-License-Identifier: MIT */
 #include "hv/config.h"
 #include "guest-tests/unit/unit.h"
@@ -262,7 +262,6 @@ TEST(config_values_of_vm)
 	CHECK(!cfg.vms[0].disks[0].read_only && !cfg.vms[0].disks[3].read_only);
 	CHECK(cfg.vms[0].disks[2].read_only && !strcmp(cfg.vms[0].disks[2].file, "c"));
 	CHECK(!accepts_vm("disk = a\ndisk = b\ndisk = c\ndisk = d\ndisk = e"));
-	CHECK(refuses_vm("net = lan0", "net|this version has no virtual network"));
 	CHECK(refuses_vm("initrd =", "file name"));
 	CHECK(refuses_vm("kernel = k", "twice"));
 	CHECK(accepts_vm("memory = 2M") && cfg.vms[0].memory == MIB(2));
@@ -315,7 +314,7 @@ TEST(config_unknown_keys)
 	CHECK(refuses_vm("= 1", "unknown key ;"));
 	CHECK(refuses_vm("a-key-that-is-very-much-longer-than-any-other-key-here = 1",
 			 "unknown key a-key-that"));
-	CHECK(!strstr(cfg.errors[0], "net") && strstr(cfg.errors[0], "console"));
+	CHECK(strstr(cfg.errors[0], "console"));
 }
 
 TEST(config_structure)
@@ -471,6 +470,47 @@ TEST(config_random_pieces)
 		parse_bytes(text, size);
 		CHECK(is_sound());
 	}
+}
+
+TEST(networks)
+{
+	uint64_t first, second;
+
+	parse("[vm a]\nkernel = k\nnet = lan0, lan1\nnet = lan0,mac=52:54:00:aB:0c:56\n"
+	      "[vm b]\nkernel = k\nnet=lan1\n");
+	CHECK(cfg.error_count == 0 && cfg.network_count == 2);
+	CHECK(!strcmp(cfg.networks[0], "lan0") && !strcmp(cfg.networks[1], "lan1"));
+	CHECK(cfg.vms[0].nic_count == 3 && cfg.vms[1].nic_count == 1);
+	CHECK(cfg.vms[0].nics[0].network == 0 && cfg.vms[0].nics[1].network == 1 &&
+	      cfg.vms[0].nics[2].network == 0 && cfg.vms[1].nics[0].network == 1);
+	CHECK(cfg.vms[0].nics[2].mac == 0x560cab005452);
+	first = cfg.vms[0].nics[0].mac;
+	second = cfg.vms[0].nics[1].mac;
+	CHECK(first != second && first != cfg.vms[1].nics[0].mac);
+	CHECK((first & 3) == 2 && (second & 3) == 2 && first >> 48 == 0);
+	/* The same in another company. */
+	parse("[vm c]\nkernel = k\nnet = x\n[vm a]\nkernel = k\nnet = y, z\n");
+	CHECK(cfg.vms[1].nics[0].mac == first && cfg.vms[1].nics[1].mac == second);
+	CHECK(refuses_vm("net =", "net|NAME"));
+	CHECK(refuses_vm("net = lan0,", "net"));
+	CHECK(refuses_vm("net = mac=52:54:00:12:34:56", "net"));
+	CHECK(refuses_vm("net = a_name_that_has_17", "net"));
+	CHECK(refuses_vm("net = l\x01n0", "net"));
+	CHECK(refuses_vm("net = lan0,mac=52:54:00:12:34", "mac=52:54:00:12:34:56"));
+	CHECK(refuses_vm("net = lan0,mac=52:54:00:12:34:5", "net"));
+	CHECK(refuses_vm("net = lan0,mac=52:54:00:12:34:567", "net"));
+	CHECK(refuses_vm("net = lan0,mac=52:54:00:12:34:5g", "net"));
+	CHECK(refuses_vm("net = lan0,mac=01:00:5e:00:00:01", "net"));
+	CHECK(refuses_vm("net = lan0,mac=00:00:00:00:00:00", "net"));
+	CHECK(refuses_vm("net = lan0 lan1", "net"));
+	CHECK(refuses_vm("net = a, b, c, d, e", "4 a VM"));
+	CHECK(refuses_vm("net = a,mac=52:54:00:12:34:56, b,mac=52:54:00:12:34:56",
+			 "each MAC once"));
+	CHECK(accepts_vm("net = a, b, c, d"));
+	parse("[vm a]\nkernel = k\nnet = 1,2,3,4\n[vm b]\nkernel = k\nnet = 5,6,7,8\n"
+	      "[vm c]\nkernel = k\nnet = 8,1\n[vm d]\nkernel = k\nnet = 9\n");
+	CHECK(only_error("cloister.conf:12: [vm d] ", "8 networks") && cfg.network_count == 8);
+	CHECK(cfg.vms[3].bad && !cfg.vms[2].bad);
 }
 
 UNIT_MAIN

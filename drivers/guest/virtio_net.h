@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * virtio-net (virtio 1.2, 5.1): a card between the rings of a guest and its two frame queues
+ * (frame_queue.h). Frames leave the VM in batches, since each batch costs an escalation: the first
+ * one after a pause goes at once, then all that come within a window, or a fixed number, go
+ * together. Called with the VM's devices locked; all of it works in restricted.
+ */
+#ifndef DRIVERS_GUEST_VIRTIO_NET_H
+#define DRIVERS_GUEST_VIRTIO_NET_H
+
+#include "drivers/guest/frame_queue.h"
+#include "drivers/guest/platform.h"
+
+#define VNET_MAX 4    /* cards of a VM */
+#define VNET_BATCH 64 /* frames that do not wait for others */
+
+struct virtio;
+
+struct vnet_card {
+	bool batching;	 /* notifications are off, and the ring is polled */
+	uint16_t queued; /* frames put into the outbox since it was last sent */
+	uint64_t sent;	 /* when that was, guest TSC */
+};
+
+/** Gives the VM card @unit with address @mac. While the VM is built. False: the bus is full. */
+bool vnet_attach(struct vm *vm, unsigned unit, uint64_t mac);
+
+/** Its driver has something in ring @queue. */
+void vnet_notify(struct vm *vm, struct virtio *device, unsigned queue);
+
+/** Something came into an inbox, or the time of vm_net_poll_in() is over; @rests: the vCPU is about
+ * to do nothing for a while, so nothing more can come that were worth waiting for. */
+void vnet_run(struct vm *vm, bool rests);
+
+#endif

@@ -1,0 +1,270 @@
+/* unit-sources: hv/netswitch.c drivers/guest/frame_queue.c hv/lib/string.c */
+/* SPDX-License-Identifier: MIT */
+#include "hv/netswitch.h"
+#include "guest-tests/unit/unit.h"
+
+#define BROADCAST FRAME_MAC_MASK
+#define PORTS 6
+#define AGE 1000
+
+static struct frame_queue outbox[PORTS], inbox[PORTS];
+static uint64_t now;
+
+static uint64_t mac_of(unsigned port)
+{
+	return 0x020000000002ULL + (port << 8);
+}
+
+/* Ports 0 to 3 on one network, 4 and 5 on another. */
+static void set_up(void)
+{
+	memset(outbox, 0, sizeof(outbox));
+	memset(inbox, 0, sizeof(inbox));
+	netswitch_set_age(AGE);
+	now = 5000;
+	for (unsigned i = 0; i < PORTS; i++) {
+		struct config_nic nic = { i < 4 ? 1 : 7, mac_of(i) };
+
+		netswitch_attach(i, &nic, &outbox[i], &inbox[i]);
+	}
+	for (unsigned i = 0; i < PORTS; i++)
+		netswitch_set_up(i, true);
+}
+
+static void put(unsigned from, uint64_t dst, uint64_t src, uint32_t length, uint8_t mark)
+{
+	struct frame *frame = frame_queue_room(&outbox[from], length);
+
+	CHECK(frame != NULL);
+	memset(frame->data, mark, length);
+	memcpy(frame->data, &dst, 6);
+	memcpy(frame->data + 6, &src, 6);
+	memset(&frame->header, mark, sizeof(frame->header));
+	frame_queue_add(&outbox[from], frame, length);
+}
+
+/* One frame goes into the switch; who got exactly it? */
+static uint64_t send(unsigned from, uint64_t dst, uint64_t src)
+{
+	static uint8_t mark;
+	uint64_t got = 0, said;
+
+	put(from, dst, src, 100, ++mark);
+	said = netswitch_forward(from, now);
+	for (unsigned i = 0; i < PORTS; i++) {
+		const struct frame *frame = frame_queue_first(&inbox[i]);
+
+		if (!frame)
+			continue;
+		got |= BIT(i);
+		CHECK(frame->length == 100 && frame->data[99] == mark &&
+		      frame->header.flags == mark && frame_mac(frame, 0) == dst &&
+		      frame_mac(frame, 6) == src);
+		frame_queue_remove(&inbox[i]);
+		CHECK(!frame_queue_first(&inbox[i]));
+	}
+	CHECK(said == got && !frame_queue_first(&outbox[from]));
+	return got;
+}
+
+TEST(queue_keeps_order_and_content)
+{
+	static struct frame_queue queue;
+	uint64_t random = 3;
+	uint32_t in = 0, out = 0;
+
+	memset(&queue, 0, sizeof(queue));
+	for (unsigned i = 0; i < 300000; i++) {
+		/* Runs of either, so that it is full and empty at times. */
+		if ((i / 700 + unit_random(&random) % 4) % 2) {
+			uint32_t length = 8 + (uint32_t)(unit_random(&random) % 1600);
+			struct frame *frame = frame_queue_room(&queue, length);
+
+			if (!frame) {
+				CHECK(frame_queue_used(&queue) > FRAME_QUEUE_SIZE / 2);
+				continue;
+			}
+			CHECK(frame->data + length <= queue.bytes + FRAME_QUEUE_SIZE);
+			memset(frame->data, (int)in, length);
+			memcpy(frame->data, &in, 4);
+			frame_queue_add(&queue, frame, length);
+			in++;
+		} else {
+			const struct frame *frame = frame_queue_first(&queue);
+
+			CHECK(!frame == (in == out) && !frame == !frame_queue_used(&queue));
+			if (!frame)
+				continue;
+			CHECK(!memcmp(frame->data, &out, 4));
+			CHECK(frame->data[frame->length - 1] == (uint8_t)out);
+			frame_queue_remove(&queue);
+			out++;
+		}
+	}
+	CHECK(in > 100000 && out > 100000 && queue.frames == in);
+}
+
+TEST(queue_gets_full)
+{
+	static struct frame_queue queue;
+	unsigned n = 0;
+	struct frame *frame;
+
+	memset(&queue, 0, sizeof(queue));
+	while ((frame = frame_queue_room(&queue, FRAME_MAX)) != NULL) {
+		frame_queue_add(&queue, frame, FRAME_MAX);
+		n++;
+	}
+	CHECK(n == (FRAME_QUEUE_SIZE - 1) / ALIGN_UP(sizeof(*frame) + FRAME_MAX, 8));
+	while (frame_queue_first(&queue)) {
+		frame_queue_remove(&queue);
+		n--;
+	}
+	CHECK(n == 0 && frame_queue_used(&queue) == 0);
+	/* Larger than half of it: only where head and tail happen to lie right. */
+	CHECK(!frame_queue_room(&queue, FRAME_QUEUE_SIZE));
+}
+
+TEST(configured_addresses_are_known)
+{
+	set_up();
+	CHECK(send(0, mac_of(1), mac_of(0)) == BIT(1));
+	CHECK(send(1, mac_of(0), mac_of(1)) == BIT(0));
+	CHECK(send(3, mac_of(2), mac_of(3)) == BIT(2));
+	/* To itself: nowhere. */
+	CHECK(send(0, mac_of(0), mac_of(0)) == 0);
+}
+
+TEST(floods)
+{
+	set_up();
+	CHECK(send(0, BROADCAST, mac_of(0)) == (BIT(1) | BIT(2) | BIT(3)));
+	CHECK(send(2, 0x5e0001, mac_of(2)) == (BIT(0) | BIT(1) | BIT(3)));
+	CHECK(send(1, 0xaa0000000002, mac_of(1)) == (BIT(0) | BIT(2) | BIT(3)));
+}
+
+TEST(networks_are_isolated)
+{
+	set_up();
+	CHECK(send(4, BROADCAST, mac_of(4)) == BIT(5));
+	CHECK(send(4, mac_of(5), mac_of(4)) == BIT(5));
+	/* An address of the other network is unknown here. */
+	CHECK(send(4, mac_of(1), mac_of(4)) == BIT(5));
+	/* Even one that somebody there used. */
+	CHECK(send(0, mac_of(1), 0xaa0000000002) == BIT(1));
+	CHECK(send(4, 0xaa0000000002, mac_of(4)) == BIT(5));
+}
+
+TEST(learns_and_forgets)
+{
+	const uint64_t far = 0xaa0000000002;
+
+	set_up();
+	CHECK(send(1, mac_of(0), far) == BIT(0));
+	CHECK(send(2, far, mac_of(2)) == BIT(1));
+	CHECK(send(1, far, mac_of(1)) == 0);
+	now += AGE;
+	CHECK(send(2, far, mac_of(2)) == BIT(1));
+	now += 1;
+	CHECK(send(2, far, mac_of(2)) == (BIT(0) | BIT(1) | BIT(3)));
+	/* Seen again and again it stays. */
+	for (unsigned i = 0; i < 5; i++) {
+		CHECK(send(1, mac_of(0), far) == BIT(0));
+		now += AGE - 1;
+	}
+	CHECK(send(2, far, mac_of(2)) == BIT(1));
+	/* It moves to the port where it was seen last. */
+	CHECK(send(3, mac_of(0), far) == BIT(0));
+	CHECK(send(2, far, mac_of(2)) == BIT(3));
+	/* A port that went down knows nothing any more. */
+	netswitch_set_up(3, false);
+	netswitch_set_up(3, true);
+	CHECK(send(2, far, mac_of(2)) == (BIT(0) | BIT(1) | BIT(3)));
+}
+
+TEST(nobody_takes_what_is_another_s)
+{
+	const uint64_t far = 0xaa0000000002;
+
+	set_up();
+	/* A configured address: neither while its port is up nor while it is down. */
+	CHECK(send(3, BROADCAST, mac_of(1)) == 0 && outbox[3].refused == 1);
+	CHECK(send(0, mac_of(1), mac_of(0)) == BIT(1));
+	netswitch_set_up(1, false);
+	CHECK(send(3, BROADCAST, mac_of(1)) == 0 && outbox[3].refused == 2);
+	CHECK(send(0, mac_of(1), mac_of(0)) == 0);
+	netswitch_set_up(1, true);
+	/* A thousand addresses of one port push out only its own. */
+	CHECK(send(1, mac_of(0), far) == BIT(0));
+	for (unsigned i = 0; i < 1000; i++, now += i % 2)
+		CHECK(send(3, mac_of(0), 0xbb0000000002 + (i << 8)) == BIT(0));
+	CHECK(send(2, far, mac_of(2)) == BIT(1));
+	CHECK(send(2, 0xbb0000000002 + (999 << 8), mac_of(2)) == BIT(3));
+	CHECK(send(2, 0xbb0000000002, mac_of(2)) == (BIT(0) | BIT(1) | BIT(3)));
+	/* Nobody is a group, or nothing. */
+	CHECK(send(3, mac_of(0), BROADCAST) == 0);
+	CHECK(send(3, mac_of(0), 0) == 0);
+}
+
+TEST(a_port_that_is_down)
+{
+	set_up();
+	netswitch_set_up(2, false);
+	CHECK(send(0, BROADCAST, mac_of(0)) == (BIT(1) | BIT(3)));
+	CHECK(send(2, BROADCAST, mac_of(2)) == 0);
+	netswitch_set_up(2, true);
+	CHECK(send(0, BROADCAST, mac_of(0)) == (BIT(1) | BIT(2) | BIT(3)));
+}
+
+TEST(a_stalled_receiver_loses_its_own_only)
+{
+	unsigned sent = 0, got = 0;
+
+	set_up();
+	for (unsigned i = 0; i < 1000; i++) {
+		put(0, BROADCAST, mac_of(0), FRAME_MAX, 1);
+		sent++;
+		netswitch_forward(0, now);
+		CHECK(!frame_queue_first(&outbox[0]));
+		for (; frame_queue_first(&inbox[1]); got++)
+			frame_queue_remove(&inbox[1]);
+	}
+	CHECK(got == sent && inbox[1].dropped == 0);
+	CHECK(inbox[2].dropped > 0 && inbox[2].frames + inbox[2].dropped == sent);
+	CHECK(inbox[2].frames == inbox[3].frames && inbox[2].frames > 100);
+}
+
+/* Many in one go, in order, and no more than the queue's size even if somebody goes on filling it.
+ */
+TEST(batches)
+{
+	set_up();
+	for (uint8_t i = 0; i < 100; i++)
+		put(0, mac_of(1), mac_of(0), 60 + i, i);
+	CHECK(netswitch_forward(0, now) == BIT(1));
+	for (uint8_t i = 0; i < 100; i++) {
+		const struct frame *frame = frame_queue_first(&inbox[1]);
+
+		CHECK(frame && frame->length == 60U + i && frame->data[20] == i);
+		frame_queue_remove(&inbox[1]);
+	}
+	CHECK(netswitch_forward(0, now) == 0);
+}
+
+TEST(a_network_card_that_comes_later)
+{
+	struct config_nic nic = { 1, 0xaa0000000002 };
+	static struct frame_queue in, out;
+
+	set_up();
+	CHECK(send(1, mac_of(0), nic.mac) == BIT(0));
+	netswitch_attach(9, &nic, &out, &in);
+	CHECK(send(2, nic.mac, mac_of(2)) == 0);
+	netswitch_set_up(9, true);
+	put(2, nic.mac, mac_of(2), 60, 1);
+	CHECK(netswitch_forward(2, now) == BIT(9) && frame_queue_first(&in));
+	CHECK(send(1, mac_of(0), nic.mac) == 0);
+	netswitch_set_up(9, false);
+}
+
+UNIT_MAIN

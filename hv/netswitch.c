@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+#include "hv/netswitch.h"
+
+#include "hv/lib/string.h"
+#include "hv/spinlock.h"
+
+struct learned {
+	uint64_t mac; /* 0: none */
+	uint64_t seen;
+};
+
+static struct port {
+	bool up;
+	uint8_t network;
+	uint64_t mac;
+	struct frame_queue *outbox, *inbox;
+	struct learned learned[NETSWITCH_LEARNED];
+} ports[NETSWITCH_PORTS];
+
+/* The lock is that of the addresses, and of the producers of inboxes and the consumers of outboxes.
+ */
+static struct network {
+	struct spinlock lock;
+	uint64_t members;
+} networks[CONFIG_MAX_NETWORKS];
+
+static uint64_t max_age;
+
+/* @port runs through the members of @set. */
+#define FOR_EACH_PORT(port, set)                                                                   \
+	for (uint64_t left_ = (set); left_ && ((port) = (unsigned)__builtin_ctzll(left_), true);   \
+	     left_ &= left_ - 1)
+
+void netswitch_set_age(uint64_t ticks)
+{
+	max_age = ticks;
+}
+
+void netswitch_attach(unsigned port, const struct config_nic *nic, struct frame_queue *outbox,
+		      struct frame_queue *inbox)
+{
+	struct network *network = &networks[nic->network];
+	unsigned i;
+
+	spinlock_acquire(&network->lock);
+	ports[port] = (struct port){
+		.network = nic->network, .mac = nic->mac, .outbox = outbox, .inbox = inbox
+	};
+	network->members |= BIT(port);
+	/* The address may have been learned elsewhere. */
+	FOR_EACH_PORT (i, network->members)
+		memset(ports[i].learned, 0, sizeof(ports[i].learned));
+	spinlock_release(&network->lock);
+}
+
+void netswitch_set_up(unsigned port, bool up)
+{
+	struct network *network = &networks[ports[port].network];
+
+	spinlock_acquire(&network->lock);
+	ports[port].up = up;
+	memset(ports[port].learned, 0, sizeof(ports[port].learned));
+	spinlock_release(&network->lock);
+}
+
+/* @port's entry for @mac; NULL: none that is young enough. */
+static struct learned *find(struct port *port, uint64_t mac, uint64_t now)
+{
+	for (unsigned i = 0; i < NETSWITCH_LEARNED; i++)
+		if (port->learned[i].mac == mac && now - port->learned[i].seen <= max_age)
+			return &port->learned[i];
+	return NULL;
+}
+
+/* Notes that @mac is at @from; false if it cannot be. */
+static bool learn(unsigned from, uint64_t others, uint64_t mac, uint64_t now)
+{
+	struct port *port = &ports[from];
+	struct learned *entry = find(port, mac, now);
+	unsigned i;
+
+	if (mac == port->mac)
+		return true;
+	if (!mac || (mac & FRAME_MAC_GROUP))
+		return false;
+	FOR_EACH_PORT (i, others) {
+		struct learned *old = find(&ports[i], mac, now);
+
+		if (ports[i].mac == mac)
+			return false;
+		if (old)
+			old->mac = 0;
+	}
+	/* Its own oldest makes room. */
+	if (!entry) {
+		entry = &port->learned[0];
+		for (i = 1; i < NETSWITCH_LEARNED && entry->mac; i++)
+			if (!port->learned[i].mac || port->learned[i].seen < entry->seen)
+				entry = &port->learned[i];
+	}
+	*entry = (struct learned){ mac, now };
+	return true;
+}
+
+/* Who gets a frame for @mac. */
+static uint64_t destinations(unsigned from, uint64_t others, uint64_t mac, uint64_t now)
+{
+	unsigned i;
+
+	if (mac & FRAME_MAC_GROUP)
+		return others;
+	FOR_EACH_PORT (i, others | BIT(from))
+		if (ports[i].mac == mac || find(&ports[i], mac, now))
+			return BIT(i) & others;
+	return others;
+}
+
+static bool deliver(struct frame_queue *inbox, const struct frame *frame)
+{
+	struct frame *copy = frame_queue_room(inbox, frame->length);
+
+	if (!copy) {
+		inbox->dropped++;
+		return false;
+	}
+	copy->header = frame->header;
+	copy_bulk(copy->data, frame->data, frame->length);
+	frame_queue_add(inbox, copy, frame->length);
+	return true;
+}
+
+uint64_t netswitch_forward(unsigned port, uint64_t now)
+{
+	struct port *from = &ports[port];
+	struct network *network = &networks[from->network];
+	uint64_t reached = 0;
+	struct frame *frame;
+	uint64_t others;
+
+	spinlock_acquire(&network->lock);
+	others = network->members & ~BIT(port);
+	/* Another vCPU may go on filling it: not for ever. */
+	for (uint64_t bytes = 0; bytes < FRAME_QUEUE_SIZE;) {
+		uint64_t to = 0;
+		unsigned i;
+
+		frame = frame_queue_first(from->outbox);
+		if (!frame)
+			break;
+		bytes += frame->length;
+		if (from->up && learn(port, others, frame_mac(frame, 6), now))
+			to = destinations(port, others, frame_mac(frame, 0), now);
+		else
+			from->outbox->refused++;
+		FOR_EACH_PORT (i, to)
+			if (ports[i].up && deliver(ports[i].inbox, frame))
+				reached |= BIT(i);
+		frame_queue_remove(from->outbox);
+	}
+	spinlock_release(&network->lock);
+	return reached;
+}
