@@ -162,16 +162,15 @@ static void serve(struct vm *vm, struct virtio *device, struct vring *queue)
 
 	do {
 		while ((got = vring_pop(vm, queue, chain)) > 0) {
-			uint64_t bytes = chain->out_bytes + chain->in_bytes;
 			bool done;
 			uint32_t written;
 
+			cost += VIRTIO_REQUEST_COST + chain->out_bytes + chain->in_bytes;
 			done = serve_one(vm, device, chain, &written);
 			if (likely(done))
 				vring_push(queue, chain->head, written);
 			else
 				vring_unpop(queue);
-			cost += VIRTIO_REQUEST_COST + bytes;
 			if (unlikely(!done || cost > VIRTIO_BUDGET)) {
 				vm_again(vm);
 				virtio_signal(vm, device, queue);
