@@ -17,7 +17,7 @@ static unsigned threads;	       /* that every core has: vCPUs of a shared VM's e
 /* The entity behind @e that exists; NULL: that was the last. */
 static struct entity *after(struct entity *e)
 {
-	while (++e < entities[CONFIG_MAX_VMS])
+	while (++e < entities[CONFIG_MAX_VMS - 1] + CONFIG_MAX_VCPUS)
 		if (e->mask)
 			return e;
 	return NULL;
@@ -90,8 +90,7 @@ bool entity_is_held(unsigned index)
 
 bool entity_may_run_on(const struct entity *e, unsigned leader)
 {
-	return (e->leader == ENTITY_ANY_CORE || e->leader == (int)leader) &&
-	       !entity_is_held(e->vm);
+	return (e->leader == ENTITY_ANY_CORE || e->leader == (int)leader) && !entity_is_held(e->vm);
 }
 
 bool entity_waits(const struct entity *e)
@@ -285,7 +284,7 @@ void entity_make(unsigned index)
 		record->cpu[i] = id;
 		s->cpu[i] = share ? SCHED_ANYWHERE : (int16_t)id;
 	}
-	for (struct entity *e = entities[index]; e < entities[index + 1]; e++) {
+	for (struct entity *e = entities[index]; e < entities[index] + CONFIG_MAX_VCPUS; e++) {
 		for (unsigned mask = e->mask; mask; mask &= mask - 1)
 			s->group[__builtin_ctz(mask)] = e->mask;
 		if (e->mask && !sleeps(e))
@@ -301,7 +300,7 @@ void entity_remove(unsigned index)
 
 void entity_renew_claim(unsigned index)
 {
-	for (struct entity *e = entities[index]; e < entities[index + 1]; e++)
+	for (struct entity *e = entities[index]; e < entities[index] + CONFIG_MAX_VCPUS; e++)
 		if (e->mask && e->state == ENTITY_READY)
 			entity_make_ready(e);
 }

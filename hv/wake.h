@@ -37,7 +37,8 @@ void wake_attach(struct vcpu *vcpu);
 void wake_detach(struct vcpu *vcpu);
 
 /** There is something for @vcpu, already written, and it is on no CPU: if it sleeps, the scheduler
- * is to run it soon. @vm is its VM, in the current window (any map) or through the physmap (full). */
+ * is to run it soon. @vm is its VM, in the current window (any map) or through the physmap (full).
+ */
 void wake_vcpu(struct vm *vm, const struct vcpu *vcpu);
 
 /** This CPU's vCPU is about to halt; true: its core goes to somebody else instead. Any map. */
