@@ -6,7 +6,7 @@
 
 static_assert(CONFIG_FILE_LEN <= BOOT_NAME_LEN,
 	      "every name of the configuration fits into the record");
-static_assert(CONFIG_MAX_VMS * (2 + CONFIG_MAX_MODULES) + 1 <= BOOT_MAX_FILES,
+static_assert(CONFIG_MAX_VMS * (2 + CONFIG_MAX_MODULES + CONFIG_MAX_DISKS) + 1 <= BOOT_MAX_FILES,
 	      "and so do all of them together");
 
 struct boot_file *files_find(struct boot_info *bi, const char *name)
@@ -44,6 +44,8 @@ void files_expect_named(struct boot_info *bi)
 	for (unsigned i = 0; i < config.vm_count; i++) {
 		expect(bi, config.vms[i].kernel);
 		expect(bi, config.vms[i].initrd);
+		for (unsigned d = 0; d < config.vms[i].disk_count; d++)
+			expect(bi, config.vms[i].disks[d].file);
 		for (unsigned j = 0; j < config.vms[i].module_count; j++)
 			expect(bi, config.vms[i].modules[j].name);
 	}

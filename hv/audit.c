@@ -20,6 +20,7 @@ static const char *const reason_names[REASON_COUNT] = {
 	[REASON_MMIO] = "mmio",
 	[REASON_GUEST_RAM] = "guest_ram",
 	[REASON_VM_PRIVATE] = "vm_private",
+	[REASON_DISK] = "disk",
 	[REASON_CPU_LOCAL] = "cpu_local",
 };
 

@@ -71,7 +71,7 @@ static void apply(struct parser *p, const struct config_keys *keys, const char *
 
 		if (strcmp(key->name, name) != 0)
 			continue;
-		if ((p->seen & BIT(i)) && i + keys->repeat < keys->count)
+		if ((p->seen & BIT(i)) && !config_key_repeats(key))
 			report(p, "%s is set twice; remove one", name);
 		else if (!key->set(&target, value))
 			report(p, "%s = %.40s is not allowed; allowed: %s", name, value,

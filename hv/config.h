@@ -18,6 +18,7 @@
 #define CONFIG_MAX_MODULES 4
 #define CONFIG_MODULE_LEN 128
 #define CONFIG_CMDLINE_LEN 1024
+#define CONFIG_MAX_DISKS 4
 #define CONFIG_MAX_ERRORS 16
 #define CONFIG_ERROR_LEN 280
 
@@ -66,6 +67,13 @@ struct config_nic {
 	uint64_t mac;	 /* 48 bits, the first byte lowest; unicast, and nobody else's */
 };
 
+/** One line `disk = FILE[,ro]`. */
+struct config_disk {
+	char file[CONFIG_FILE_LEN];
+	bool read_only;
+	unsigned line;
+};
+
 /* One of `modules =`: a file, and the text that the kernel is given with it. */
 struct config_module {
 	char name[CONFIG_FILE_LEN];
@@ -88,6 +96,9 @@ struct config_vm {
 	uint64_t cpu_mask; /* physical CPUs it may use; 0: any */
 	enum config_format format;
 	enum config_populate populate;
+	unsigned disk_count;
+	struct config_disk disks[CONFIG_MAX_DISKS];
+	bool virtio_console;  /* besides the UART */
 	bool sets_policy;     /* its hypercalls may change the mitigation policy */
 	bool user_hypercalls; /* its programs may make the harmless ones */
 	unsigned nic_count;

@@ -302,18 +302,37 @@ static bool set_format(const struct config_target *target, const char *value)
 	return true;
 }
 
-/* Known from the design, refused with its reason rather than as unknown. */
-static bool set_not_yet(const struct config_target *target, const char *value)
-{
-	(void)target;
-	(void)value;
-	return false;
-}
-
 static bool set_vm_console(const struct config_target *target, const char *value)
 {
-	(void)target;
-	return !strcmp(value, "uart");
+	static const struct choice consoles[] = { { "uart", 0 }, { "virtio", 1 } };
+	unsigned v = 0;
+
+	if (!choose(value, consoles, ARRAY_SIZE(consoles), &v))
+		return false;
+	target->vm->virtio_console = v;
+	return true;
+}
+
+/* One line a disk. */
+static bool set_disk(const struct config_target *target, const char *value)
+{
+	struct config_vm *vm = target->vm;
+	struct config_disk *disk = &vm->disks[vm->disk_count];
+	size_t n = strlen(value);
+
+	if (vm->disk_count == CONFIG_MAX_DISKS)
+		return false;
+	disk->read_only = n >= 3 && !strcmp(value + n - 3, ",ro");
+	if (disk->read_only)
+		n -= 3;
+	while (n && value[n - 1] == ' ')
+		n--;
+	if (n == 0 || n >= sizeof(disk->file))
+		return false;
+	memcpy(disk->file, value, n);
+	disk->line = target->line;
+	vm->disk_count++;
+	return true;
 }
 
 static const struct config_key hypervisor_keys[] = {
@@ -335,17 +354,21 @@ static const struct config_key vm_keys[] = {
 	{ "vcpus", set_vcpus, "1 to 8" },
 	{ "cpus", set_cpus, "numbers and ranges from 0 to 63, like 0-1,3" },
 	{ "format", set_format, "auto, linux, flat, pvh or multiboot" },
-	{ "console", set_vm_console, "uart" },
+	{ "console", set_vm_console, "uart or virtio" },
 	{ "set-policy", set_sets_policy, "on or off" },
 	{ "user-hypercalls", set_user_hypercalls, "on or off" },
-	{ "disk", set_not_yet, "no disk at all: this version has no virtual disks" },
+	{ "disk", set_disk, "up to four lines FILE or FILE,ro, names of 1 to 63 characters" },
 	{ "net", config_set_net,
 	  "NAME[,mac=52:54:00:12:34:56], several with commas; 4 a VM, 8 networks, each MAC once" },
 };
 
-const struct config_keys config_keys_hypervisor = { hypervisor_keys, ARRAY_SIZE(hypervisor_keys),
-						    0 };
-const struct config_keys config_keys_vm = { vm_keys, ARRAY_SIZE(vm_keys), 1 };
+const struct config_keys config_keys_hypervisor = { hypervisor_keys, ARRAY_SIZE(hypervisor_keys) };
+const struct config_keys config_keys_vm = { vm_keys, ARRAY_SIZE(vm_keys) };
+
+bool config_key_repeats(const struct config_key *key)
+{
+	return key->set == set_disk || key->set == config_set_net;
+}
 
 void config_keys_list(const struct config_keys *keys, char *out, size_t size)
 {
@@ -353,9 +376,8 @@ void config_keys_list(const struct config_keys *keys, char *out, size_t size)
 
 	out[0] = '\0';
 	for (unsigned i = 0; i < keys->count && n < size; i++)
-		if (keys->keys[i].set != set_not_yet)
-			n += (size_t)fmt_snprintf(out + n, size - n, "%s%s", n ? ", " : "",
-						  keys->keys[i].name);
+		n += (size_t)fmt_snprintf(out + n, size - n, "%s%s", n ? ", " : "",
+					  keys->keys[i].name);
 }
 
 /*

@@ -23,7 +23,6 @@ struct config_key {
 struct config_keys {
 	const struct config_key *keys;
 	unsigned count;
-	unsigned repeat; /* the last so many: several lines add up */
 };
 
 /** Takes a value of `net`: a card per network; what begins with mac= belongs to the card before it.
@@ -31,6 +30,9 @@ struct config_keys {
 bool config_set_net(const struct config_target *target, const char *value);
 
 extern const struct config_keys config_keys_hypervisor, config_keys_vm;
+
+/** May a section have several lines of this key? */
+bool config_key_repeats(const struct config_key *key);
 
 /** Writes the names of the keys that this version takes, with commas. */
 void config_keys_list(const struct config_keys *keys, char *out, size_t size);

@@ -82,7 +82,8 @@ static void console_interrupt(void)
 	/* While the guest's FIFO is full, the rest waits in ours. */
 	vm_lock(vcpu->vm);
 	while ((c = console_getc()) >= 0 && c != MONITOR_KEY)
-		vuart_receive(vcpu->vm, (uint8_t)c);
+		if (!vconsole_receive(vcpu->vm, (uint8_t)c))
+			vuart_receive(vcpu->vm, (uint8_t)c);
 	vm_unlock(vcpu->vm);
 	if (c == MONITOR_KEY) {
 		monitor_open();

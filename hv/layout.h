@@ -20,6 +20,9 @@
 #define VM_PRIV_SPAN MIB(16)
 #define VM_VCPU_BASE (VM_PRIV_BASE + VM_PRIV_SPAN)
 #define VM_VCPU_STRIDE KIB(64)
+/* Disk images, one a span. */
+#define VM_DISK_BASE (WINDOW_BASE + GIB(320))
+#define VM_DISK_SPAN GIB(32)
 /* Slot 320: this CPU's private data; same address on every CPU, different frames. */
 #define CPU_BASE 0xffffa00000000000ULL
 /* Slot 352: data that every CPU may see in either map, each with a written reason; and device

@@ -6,6 +6,7 @@
 #include "hv/boot_state.h"
 #include "hv/console.h"
 #include "hv/cpu.h"
+#include "hv/errno.h"
 #include "hv/flush.h"
 #include "hv/lib/string.h"
 #include "hv/mitigation.h"
@@ -237,7 +238,7 @@ static int place(struct vm_record *record, const struct config_vm *vm)
 static void build_vm(unsigned index)
 {
 	const struct config_vm *vm = &config.vms[index];
-	int found;
+	int found, err;
 
 	if (vm->bad) {
 		vm_refuse(vm, "its section of cloister.conf has errors");
@@ -249,8 +250,12 @@ static void build_vm(unsigned index)
 			      "vcpus = or change cpus =",
 			      vm->line, vm->name, vm->vcpus, -1 - found);
 		vm_refuse(vm, "not enough CPUs");
-	} else if (vm_create(index, vm)) {
-		vm_refuse(vm, "not enough memory");
+		return;
+	}
+	err = vm_create(index, vm);
+	if (err) {
+		vm_refuse(vm,
+			  err == -E_NOENT ? "a disk of it cannot be used" : "not enough memory");
 	} else {
 		if (console_vm < 0)
 			console_vm = (int)index;

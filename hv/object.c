@@ -83,6 +83,8 @@ static enum object_kind memory_kind(hpa_t hpa)
 		return frames_span(HPA(ALIGN_DOWN(hpa.v, PAGE_SIZE_2M))) == PAGE_SIZE_2M
 			       ? OBJECT_VM_RAM
 			       : OBJECT_VM_PRIVATE;
+	case MEM_SHARED:
+		return OBJECT_BOOT_FILE;
 	case MEM_CPU:
 		return OBJECT_CPU;
 	case MEM_GLOBAL:

@@ -76,6 +76,12 @@ void *vm_ram(struct vm *vm, gpa_t gpa, uint64_t len)
 	return (void *)(GUEST_BASE + gpa.v);
 }
 
+uint8_t *vm_ram_flat(struct vm *vm, uint64_t *size)
+{
+	*size = vm->lazy ? 0 : vm->ram_low;
+	return (uint8_t *)GUEST_BASE;
+}
+
 void vm_lock(struct vm *vm)
 {
 	if (vm->vcpu_count > 1)

@@ -271,6 +271,14 @@ bool vm_join(struct vm_record *record, unsigned vcpu);
  * cannot be loaded, which it has reported; the VM is parted from then. */
 void vm_run(struct vm_record *record, unsigned index);
 
+/** Maps the disks that its configuration names into its window and puts them on its bus. 0, or
+ * -E_NOENT and it has said what is wrong. While the VM is built, full map. */
+int vm_attach_disks(struct vm_record *record);
+
+/** Finds a file of the configuration, named as @what in @line; says itself what is wrong with it.
+ */
+const struct boot_file *vm_find_file(const struct config_vm *config, const char *what,
+				     const char *name, unsigned line);
 /** Puts the VM's kernel and the files that go with it into its memory, which is current; *entry is
  * for its first vCPU. Says itself what is wrong. Full map. 0 or a negative error. */
 struct loader_entry;

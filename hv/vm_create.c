@@ -120,13 +120,16 @@ static void describe(struct vm_record *record, const struct config_vm *config, u
 }
 
 /* The VM's devices on its PCI bus. */
-static void attach_devices(const struct vm_record *record)
+static int attach_devices(struct vm_record *record)
 {
 	if (vrng_exists())
 		virtio_attach(record->vm, VIRTIO_RNG, 0);
 	else
 		console_printf("[vm %s] has no virtio-rng: this CPU lacks RDRAND",
 			       record->vm->name);
+	if (record->config->virtio_console)
+		virtio_attach(record->vm, VIRTIO_CONSOLE, 0);
+	return vm_attach_disks(record);
 }
 
 static int create(struct vm_record *record, const struct config_vm *config, uint16_t id)
@@ -138,8 +141,9 @@ static int create(struct vm_record *record, const struct config_vm *config, uint
 	if (err)
 		return err;
 	describe(record, config, id);
-	attach_devices(record);
-	err = vm_net_create(record);
+	err = attach_devices(record);
+	if (!err)
+		err = vm_net_create(record);
 	if (err)
 		return err;
 	err = pgtable_create(&record->ept, PG_EPT, vmx_caps.ept_2m ? 2 : 1);
@@ -168,11 +172,11 @@ int vm_create(unsigned index, const struct config_vm *config)
 		return -E_NOMEM;
 	}
 	err = create(record, config, (uint16_t)index);
-	if (err)
+	if (err && err != -E_NOENT)
 		console_error(
 			"cloister.conf:%u: [vm %s] cannot be built, memory ran out: lower memory =",
 			config->line, config->name);
-	else
+	if (!err)
 		record->state = VM_READY;
 	audit_changed();
 	return err;

@@ -19,9 +19,8 @@ static int populate_for_loader(void *context, gpa_t gpa, uint64_t size)
 	return vm_ram(context, gpa, size) ? 0 : -E_RANGE;
 }
 
-/* Finds a file of the configuration; says itself what is wrong with it. */
-static const struct boot_file *find_file(const struct config_vm *config, const char *what,
-					 const char *name, unsigned line)
+const struct boot_file *vm_find_file(const struct config_vm *config, const char *what,
+				     const char *name, unsigned line)
 {
 	const struct boot_file *file = boot_state_file(name);
 	const char *why = NULL;
@@ -45,7 +44,7 @@ static bool find_files(const struct config_vm *config, struct loader_input *in,
 	const struct boot_file *file;
 
 	if (config->initrd[0]) {
-		file = find_file(config, "initrd", config->initrd, config->initrd_line);
+		file = vm_find_file(config, "initrd", config->initrd, config->initrd_line);
 		if (!file)
 			return false;
 		in->initrd = hpa_to_ptr(file->base);
@@ -54,7 +53,7 @@ static bool find_files(const struct config_vm *config, struct loader_input *in,
 	for (unsigned i = 0; i < config->module_count; i++) {
 		const struct config_module *module = &config->modules[i];
 
-		file = find_file(config, "modules", module->name, config->modules_line);
+		file = vm_find_file(config, "modules", module->name, config->modules_line);
 		if (!file)
 			return false;
 		modules[i] =
@@ -76,7 +75,7 @@ int vm_load_kernel(const struct vm_record *record, struct loader_entry *entry)
 	char why[160];
 	int err;
 
-	kernel = find_file(config, "kernel", config->kernel, config->kernel_line);
+	kernel = vm_find_file(config, "kernel", config->kernel, config->kernel_line);
 	if (!kernel || !find_files(config, &in, modules))
 		return -E_NOENT;
 	in.kernel = hpa_to_ptr(kernel->base);

@@ -354,6 +354,30 @@ hpa_t frames_alloc(unsigned order, enum mem_class class, uint16_t owner)
 	return HPA((uint64_t)n << PAGE_SHIFT);
 }
 
+int frames_claim(hpa_t base, uint64_t size, enum mem_class class, uint16_t owner)
+{
+	uint32_t first = (uint32_t)(base.v >> PAGE_SHIFT);
+	uint32_t end = (uint32_t)((base.v + size + PAGE_SIZE - 1) >> PAGE_SHIFT);
+	int err = base.v % PAGE_SIZE ? -E_INVAL : 0;
+
+	spinlock_acquire(&lock);
+	for (uint32_t n = first; n < end && !err; n++) {
+		hpa_t hpa = HPA((uint64_t)n << PAGE_SHIFT);
+		bool file = frames_class(hpa) == MEM_BOOT && frames_owner(hpa) == BOOT_OWNER_FILE;
+
+		if (!file && (class != MEM_SHARED || frames_class(hpa) != MEM_SHARED))
+			err = -E_INVAL;
+	}
+	for (uint32_t n = first; n < end && !err;) {
+		unsigned order = n % CHUNK_FRAMES || end - n < CHUNK_FRAMES ? 0 : FRAMES_MAX_ORDER;
+
+		set_class(n, order, class, owner);
+		n += 1U << order;
+	}
+	spinlock_release(&lock);
+	return err;
+}
+
 static bool is_in_use(hpa_t base, unsigned order)
 {
 	bool used = true;
@@ -363,7 +387,8 @@ static bool is_in_use(hpa_t base, unsigned order)
 	for (uint64_t at = 0; at < PAGE_SIZE << order; at += PAGE_SIZE) {
 		enum mem_class class = frames_class(HPA(base.v + at));
 
-		used &= class != MEM_FREE && class != MEM_NONE && class != MEM_BOOT;
+		used &= class != MEM_FREE && class != MEM_NONE && class != MEM_BOOT &&
+			class != MEM_SHARED;
 	}
 	spinlock_release(&lock);
 	return used;

@@ -17,7 +17,9 @@ enum mem_class {
 	MEM_VM,	       /* visible in the restricted map while VM `owner` is current */
 	MEM_CPU,       /* visible in the restricted map of CPU `owner` */
 	MEM_GLOBAL,    /* visible everywhere; `owner` is an enum mem_reason (mm/space.h) */
-	MEM_BOOT,      /* the image, the hand-off record, boot files: sensitive until sorted out */
+	MEM_SHARED, /* a file that VMs may read: visible while one of them is current; `owner` has a
+		       bit for each */
+	MEM_BOOT,   /* the image, the hand-off record, boot files: sensitive until sorted out */
 };
 
 /* What a frame of class MEM_SENSITIVE is for, said as its owner: reports name it, nothing else
@@ -47,6 +49,13 @@ hpa_t frames_alloc(unsigned order, enum mem_class class, uint16_t owner);
 /** Zeroes and returns a block that frames_alloc() gave with the same order, or part of one. Panics
  * if any of it is not in use. */
 void frames_free(hpa_t base, unsigned order);
+
+/**
+ * Gives the frames of a boot file, [@base, @base + @size) with its last page as a whole, the class
+ * MEM_VM or MEM_SHARED and @owner; for MEM_SHARED again and again. -E_INVAL if any of them is
+ * something else; nothing is done then.
+ */
+int frames_claim(hpa_t base, uint64_t size, enum mem_class class, uint16_t owner);
 
 /** Zeroes free 2 MiB blocks, up to @bytes of them, so that they can be taken later without that. */
 void frames_prepare(uint64_t bytes);

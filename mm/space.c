@@ -18,6 +18,7 @@ const char *const space_reasons[REASON_COUNT] = {
 	[REASON_GUEST_RAM] = "memory of the VM that runs here: its own",
 	[REASON_VM_PRIVATE] =
 		"registers, stacks and device state of the VM that runs here: its own",
+	[REASON_DISK] = "disk images of the VM that runs here: its own, or given to it to read",
 	[REASON_CPU_LOCAL] =
 		"descriptor tables and stacks of this CPU, which never hold guest data",
 };
@@ -334,9 +335,17 @@ int space_window_map_ram(struct space_window *window, gpa_t gpa, hpa_t hpa, uint
 	return pgtable_map(&window->table, GUEST_BASE + gpa.v, hpa, size, PG_WRITE);
 }
 
+int space_window_map_disk(struct space_window *window, uint64_t va, hpa_t hpa, uint64_t size,
+			  bool writable)
+{
+	if (!is_within(va, size, VM_DISK_BASE, WINDOW_BASE + SLOT_SPAN))
+		return -E_RANGE;
+	return pgtable_map(&window->table, va, hpa, size, writable ? PG_WRITE : 0);
+}
+
 int space_window_alloc(struct space_window *window, uint64_t va, unsigned pages, void **first)
 {
-	if (!is_within(va, pages * PAGE_SIZE, VM_PRIV_BASE, WINDOW_BASE + SLOT_SPAN))
+	if (!is_within(va, pages * PAGE_SIZE, VM_PRIV_BASE, VM_DISK_BASE))
 		return -E_RANGE;
 	return alloc_and_map(&window->table, va, pages, MEM_VM, window->vm_id, first);
 }
@@ -344,7 +353,7 @@ int space_window_alloc(struct space_window *window, uint64_t va, unsigned pages,
 static int free_private(uint64_t va, uint64_t size, const struct pg_leaf *leaf, void *context)
 {
 	(void)context;
-	if (va >= VM_PRIV_BASE)
+	if (va >= VM_PRIV_BASE && va < VM_DISK_BASE)
 		for (uint64_t i = 0; i < size; i += PAGE_SIZE)
 			frames_free(HPA(leaf->hpa.v + i), 0);
 	return 0;

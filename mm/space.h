@@ -31,6 +31,7 @@ enum mem_reason {
 	REASON_MMIO,	     /* LAPIC, IOAPIC registers */
 	REASON_GUEST_RAM,    /* window: the current VM's RAM */
 	REASON_VM_PRIVATE,   /* window: struct vm, vCPU records and stacks, device state */
+	REASON_DISK,	     /* window: images of the current VM's disks */
 	REASON_CPU_LOCAL,    /* this CPU's private page, stacks, descriptor tables */
 	REASON_COUNT,
 };
@@ -104,6 +105,9 @@ volatile void *space_full_mmio(hpa_t hpa, uint64_t size, bool wc);
 int space_window_create(struct space_window *window, uint16_t vm_id);
 /** Maps guest RAM at GUEST_BASE + gpa (RW, NX). */
 int space_window_map_ram(struct space_window *window, gpa_t gpa, hpa_t hpa, uint64_t size);
+/** Maps a disk image at @va of the window's part for them (NX; read-only unless @writable). */
+int space_window_map_disk(struct space_window *window, uint64_t va, hpa_t hpa, uint64_t size,
+			  bool writable);
 /** Allocates @pages zeroed MEM_VM frames (contiguous) at @va of the window's private part; *first
  * is their physmap pointer. */
 int space_window_alloc(struct space_window *window, uint64_t va, unsigned pages, void **first);

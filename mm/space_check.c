@@ -32,6 +32,10 @@ static const char *forbidden(const struct check *check, hpa_t hpa)
 	switch (frames_class(hpa)) {
 	case MEM_VM:
 		return owner == check->vm_id ? NULL : "a frame of another VM";
+	case MEM_SHARED:
+		return check->vm_id < 16 && owner >> check->vm_id & 1
+			       ? NULL
+			       : "a file that other VMs may read";
 	case MEM_CPU:
 		return owner == check->cpu ? NULL : "a frame of another CPU";
 	case MEM_SENSITIVE:
@@ -63,6 +67,8 @@ static const char *misplaced(uint64_t va, const struct pg_leaf *leaf, hpa_t hpa)
 
 	switch (PML4_SLOT(va)) {
 	case PML4_SLOT(WINDOW_BASE):
+		if (va >= VM_DISK_BASE && class == MEM_SHARED)
+			return leaf->prot & PG_WRITE ? "a shared file that can be written" : NULL;
 		return class == MEM_VM ? NULL : "not a frame of the current VM";
 	case PML4_SLOT(CPU_BASE):
 		return class == MEM_CPU ? NULL : "not a frame of this CPU";
@@ -81,6 +87,8 @@ static enum mem_reason reason_of(uint64_t va, hpa_t hpa)
 {
 	switch (PML4_SLOT(va)) {
 	case PML4_SLOT(WINDOW_BASE):
+		if (va >= VM_DISK_BASE)
+			return REASON_DISK;
 		return va < VM_PRIV_BASE ? REASON_GUEST_RAM : REASON_VM_PRIVATE;
 	case PML4_SLOT(CPU_BASE):
 		return REASON_CPU_LOCAL;

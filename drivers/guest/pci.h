@@ -20,7 +20,8 @@
 #define VPCI_IO_BASE 0xc000U
 #define VPCI_MEMORY_BASE 0xc0000000ULL
 
-#define VPCI_FUNCTIONS 8
+/* Entropy, console, 4 disks, 4 network cards. */
+#define VPCI_FUNCTIONS 10
 
 struct vpci_function {
 	uint16_t command;
@@ -48,9 +49,9 @@ void vpci_reset(struct vm *vm);
 uint32_t vpci_read(struct vm *vm, uint16_t port, unsigned size);
 void vpci_write(struct vm *vm, uint16_t port, unsigned size, uint32_t value);
 
-/** Configuration space at @offset of the ECAM area; 1, 2 or 4 bytes. */
-uint32_t vpci_ecam_read(struct vm *vm, uint64_t offset);
-void vpci_ecam_write(struct vm *vm, uint64_t offset, unsigned size, uint32_t value);
+/** Configuration space at @address within the ECAM area; 1, 2 or 4 bytes. */
+uint32_t vpci_ecam_read(struct vm *vm, uint64_t address);
+void vpci_ecam_write(struct vm *vm, uint64_t address, unsigned size, uint32_t value);
 
 /** Ports and memory of the functions; false if no BAR decodes the address. */
 bool vpci_io(struct vm *vm, uint16_t port, bool write, uint32_t *value);

@@ -54,7 +54,11 @@ struct virtio *virtio_attach(struct vm *vm, enum virtio_kind kind, uint64_t feat
 	device = &pci->function[pci->count++].device;
 	device->kind = (uint8_t)kind;
 	device->queues = kinds[kind].queues;
-	device->offered = features | VIRTIO_F_VERSION_1 | VRING_F_EVENT_IDX | VRING_F_INDIRECT_DESC;
+	device->offered = features | VIRTIO_F_VERSION_1 | VRING_F_EVENT_IDX;
+	/* A disk's requests are done when their notification is: the ring has room for more than
+	 * there ever are, and a chain in it costs less than one in a table elsewhere. */
+	if (kind != VIRTIO_BLK)
+		device->offered |= VRING_F_INDIRECT_DESC;
 	vpci_reset(vm);
 	return device;
 }
@@ -69,6 +73,8 @@ void virtio_reset(struct virtio *device)
 	for (unsigned i = 0; i < VIRTIO_QUEUES; i++)
 		device->queue[i] = (struct vring){ .size = i < device->queues ? VRING_MAX : 0,
 						   .vector = VMSIX_NO_VECTOR };
+	if (device->kind == VIRTIO_CONSOLE)
+		device->console = (struct vconsole){ 0 };
 }
 
 static void interrupt(struct vm *vm, struct virtio *device, uint8_t isr, uint16_t vector)
@@ -109,14 +115,38 @@ bool virtio_is_live(const struct virtio *device, unsigned queue)
 	       queue < device->queues && device->queue[queue].enabled;
 }
 
-static uint32_t serve_one(struct vm *vm, struct virtio *device, struct vring_chain *chain)
+struct virtio *virtio_find(struct vm *vm, enum virtio_kind kind)
 {
-	(void)vm;
+	struct vpci *pci = &vm_machine(vm)->pci;
+
+	for (unsigned i = 0; i < pci->count; i++)
+		if (pci->function[i].device.kind == kind)
+			return &pci->function[i].device;
+	return NULL;
+}
+
+struct vring_chain *virtio_chain(struct vm *vm)
+{
+	return &vm_machine(vm)->pci.chain;
+}
+
+/* False: the request is to be served again. */
+static bool serve_one(struct vm *vm, struct virtio *device, struct vring_chain *chain,
+		      uint32_t *written)
+{
+	if (likely(device->kind == VIRTIO_BLK)) {
+		*written = vblk_serve(vm, device, chain);
+		return true;
+	}
+	*written = 0;
 	switch (device->kind) {
 	case VIRTIO_RNG:
-		return vrng_serve(chain);
+		*written = vrng_serve(chain);
+		return true;
+	case VIRTIO_CONSOLE:
+		return vconsole_serve(vm, device, chain);
 	default:
-		return 0;
+		return true;
 	}
 }
 
@@ -126,25 +156,33 @@ static uint32_t serve_one(struct vm *vm, struct virtio *device, struct vring_cha
  */
 static void serve(struct vm *vm, struct virtio *device, struct vring *queue)
 {
-	struct vring_chain *chain = &vm_machine(vm)->pci.chain;
+	struct vring_chain *chain = virtio_chain(vm);
 	uint64_t cost = 0;
 	int got;
 
 	do {
 		while ((got = vring_pop(vm, queue, chain)) > 0) {
-			cost += VIRTIO_REQUEST_COST + chain->out_bytes + chain->in_bytes;
-			vring_push(queue, chain->head, serve_one(vm, device, chain));
-			if (unlikely(cost > VIRTIO_BUDGET)) {
+			uint64_t bytes = chain->out_bytes + chain->in_bytes;
+			bool done;
+			uint32_t written;
+
+			done = serve_one(vm, device, chain, &written);
+			if (likely(done))
+				vring_push(queue, chain->head, written);
+			else
+				vring_unpop(queue);
+			cost += VIRTIO_REQUEST_COST + bytes;
+			if (unlikely(!done || cost > VIRTIO_BUDGET)) {
 				vm_again(vm);
-				goto out;
+				virtio_signal(vm, device, queue);
+				return;
 			}
 		}
 		if (unlikely(got < 0)) {
-			virtio_fail(vm, device, "its driver broke the rules for queues");
+			virtio_fail(vm, device, VIRTIO_BROKEN_QUEUE);
 			break;
 		}
 	} while (unlikely(vring_rearm(queue)));
-out:
 	virtio_signal(vm, device, queue);
 }
 
@@ -154,6 +192,8 @@ void virtio_notify(struct vm *vm, struct virtio *device, unsigned queue)
 		return;
 	if (device->kind == VIRTIO_NET)
 		vnet_notify(vm, device, queue);
+	else if (device->kind == VIRTIO_CONSOLE && queue == 0)
+		vconsole_fill(vm, device);
 	else
 		serve(vm, device, &device->queue[queue]);
 }

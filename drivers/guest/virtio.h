@@ -24,9 +24,28 @@ enum virtio_kind {
 #define VIRTIO_CONFIG_SIZE 64
 #define VIRTIO_F_VERSION_1 BIT(32)
 
+#define VIRTIO_BROKEN_QUEUE "its driver broke the rules for queues"
+
 /** What the device may do in one exit, in bytes; a request counts as VIRTIO_REQUEST_COST more. */
 #define VIRTIO_BUDGET MIB(4)
 #define VIRTIO_REQUEST_COST 4096
+
+/** Of a block device: its image, in the VM's window. */
+struct vblk {
+	uint8_t *image;
+	uint64_t sectors;
+	bool read_only;
+	char serial[20]; /* zero-terminated unless it fills this */
+};
+
+#define VCONSOLE_FIFO 256 /* a power of two */
+
+/** Of a console: what was typed and not read yet, and how much of a long output is done. */
+struct vconsole {
+	uint16_t head, count;
+	uint8_t fifo[VCONSOLE_FIFO];
+	uint64_t sent;
+};
 
 struct virtio {
 	uint8_t kind; /* enum virtio_kind */
@@ -41,6 +60,10 @@ struct virtio {
 	struct vring queue[VIRTIO_QUEUES];
 	struct vmsix msix;
 	uint8_t config[VIRTIO_CONFIG_SIZE]; /* device-specific configuration, 0 behind its end */
+	union {
+		struct vblk blk;
+		struct vconsole console;
+	};
 };
 
 /* Memory BAR: where the structures lie. */
@@ -87,11 +110,32 @@ void virtio_fail(struct vm *vm, struct virtio *device, const char *why);
 /** Class code for PCI. */
 uint32_t virtio_class(const struct virtio *device);
 
+/** The first device of @kind, or NULL; and what the request is taken into that is being served. */
+struct virtio *virtio_find(struct vm *vm, enum virtio_kind kind);
+struct vring_chain *virtio_chain(struct vm *vm);
+
 /*
- * The kinds: serve one request, return how many bytes they wrote. None may take longer than the
- * budget of an exit.
+ * The kinds. serve() does one request and returns how many bytes it wrote; none may take longer
+ * than the budget of an exit.
  */
+
+/** Has the CPU random numbers? */
 bool vrng_exists(void);
 uint32_t vrng_serve(struct vring_chain *chain);
+
+/**
+ * Gives the VM a disk over the @size bytes (of which whole sectors count) at @image, which is in
+ * its window. NULL: the bus is full.
+ */
+struct virtio *vblk_attach(struct vm *vm, uint8_t *image, uint64_t size, bool read_only,
+			   const char *serial);
+uint32_t vblk_serve(struct vm *vm, struct virtio *device, struct vring_chain *chain);
+
+/** Output: false if there is more to it, so that it has to be served again. */
+bool vconsole_serve(struct vm *vm, struct virtio *device, struct vring_chain *chain);
+/** Input: gives the driver what is waiting, if it has buffers. */
+void vconsole_fill(struct vm *vm, struct virtio *device);
+/** A byte is typed; false if there is no such console, or no driver that has started it. */
+bool vconsole_receive(struct vm *vm, uint8_t byte);
 
 #endif

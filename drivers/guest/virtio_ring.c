@@ -35,6 +35,7 @@ int vring_enable(struct vm *vm, struct vring *ring, uint64_t features)
 	ring->used = vm_ram(vm, GPA(ring->used_gpa), 6 + 8 * n);
 	if (!ring->desc || !ring->avail || !ring->used)
 		return -E_INVAL;
+	ring->flat = vm_ram_flat(vm, &ring->flat_size);
 	ring->event_idx = features & VRING_F_EVENT_IDX;
 	ring->indirect = features & VRING_F_INDIRECT_DESC;
 	ring->next_avail = ring->known_avail = ring->next_used = ring->signalled = 0;
@@ -42,68 +43,78 @@ int vring_enable(struct vm *vm, struct vring *ring, uint64_t features)
 	return 0;
 }
 
-static bool add_piece(struct vm *vm, struct vring_chain *chain, uint64_t addr, uint32_t len,
-		      bool write)
-{
-	struct vring_piece *piece = &chain->piece[chain->count];
-
-	if (!write && chain->in_bytes) /* what is read comes first */
-		return false;
-	if (!len)
-		return true;
-	piece->base = vm_ram(vm, GPA(addr), len);
-	piece->len = len;
-	if (!piece->base)
-		return false;
-	chain->count++;
-	if (write) {
-		chain->in_bytes += len;
-	} else {
-		chain->out_bytes += len;
-		chain->out = chain->count;
-	}
-	return true;
-}
-
-static int walk(struct vm *vm, const struct vring *ring, struct vring_chain *chain)
+/*
+ * Collects the pieces: first all that are read, then all that are written. An indirect table takes
+ * the ring's place for the rest of the chain.
+ */
+static int walk(struct vm *vm, const struct vring *ring, struct vring_chain *chain, unsigned at)
 {
 	const volatile struct vring_desc *table = ring->desc;
-	unsigned limit = ring->size, at = chain->head, length = 0;
+	unsigned limit = ring->size, left = limit, direction = 0, flags;
+	uint64_t bytes = 0, flat_size = ring->flat_size;
+	struct vring_piece *piece = chain->piece;
 	bool indirect = false;
 
-	for (;;) {
+	do {
+		const volatile struct vring_desc *desc = &table[at];
+		uint8_t *base;
 		uint64_t addr;
 		uint32_t len;
-		uint16_t flags;
 
-		if (at >= limit || length > ring->size)
+		/* So a loop ends, and the pieces have room. */
+		if (unlikely(at >= limit || left-- == 0))
 			return -E_INVAL;
-		addr = table[at].addr;
-		len = table[at].len;
-		flags = table[at].flags;
-		if (flags & DESC_INDIRECT) {
+		addr = desc->addr;
+		len = desc->len;
+		flags = desc->flags;
+		at = desc->next;
+		base = ring->flat + addr;
+		if (unlikely(addr + len > flat_size || addr + len < addr)) {
+			base = vm_ram(vm, GPA(addr), len);
+			if (!base && len)
+				return -E_INVAL;
+		}
+		if (unlikely(flags & DESC_INDIRECT)) {
 			if (indirect || !ring->indirect || (flags & DESC_NEXT) || !len ||
 			    len % sizeof(*table))
 				return -E_INVAL;
-			table = vm_ram(vm, GPA(addr), len);
-			if (!table)
-				return -E_INVAL;
+			table = (const volatile struct vring_desc *)base;
 			limit = len / sizeof(*table);
 			indirect = true;
+			left++; /* it is not part of the chain */
 			at = 0;
+			flags = DESC_NEXT;
 			continue;
 		}
-		/* So a loop ends, and the pieces have room. */
-		if (++length > ring->size || !add_piece(vm, chain, addr, len, flags & DESC_WRITE))
-			return -E_INVAL;
-		if (!(flags & DESC_NEXT))
-			return 1;
-		at = table[at].next;
+		if ((flags & DESC_WRITE) != direction) {
+			if (unlikely(direction)) /* what is read comes first */
+				return -E_INVAL;
+			direction = DESC_WRITE;
+			chain->out = piece;
+			chain->out_bytes = bytes;
+			bytes = 0;
+		}
+		if (likely(len)) {
+			piece->base = base;
+			piece->len = len;
+			piece++;
+			bytes += len;
+		}
+	} while (flags & DESC_NEXT);
+	chain->end = piece;
+	chain->in_bytes = bytes;
+	if (unlikely(!direction)) {
+		chain->out = piece;
+		chain->out_bytes = bytes;
+		chain->in_bytes = 0;
 	}
+	return 1;
 }
 
 int vring_pop(struct vm *vm, struct vring *ring, struct vring_chain *chain)
 {
+	unsigned head;
+
 	if (ring->next_avail == ring->known_avail) {
 		uint16_t idx = ring->avail[1];
 
@@ -113,37 +124,16 @@ int vring_pop(struct vm *vm, struct vring *ring, struct vring_chain *chain)
 		if (idx == ring->next_avail)
 			return 0;
 	}
-	chain->head = ring->avail[2 + (ring->next_avail & (ring->size - 1))];
-	chain->next = chain->out = chain->count = 0;
-	chain->out_bytes = chain->in_bytes = 0;
+	head = ring->avail[2 + (ring->next_avail & (ring->size - 1U))];
 	ring->next_avail++;
-	return walk(vm, ring, chain);
+	chain->next = chain->piece;
+	chain->head = (uint16_t)head;
+	return walk(vm, ring, chain, head);
 }
 
 void vring_unpop(struct vring *ring)
 {
 	ring->next_avail--;
-}
-
-void vring_put(struct vring *ring, unsigned ahead, uint16_t head, uint32_t written)
-{
-	unsigned at = (ring->next_used + ahead) & (ring->size - 1U);
-	volatile uint32_t *element = &ring->used[1 + 2 * at];
-
-	element[0] = head;
-	element[1] = written;
-}
-
-void vring_publish(struct vring *ring, unsigned count)
-{
-	ring->next_used += (uint16_t)count;
-	((volatile uint16_t *)ring->used)[1] = ring->next_used;
-}
-
-void vring_push(struct vring *ring, uint16_t head, uint32_t written)
-{
-	vring_put(ring, 0, head, written);
-	vring_publish(ring, 1);
 }
 
 void vring_quiet(struct vring *ring, uint16_t count)
@@ -188,7 +178,7 @@ uint8_t *vring_next(struct vring_chain *chain, bool write, uint64_t max, uint32_
 		chain->next = chain->out;
 	if (!*left || !max)
 		return NULL;
-	piece = &chain->piece[chain->next];
+	piece = chain->next;
 	base = piece->base;
 	*len = piece->len < max ? piece->len : (uint32_t)max;
 	*left -= *len;
@@ -198,7 +188,7 @@ uint8_t *vring_next(struct vring_chain *chain, bool write, uint64_t max, uint32_
 	return base;
 }
 
-bool vring_read(struct vring_chain *chain, void *to, uint32_t len)
+bool vring_read_pieces(struct vring_chain *chain, void *to, uint32_t len)
 {
 	uint8_t *at = to;
 
@@ -213,17 +203,4 @@ bool vring_read(struct vring_chain *chain, void *to, uint32_t len)
 		len -= n;
 	}
 	return true;
-}
-
-uint8_t *vring_last_byte(struct vring_chain *chain)
-{
-	struct vring_piece *piece;
-
-	if (!chain->in_bytes)
-		return NULL;
-	piece = &chain->piece[chain->count - 1];
-	chain->in_bytes--;
-	piece->len--;
-	chain->count -= piece->len == 0;
-	return piece->base + piece->len;
 }

@@ -30,6 +30,8 @@ struct vring {
 	bool enabled;
 	bool event_idx, indirect;
 	/* Valid while enabled: checked to be guest RAM. */
+	uint8_t *flat; /* vm_ram_flat() */
+	uint64_t flat_size;
 	const volatile struct vring_desc *desc;
 	const volatile uint16_t *avail;	  /* flags, idx, ring[size], used_event */
 	volatile uint32_t *used;	  /* flags and idx, {id, len}[size], avail_event */
@@ -46,10 +48,10 @@ struct vring_piece {
 /** A request: first what the device reads, then what it writes. */
 struct vring_chain {
 	uint16_t head;
-	uint16_t next;	     /* first piece that is not used up */
-	uint16_t out, count; /* pieces up to here: readable, all */
-	uint64_t out_bytes;  /* what is left to read */
-	uint64_t in_bytes;   /* what is left to write */
+	struct vring_piece *next;      /* the first that is not used up */
+	struct vring_piece *out, *end; /* behind those that are read, behind all */
+	uint64_t out_bytes;	       /* what is left to read */
+	uint64_t in_bytes;	       /* what is left to write */
 	struct vring_piece piece[VRING_MAX];
 };
 
@@ -63,13 +65,29 @@ int vring_pop(struct vm *vm, struct vring *ring, struct vring_chain *chain);
 /** Puts the last request taken back, to be taken again. */
 void vring_unpop(struct vring *ring);
 
-/** Gives a request back, @written bytes of it filled. */
-void vring_push(struct vring *ring, uint16_t head, uint32_t written);
+/** Gives requests back in two steps, for several that the driver is to see at once: @written bytes
+ * of the one @ahead of the next one are filled; then @count of them are there. */
+static inline void vring_put(struct vring *ring, unsigned ahead, uint16_t head, uint32_t written)
+{
+	unsigned at = (ring->next_used + ahead) & (ring->size - 1U);
+	volatile uint32_t *element = &ring->used[1 + 2 * at];
 
-/** The same in two steps, for several that the driver is to see at once: the one @ahead of the next
- * one, and then @count of them. */
-void vring_put(struct vring *ring, unsigned ahead, uint16_t head, uint32_t written);
-void vring_publish(struct vring *ring, unsigned count);
+	element[0] = head;
+	element[1] = written;
+}
+
+static inline void vring_publish(struct vring *ring, unsigned count)
+{
+	ring->next_used += (uint16_t)count;
+	((volatile uint16_t *)ring->used)[1] = ring->next_used;
+}
+
+/** Gives a request back, @written bytes of it filled. */
+static inline void vring_push(struct vring *ring, uint16_t head, uint32_t written)
+{
+	vring_put(ring, 0, head, written);
+	vring_publish(ring, 1);
+}
 
 /** Asks not to be notified before there are @count more requests (without EVENT_IDX: at all), until
  * the next vring_rearm(). */
@@ -85,11 +103,37 @@ bool vring_wants_interrupt(struct vring *ring);
  * NULL if there is none left. */
 uint8_t *vring_next(struct vring_chain *chain, bool write, uint64_t max, uint32_t *len);
 
+/** vring_read() for all cases. */
+bool vring_read_pieces(struct vring_chain *chain, void *to, uint32_t len);
+
 /** Copies @len bytes out of the readable part and uses them up; false, nothing done, if there are
  * fewer. */
-bool vring_read(struct vring_chain *chain, void *to, uint32_t len);
+static inline bool vring_read(struct vring_chain *chain, void *to, uint32_t len)
+{
+	const struct vring_piece *piece = chain->next;
+
+	if (unlikely(piece >= chain->out || piece->len != len))
+		return vring_read_pieces(chain, to, len);
+	__builtin_memcpy(to, piece->base, len);
+	/* It was read once: the compiler must not look there again. */
+	__asm__ volatile("" : : : "memory");
+	chain->next++;
+	chain->out_bytes -= len;
+	return true;
+}
 
 /** Takes the last byte of the writable part away, NULL if it is empty. */
-uint8_t *vring_last_byte(struct vring_chain *chain);
+static inline uint8_t *vring_last_byte(struct vring_chain *chain)
+{
+	struct vring_piece *piece;
+
+	if (unlikely(!chain->in_bytes))
+		return NULL;
+	piece = chain->end - 1;
+	chain->in_bytes--;
+	if (likely(--piece->len == 0))
+		chain->end = piece;
+	return piece->base + piece->len;
+}
 
 #endif

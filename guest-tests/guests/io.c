@@ -81,7 +81,7 @@ static void test_pci(void)
 	check_eq("by bytes", inb(PCI_DATA + 1), inl(PCI_DATA) >> 8 & 0xff);
 	outl(PCI_ADDRESS, 0x80000008);
 	check_eq("its class: a host bridge", inl(PCI_DATA) >> 16, 0x0600);
-	outl(PCI_ADDRESS, 0x80000800);
+	outl(PCI_ADDRESS, 0x8000f800);
 	check_eq("no other device", inl(PCI_DATA), 0xffffffff);
 	outl(PCI_ADDRESS, 0x80010000);
 	check_eq("no other bus", inl(PCI_DATA), 0xffffffff);

@@ -175,7 +175,15 @@ void vm_net_poll_in(struct vm *vm, uint64_t ticks)
 
 void *vm_ram(struct vm *vm, gpa_t gpa, uint64_t len)
 {
+	if (vm->meddle)
+		vm->meddle(vm);
 	return gpa.v <= FAKE_RAM && len <= FAKE_RAM - gpa.v ? vm->ram + gpa.v : NULL;
+}
+
+uint8_t *vm_ram_flat(struct vm *vm, uint64_t *size)
+{
+	*size = vm->flat ? FAKE_RAM : 0;
+	return vm->ram;
 }
 
 void vm_again(struct vm *vm)

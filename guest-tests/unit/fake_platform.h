@@ -41,6 +41,8 @@ struct vm {
 	unsigned console_length;
 	uint8_t console[FAKE_CONSOLE];
 	unsigned agains, complaints;
+	bool flat;		       /* vm_ram_flat() has something to offer */
+	void (*meddle)(struct vm *vm); /* called at each vm_ram() */
 	uint8_t ram[FAKE_RAM] __attribute__((aligned(4096)));
 };
 

@@ -248,11 +248,18 @@ TEST(config_values_of_vm)
 	CHECK(accepts_vm("format = linux") && cfg.vms[0].format == CONFIG_FORMAT_LINUX);
 	CHECK(accepts_vm("format = pvh") && cfg.vms[0].format == CONFIG_FORMAT_PVH);
 	CHECK(accepts_vm("format = multiboot") && cfg.vms[0].format == CONFIG_FORMAT_MULTIBOOT);
-	CHECK(refuses_vm("console = virtio", "uart"));
 	CHECK(refuses_vm("user-hypercalls = yes", "on or off"));
 	CHECK(accepts_vm("user-hypercalls = on") && cfg.vms[0].user_hypercalls);
 	CHECK(accepts_vm("vcpus = 1") && !cfg.vms[0].user_hypercalls);
-	CHECK(refuses_vm("disk = rootfs.img", "disk|this version has no virtual disks"));
+	CHECK(refuses_vm("console = hvc", "uart or virtio"));
+	CHECK(accepts_vm("console = virtio") && cfg.vms[0].virtio_console);
+	CHECK(refuses_vm("disk =", "up to four lines"));
+	CHECK(refuses_vm("disk = ,ro", "up to four lines"));
+	CHECK(accepts_vm("disk = a.img\ndisk = b.img , ro\ndisk = c,ro\ndisk = ,rox"));
+	CHECK(cfg.vms[0].disk_count == 4 && !strcmp(cfg.vms[0].disks[0].file, "a.img"));
+	CHECK(!cfg.vms[0].disks[0].read_only && !cfg.vms[0].disks[3].read_only);
+	CHECK(cfg.vms[0].disks[2].read_only && !strcmp(cfg.vms[0].disks[2].file, "c"));
+	CHECK(!accepts_vm("disk = a\ndisk = b\ndisk = c\ndisk = d\ndisk = e"));
 	CHECK(refuses_vm("initrd =", "file name"));
 	CHECK(refuses_vm("kernel = k", "twice"));
 	CHECK(accepts_vm("memory = 2M") && cfg.vms[0].memory == MIB(2));
@@ -302,7 +309,7 @@ TEST(config_unknown_keys)
 	CHECK(refuses_vm("= 1", "unknown key ;"));
 	CHECK(refuses_vm("a-key-that-is-very-much-longer-than-any-other-key-here = 1",
 			 "unknown key a-key-that"));
-	CHECK(!strstr(cfg.errors[0], "disk") && strstr(cfg.errors[0], "console"));
+	CHECK(!strstr(cfg.errors[0], "net") && strstr(cfg.errors[0], "console"));
 }
 
 TEST(config_structure)

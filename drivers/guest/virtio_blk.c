@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: MIT
+/* Block device (virtio 1.2, 5.2) over an image in memory, which lies in the VM's window. */
+#include "drivers/guest/virtio.h"
+#include "hv/lib/string.h"
+
+#define SECTOR 512
+/* What one request may move, so that no exit takes long: drivers keep to the segments' limits. */
+#define MOST MIB(4)
+#define SEGMENTS (VRING_MAX - 2)
+#define SEGMENT_SIZE KIB(32)
+static_assert(SEGMENTS * SEGMENT_SIZE <= MOST, "what the limits allow is served");
+
+enum {
+	F_SIZE_MAX = 1,
+	F_SEG_MAX = 2,
+	F_RO = 5,
+	F_BLK_SIZE = 6,
+	F_FLUSH = 9,
+	F_DISCARD = 13,
+	F_WRITE_ZEROES = 14
+};
+enum { IN = 0, OUT = 1, FLUSH = 4, GET_ID = 8, DISCARD = 11, WRITE_ZEROES = 13 };
+enum { OK = 0, IOERR = 1, UNSUPP = 2 };
+#define WRITE_ZEROES_UNMAP 1U
+
+struct config {
+	uint64_t capacity; /* sectors */
+	uint32_t size_max, seg_max;
+	uint32_t geometry;
+	uint32_t blk_size;
+	uint64_t topology;
+	uint32_t writeback_and_queues;
+	uint32_t max_discard_sectors, max_discard_seg, discard_alignment;
+	uint32_t max_write_zeroes_sectors, max_write_zeroes_seg;
+	uint32_t may_unmap;
+};
+static_assert(sizeof(struct config) <= VIRTIO_CONFIG_SIZE, "virtio 1.2, 5.2.4");
+static_assert(offsetof(struct config, max_discard_sectors) == 36, "virtio 1.2, 5.2.4");
+
+struct header {
+	uint32_t type, reserved;
+	uint64_t sector;
+};
+
+struct range {
+	uint64_t sector;
+	uint32_t count, flags;
+};
+static_assert(sizeof(struct header) == 16 && sizeof(struct range) == 16, "virtio 1.2, 5.2.6");
+
+struct virtio *vblk_attach(struct vm *vm, uint8_t *image, uint64_t size, bool read_only,
+			   const char *serial)
+{
+	uint64_t features = BIT(F_SIZE_MAX) | BIT(F_SEG_MAX) | BIT(F_BLK_SIZE) | BIT(F_FLUSH);
+	struct config config = { .capacity = size / SECTOR,
+				 .size_max = SEGMENT_SIZE,
+				 .seg_max = SEGMENTS,
+				 .blk_size = SECTOR };
+	struct virtio *device;
+
+	if (read_only) {
+		features |= BIT(F_RO);
+	} else {
+		features |= BIT(F_DISCARD) | BIT(F_WRITE_ZEROES);
+		config.max_discard_sectors = config.max_write_zeroes_sectors = MOST / SECTOR;
+		config.max_discard_seg = config.max_write_zeroes_seg = 1;
+		config.discard_alignment = 1;
+	}
+	device = virtio_attach(vm, VIRTIO_BLK, features);
+	if (!device)
+		return NULL;
+	memcpy(device->config, &config, sizeof(config));
+	device->blk.image = image;
+	device->blk.sectors = size / SECTOR;
+	device->blk.read_only = read_only;
+	str_copy(device->blk.serial, serial, sizeof(device->blk.serial));
+	return device;
+}
+
+/* Whole words, as nearly all pieces are, without a call. */
+static inline void copy(void *to, const void *from, uint32_t len)
+{
+#ifndef CLOISTER_HOST_TEST
+	uint64_t words = len / 8;
+
+	if (likely(len % 8 == 0)) {
+		__asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(words) : : "memory");
+		return;
+	}
+#endif
+	copy_bulk(to, from, len);
+}
+
+/* The image from @sector on if @bytes from there are in it and may be moved at once. */
+static uint8_t *locate(const struct vblk *blk, uint64_t sector, uint64_t bytes)
+{
+	if (bytes % SECTOR || bytes > MOST || sector > blk->sectors ||
+	    bytes / SECTOR > blk->sectors - sector)
+		return NULL;
+	return blk->image + sector * SECTOR;
+}
+
+static uint8_t read_sectors(const struct vblk *blk, uint64_t sector, struct vring_chain *chain)
+{
+	const uint8_t *from = locate(blk, sector, chain->in_bytes);
+
+	if (!from)
+		return IOERR;
+	for (const struct vring_piece *p = chain->out; p < chain->end; p++) {
+		copy(p->base, from, p->len);
+		from += p->len;
+	}
+	chain->in_bytes = 0;
+	return OK;
+}
+
+static uint8_t write_sectors(const struct vblk *blk, uint64_t sector, struct vring_chain *chain)
+{
+	uint8_t *to = locate(blk, sector, chain->out_bytes);
+
+	if (!to || blk->read_only)
+		return IOERR;
+	for (const struct vring_piece *p = chain->next; p < chain->out; p++) {
+		copy(to, p->base, p->len);
+		to += p->len;
+	}
+	return OK;
+}
+
+/* What is discarded reads as zeroes too. */
+static uint8_t zero_sectors(const struct virtio *device, uint32_t type, struct vring_chain *chain)
+{
+	unsigned feature = type == DISCARD ? F_DISCARD : F_WRITE_ZEROES;
+	struct range range;
+	uint8_t *to;
+
+	if (!(device->accepted & BIT(feature)))
+		return UNSUPP;
+	if (chain->out_bytes != sizeof(range) || !vring_read(chain, &range, sizeof(range)))
+		return IOERR;
+	if (range.flags & ~(type == DISCARD ? 0 : WRITE_ZEROES_UNMAP))
+		return UNSUPP;
+	to = locate(&device->blk, range.sector, (uint64_t)range.count * SECTOR);
+	if (!to || device->blk.read_only)
+		return IOERR;
+	memset(to, 0, (uint64_t)range.count * SECTOR);
+	return OK;
+}
+
+static uint8_t get_id(const struct vblk *blk, struct vring_chain *chain)
+{
+	const char *from = blk->serial;
+	uint32_t left = sizeof(blk->serial), len;
+	uint8_t *to;
+
+	while ((to = vring_next(chain, true, left, &len))) {
+		memcpy(to, from, len);
+		from += len;
+		left -= len;
+	}
+	return OK;
+}
+
+static uint8_t execute(const struct virtio *device, struct vring_chain *chain)
+{
+	struct header header;
+
+	if (!vring_read(chain, &header, sizeof(header)))
+		return IOERR;
+	if (likely(header.type == IN))
+		return read_sectors(&device->blk, header.sector, chain);
+	switch (header.type) {
+	case OUT:
+		return write_sectors(&device->blk, header.sector, chain);
+	case FLUSH: /* what is written is where it stays */
+		return OK;
+	case GET_ID:
+		return get_id(&device->blk, chain);
+	case DISCARD:
+	case WRITE_ZEROES:
+		return zero_sectors(device, header.type, chain);
+	default:
+		return UNSUPP;
+	}
+}
+
+uint32_t vblk_serve(struct vm *vm, struct virtio *device, struct vring_chain *chain)
+{
+	uint8_t *status = vring_last_byte(chain);
+	uint64_t room = chain->in_bytes;
+
+	if (!status) {
+		virtio_fail(vm, device, "a request has no room for its status");
+		return 0;
+	}
+	*status = execute(device, chain);
+	return (uint32_t)(room - chain->in_bytes) + 1;
+}

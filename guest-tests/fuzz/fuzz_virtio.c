@@ -1,0 +1,97 @@
+/* fuzz-sources: drivers/guest/[a-z]*.c hv/lib/[ps]*.c guest-tests/unit/fake_platform.c */
+/* SPDX-License-Identifier: MIT */
+/*
+ * libFuzzer on the PCI bus and the virtio devices: the input is what a hostile guest does. Memory
+ * changes while requests are served too: at each look into it some bytes of the input are thrown
+ * in.
+ */
+#include "guest-tests/unit/fake_virtio.h"
+
+#define IMAGE 0x1000
+
+static uint8_t image[2][IMAGE];
+static const uint8_t untouched[IMAGE];
+static const uint8_t *next, *end;
+
+static uint64_t take(unsigned bytes)
+{
+	uint64_t value = 0;
+
+	while (bytes-- && next < end)
+		value = value << 8 | *next++;
+	return value;
+}
+
+/* Another vCPU writes into rings and buffers meanwhile. */
+static void meddle(struct vm *vm)
+{
+	uint64_t at = take(2);
+
+	if (at & 0x8000)
+		vm->ram[(FV_DESC + (at & 0x7fff)) % FAKE_RAM] = (uint8_t)take(1);
+}
+
+static void step(void)
+{
+	unsigned what = (unsigned)take(1), device = 1 + (what >> 4) % 5,
+		 size = 1U << (what >> 2 & 3);
+	uint64_t at, ignored;
+	uint32_t narrow;
+
+	switch (what & 3 ? what & 3 : 4 + take(1) % 7) {
+	case 1: /* memory as it likes */
+		at = take(3) % (FAKE_RAM - 8);
+		ignored = take(size);
+		memcpy(fv->ram + at, &ignored, size);
+		break;
+	case 2: /* a descriptor that may be good */
+		at = take(1);
+		fv_desc(at % FV_SIZE, 0x8000 + take(2), (uint32_t)take(2), take(1) & 7,
+			(unsigned)take(1) % (FV_SIZE + 1));
+		break;
+	case 3: /* a request */
+		fv_offer((unsigned)take(1) % (FV_SIZE + 1));
+		fv_notify(device - 1, (what >> 2) % 3);
+		break;
+	case 4:
+		fv_set_config(device, take(1) & 0xff, size, (uint32_t)take(size));
+		break;
+	case 5:
+		fv_set_bar(device, take(2) % VIRTIO_BAR_SIZE, size, take(size));
+		break;
+	case 6:
+		fv_bar(device, take(2) % VIRTIO_BAR_SIZE, size);
+		break;
+	case 7:
+		machine_pio_write(&fv->vcpu[0], (uint16_t)take(2), size, (uint32_t)take(size));
+		break;
+	case 8:
+		machine_pio_read(&fv->vcpu[0], (uint16_t)take(2), size, &narrow);
+		break;
+	case 9:
+		vconsole_receive(fv, (uint8_t)take(1));
+		break;
+	default:
+		fv_start_queue(device, (what >> 2) % 3, VIRTIO_F_VERSION_1 | (uint64_t)take(4));
+		break;
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	next = data;
+	end = data + size;
+	fv_boot(2);
+	virtio_attach(fv, VIRTIO_CONSOLE, 0);
+	vblk_attach(fv, image[0], IMAGE, false, "a disk");
+	vblk_attach(fv, image[1], IMAGE, true, "a disk whose name is long");
+	fv->meddle = meddle;
+	fv->flat = size % 2;
+	while (next < end)
+		step();
+	if (memcmp(image[1], untouched, IMAGE)) /* nobody writes what is to be read only */
+		__builtin_trap();
+	return 0;
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Disks: files of the boot medium, mapped into the windows of the VMs that have them, so that
+ * requests are served in the restricted map. What a VM writes is in frames of its own: in the
+ * file's if nothing else of the configuration names it, else in a copy. Files that are only read
+ * are mapped read-only wherever they are named. Contents outlast the VM's restart.
+ */
+#include "hv/boot_state.h"
+#include "hv/console.h"
+#include "hv/errno.h"
+#include "hv/lib/string.h"
+#include "hv/vm.h"
+#include "mm/frames.h"
+
+#define SECTOR 512
+#define CHUNK_ORDER 9
+static_assert(CONFIG_MAX_VMS <= 16, "a bit for each in the owner of a shared frame");
+
+/* How often the configuration names the file, for whatever. */
+static unsigned uses(const char *name)
+{
+	const struct config *config = boot_state_config();
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < config->vm_count; i++) {
+		const struct config_vm *vm = &config->vms[i];
+
+		count += !strcmp(vm->kernel, name) + !strcmp(vm->initrd, name);
+		for (unsigned d = 0; d < vm->disk_count; d++)
+			count += !strcmp(vm->disks[d].file, name);
+		for (unsigned m = 0; m < vm->module_count; m++)
+			count += !strcmp(vm->modules[m].name, name);
+	}
+	return count;
+}
+
+/* Maps the file itself. Its address keeps the place within 2 MiB, so that large pages fit. */
+static int map_file(struct vm_record *record, const struct boot_file *file, bool writable,
+		    uint64_t *va)
+{
+	uint16_t id = record->window.vm_id;
+	uint64_t size = ALIGN_UP(file->size, PAGE_SIZE);
+	enum mem_class class = writable ? MEM_VM : MEM_SHARED;
+	uint16_t owner = writable ? id
+				  : (uint16_t)(frames_class(file->base) == MEM_SHARED
+						       ? frames_owner(file->base) | BIT(id)
+						       : BIT(id));
+	int err = frames_claim(file->base, size, class, owner);
+
+	if (err)
+		return err;
+	memset((uint8_t *)hpa_to_ptr(file->base) + file->size, 0, size - file->size);
+	*va += file->base.v % PAGE_SIZE_2M;
+	return space_window_map_disk(&record->window, *va, file->base, size, writable);
+}
+
+static int map_copy(struct vm_record *record, const struct boot_file *file, uint64_t va)
+{
+	for (uint64_t at = 0; at < file->size; at += PAGE_SIZE_2M) {
+		uint64_t n = file->size - at < PAGE_SIZE_2M ? file->size - at : PAGE_SIZE_2M;
+		hpa_t hpa = frames_alloc(CHUNK_ORDER, MEM_VM, record->window.vm_id);
+		int err = hpa_is_none(hpa) ? -E_NOMEM
+					   : space_window_map_disk(&record->window, va + at, hpa,
+								   PAGE_SIZE_2M, true);
+
+		if (err)
+			return err;
+		copy_bulk(hpa_to_ptr(hpa), hpa_to_ptr(HPA(file->base.v + at)), n);
+	}
+	return 0;
+}
+
+static bool attach(struct vm_record *record, unsigned index)
+{
+	const struct config_disk *disk = &record->config->disks[index];
+	const struct boot_file *file = vm_find_file(record->config, "disk", disk->file, disk->line);
+	uint64_t va = VM_DISK_BASE + index * VM_DISK_SPAN;
+	const char *why = NULL;
+	struct frames_stats stats;
+
+	if (!file)
+		return false;
+	frames_stats(&stats);
+	if (file->size < SECTOR || file->size > VM_DISK_SPAN - PAGE_SIZE_2M)
+		why = "is no disk image: it must have 512 bytes to 31 GiB";
+	else if (disk->read_only || uses(disk->file) == 1)
+		why = map_file(record, file, !disk->read_only, &va) ? "cannot be mapped" : NULL;
+	else if (file->size > stats.free_bytes || map_copy(record, file, va))
+		why = "is named more than once, and there is no memory for a copy: write ,ro";
+	if (!why && !vblk_attach(record->vm, (uint8_t *)va, ALIGN_UP(file->size, SECTOR),
+				 disk->read_only, disk->file))
+		why = "finds no place on the VM's bus";
+	if (!why)
+		return true;
+	console_error("cloister.conf:%u: [vm %s] disk = %s %s", disk->line, record->config->name,
+		      disk->file, why);
+	return false;
+}
+
+int vm_attach_disks(struct vm_record *record)
+{
+	for (unsigned i = 0; i < record->config->disk_count; i++)
+		if (!attach(record, i))
+			return -E_NOENT;
+	return 0;
+}
