@@ -68,7 +68,7 @@ static int walk(struct vm *vm, const struct vring *ring, struct vring_chain *cha
 		len = desc->len;
 		flags = desc->flags;
 		at = desc->next;
-		base = ring->flat + addr;
+		base = (uint8_t *)((uint64_t)ring->flat + addr);
 		if (unlikely(addr + len > flat_size || addr + len < addr)) {
 			base = vm_ram(vm, GPA(addr), len);
 			if (!base && len)

@@ -38,7 +38,7 @@ static void step(void)
 	uint64_t at, ignored;
 	uint32_t narrow;
 
-	switch (what & 3 ? what & 3 : 4 + take(1) % 7) {
+	switch (what & 3 ? what & 3 : 4 + take(1) % 8) {
 	case 1: /* memory as it likes */
 		at = take(3) % (FAKE_RAM - 8);
 		ignored = take(size);
@@ -68,6 +68,23 @@ static void step(void)
 	case 8:
 		machine_pio_read(&fv->vcpu[0], (uint16_t)take(2), size, &narrow);
 		break;
+	case 10: { /* a frame for the guest, and time for those that it sends */
+		uint32_t length = FRAME_MIN + (uint32_t)take(2) % (FRAME_MAX + 1 - FRAME_MIN);
+		struct frame *frame = frame_queue_room(&fv->inbox[0], length);
+
+		if (frame) {
+			memset(frame->data, (int)length, length);
+			frame->header = (struct frame_header){ .num_buffers = 1 };
+			if (what & 0x80) {
+				frame->header.flags = 1;
+				frame->header.csum_start = FRAME_MIN - 2;
+			}
+			frame_queue_add(&fv->inbox[0], frame, length);
+		}
+		vnet_run(fv, what & 0x40);
+		frame_queue_clear(&fv->outbox[0]);
+		break;
+	}
 	case 9:
 		vconsole_receive(fv, (uint8_t)take(1));
 		break;
@@ -85,6 +102,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	end = data + size;
 	fv_boot(2);
 	virtio_attach(fv, VIRTIO_CONSOLE, 0);
+	vnet_attach(fv, 0, 2);
 	vblk_attach(fv, image[0], IMAGE, false, "a disk");
 	vblk_attach(fv, image[1], IMAGE, true, "a disk whose name is long");
 	fv->meddle = meddle;

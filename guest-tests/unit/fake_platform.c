@@ -4,12 +4,19 @@
 #include <string.h>
 
 static struct vm the_vm;
+static struct frame_queue outboxes[VNET_MAX], inboxes[VNET_MAX];
 
 struct vm *fake_vm(unsigned vcpus, bool x2apic)
 {
 	struct vm *vm = &the_vm;
 
 	memset(vm, 0, sizeof(*vm));
+	vm->outbox = outboxes;
+	vm->inbox = inboxes;
+	for (unsigned i = 0; i < VNET_MAX; i++) {
+		memset(&outboxes[i], 0, offsetof(struct frame_queue, bytes));
+		memset(&inboxes[i], 0, offsetof(struct frame_queue, bytes));
+	}
 	vm->vcpus = vcpus;
 	vm->tsc = 1000;
 	for (unsigned i = 0; i < vcpus; i++) {

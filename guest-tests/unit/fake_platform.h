@@ -35,8 +35,8 @@ struct vm {
 	unsigned locks;
 	uint64_t tsc, epoch;
 	uint32_t request;
-	struct frame_queue outbox[VNET_MAX], inbox[VNET_MAX];
-	unsigned sends;	  /* vm_net_send() */
+	struct frame_queue *outbox, *inbox; /* VNET_MAX of each */
+	unsigned sends;			    /* vm_net_send() */
 	uint64_t poll_in; /* vm_net_poll_in(): the shortest, 0 if it was not called */
 	unsigned console_length;
 	uint8_t console[FAKE_CONSOLE];

@@ -42,8 +42,6 @@ static void start(uint64_t features)
 {
 	features |= VIRTIO_F_VERSION_1;
 	vm = fake_vm(1, true);
-	memset(vm->outbox, 0, sizeof(vm->outbox));
-	memset(vm->inbox, 0, sizeof(vm->inbox));
 	CHECK(vnet_attach(vm, 0, MAC));
 	card = &vm->machine.pci.function[0].device;
 	reg(0x14, 1, 3);
