@@ -233,7 +233,7 @@ def make_run(context):
     """What a newcomer types, without a terminal: it boots, shows a session and the statistics, and ends with 0."""
     status, text = context.command(["make", "-C", ROOT, "run"], timeout=900)
     need(status == 0, "make run ended with status %d" % status)
-    for part in ("end of session", '"type":"stats"', '"type":"end","status":0'):
+    for part in ("end of session", "3 packets transmitted, 3 packets received", '"type":"stats"', '"type":"end","status":0'):
         need(part in text, "make run does not show %r" % part)
 
 

@@ -128,7 +128,7 @@ def linux(**options):
         common = {"kernel": "vmlinuz", "initrd": "initrd.img", "memory": "256M", "net": "lan0"}
         words = "console=ttyS0 quiet cloister.auto cloister.ip=10.0.0.%d/24"
         vms = {"alpha": dict(common, cmdline=words % 1 + " cloister.peer=10.0.0.2"), "beta": dict(common, cmdline=words % 2)}
-        run = context.boot(config(vms), FILES, timeout=900, **options)
+        run = context.boot(config(vms), FILES, timeout=1800, **options)
         lines = {name: "\n".join(run.guest_lines(name)) for name in vms}
         need("3 packets transmitted, 3 packets received, 0% packet loss" in lines["alpha"], "alpha cannot call beta")
         sums = {name: re.findall(r"^([0-9a-f]{64})  /tmp/file", lines[name], re.M) for name in vms}
@@ -163,5 +163,5 @@ def register(suite):
     suite.add("net-hostile", hostile, 15)
     suite.add("net-receiver-reboots", fickle(""), 15)
     suite.add("net-receiver-stops", fickle("stops"), 10)
-    suite.add("linux-net", linux(), 90)
-    suite.add("linux-net-two-cores", linux(smp=TWO_CORES, steady=True), 150)
+    suite.add("linux-net-shared-core", linux(), 90)
+    suite.add("linux-net-two-cores", linux(smp=TWO_CORES, steady=True), 300)
