@@ -43,10 +43,10 @@ static void print_violation(const struct space_violation *v, void *context)
 	record_end();
 }
 
-/* What is being built or has been refused half-way is not reachable by anybody yet. */
+/* What is being built or taken down is not reachable by anybody. */
 static bool is_built(const struct vm_record *record)
 {
-	return record->state != VM_ABSENT;
+	return record->state >= VM_READY;
 }
 
 static void audit_everything(struct space_audit *audit)
@@ -65,12 +65,12 @@ static void audit_everything(struct space_audit *audit)
 	for (unsigned i = 0; i < CONFIG_MAX_VMS; i++) {
 		struct vm_record *vm = &vm_records[i];
 
-		if (!is_built(vm))
-			continue;
-		/* The lock keeps its memory from growing. */
+		/* The lock keeps its memory from growing, and from being taken away. */
 		spinlock_acquire(&vm->lock);
-		space_audit_window(audit, &vm->window);
-		space_audit_ept(audit, &vm->ept, vm->window.vm_id);
+		if (is_built(vm)) {
+			space_audit_window(audit, &vm->window);
+			space_audit_ept(audit, &vm->ept, vm->window.vm_id);
+		}
 		spinlock_release(&vm->lock);
 	}
 	__atomic_fetch_add(&runs, 1, __ATOMIC_RELAXED);

@@ -94,6 +94,7 @@ struct config_vm {
 	unsigned memory_line;
 	unsigned vcpus;	   /* 1 to CONFIG_MAX_VCPUS */
 	uint64_t cpu_mask; /* physical CPUs it may use; 0: any */
+	bool share;	   /* and no vCPU has one of its own */
 	enum config_format format;
 	enum config_populate populate;
 	unsigned disk_count;
@@ -113,6 +114,8 @@ struct config {
 	bool smt_off;	       /* one thread of each core runs guests, the others are parked */
 	bool debug_hypercalls; /* the hypercalls that only tests need */
 	enum config_timer timer;
+	bool apicv_off; /* the local APICs are software's even where the CPU could virtualise them
+			 */
 	unsigned vm_count;
 	struct config_vm vms[CONFIG_MAX_VMS];
 	unsigned network_count;

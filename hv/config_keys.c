@@ -139,6 +139,17 @@ static bool set_timer(const struct config_target *target, const char *value)
 	return true;
 }
 
+static bool set_apicv(const struct config_target *target, const char *value)
+{
+	static const struct choice ways[] = { { "auto", 0 }, { "off", 1 } };
+	unsigned v;
+
+	if (!choose(value, ways, ARRAY_SIZE(ways), &v))
+		return false;
+	target->cfg->apicv_off = v;
+	return true;
+}
+
 static bool set_debug_hypercalls(const struct config_target *target, const char *value)
 {
 	return parse_switch(value, &target->cfg->debug_hypercalls);
@@ -217,6 +228,10 @@ static bool set_cpus(const struct config_target *target, const char *value)
 {
 	uint64_t mask = 0;
 
+	target->vm->share = !strcmp(value, "share");
+	target->vm->cpu_mask = 0;
+	if (target->vm->share)
+		return true;
 	for (;;) {
 		uint64_t first, last;
 
@@ -341,6 +356,7 @@ static const struct config_key hypervisor_keys[] = {
 	{ "paranoid", set_paranoid, "on or off" },
 	{ "smt", set_smt, "on or off" },
 	{ "timer", set_timer, "auto, deadline or preemption" },
+	{ "apicv", set_apicv, "auto or off" },
 	{ "debug-hypercalls", set_debug_hypercalls, "on or off" },
 };
 
@@ -352,7 +368,7 @@ static const struct config_key vm_keys[] = {
 	{ "memory", set_memory, "a multiple of 2M from 2M to 240G, with K, M or G" },
 	{ "memory-mode", set_memory_mode, "eager or lazy" },
 	{ "vcpus", set_vcpus, "1 to 8" },
-	{ "cpus", set_cpus, "numbers and ranges from 0 to 63, like 0-1,3" },
+	{ "cpus", set_cpus, "numbers and ranges from 0 to 63, like 0-1,3; or share" },
 	{ "format", set_format, "auto, linux, flat, pvh or multiboot" },
 	{ "console", set_vm_console, "uart or virtio" },
 	{ "set-policy", set_sets_policy, "on or off" },

@@ -19,6 +19,7 @@ static struct {
 	bool framebuffer;
 	bool on_screen; /* what is being written shows there too */
 	bool line_open; /* the last byte was not a newline */
+	bool in_escape; /* on the screen */
 	bool seized;
 } console GLOBAL_DATA("port numbers and the state of the line; no text is kept");
 
@@ -86,9 +87,18 @@ void console_seize(void)
 	console.seized = true;
 }
 
-/* With the lock held for the picture too. */
+/* With the lock held for the picture too, which knows no colours and moves no cursor: sequences
+ * that begin with ESC do not show. */
 static void put_screen(char c)
 {
+	if (c == '\x1b') {
+		console.in_escape = true;
+		return;
+	}
+	if (console.in_escape) {
+		console.in_escape = c == '[' || c < '@';
+		return;
+	}
 	if (!this_cpu()->closed)
 		framebuffer_putc(&screen, c);
 }
@@ -108,6 +118,12 @@ static void put_guest(char c)
 	if (unlikely(console.on_screen))
 		put_screen(c);
 	console.line_open = c != '\n';
+}
+
+static void put_guest_text(const char *s)
+{
+	while (*s)
+		put_guest(*s++);
 }
 
 void console_putc(char c)
@@ -172,18 +188,21 @@ void console_guest_putc(char c)
 	console_unlock();
 }
 
-void console_guest_line(const char *name, const char *text, unsigned length)
+void console_guest_line(const char *name, unsigned id, const char *text, unsigned length)
 {
+	/* Green to cyan: what both dark and light screens show. */
+	const char colour[] = { '\x1b', '[', '3', (char)('2' + id % 5), 'm', '\0' };
+
 	lock_for(is_alone());
 	if (console.line_open) {
 		put_guest('\r');
 		put_guest('\n');
 	}
+	put_guest_text(colour);
 	put_guest('[');
-	while (*name)
-		put_guest(*name++);
+	put_guest_text(name);
 	put_guest(']');
-	put_guest(' ');
+	put_guest_text("\x1b[0m ");
 	for (unsigned i = 0; i < length; i++)
 		put_guest(text[i]);
 	put_guest('\r');

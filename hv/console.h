@@ -32,9 +32,9 @@ void console_putc(char c);
 void console_puts(const char *s);
 
 /** A guest's output: bytes as they come when it has the console to itself, else whole lines behind
- * "[name] ". */
+ * "[name] " in the colour of VM @id. */
 void console_guest_putc(char c);
-void console_guest_line(const char *name, const char *text, unsigned length);
+void console_guest_line(const char *name, unsigned id, const char *text, unsigned length);
 
 /** One byte of input, or -1. */
 int console_getc(void);

@@ -158,6 +158,25 @@ static OWN_FRAME int64_t policy(struct vcpu *vcpu, uint64_t wanted)
 	return err;
 }
 
+static OWN_FRAME int64_t trace(struct vcpu *vcpu, uint64_t op, uint64_t gpa, uint64_t size)
+{
+	unsigned max = HYPERCALL_TRACE_ENTRIES;
+	void *out;
+
+	if (op == HYPERCALL_TRACE_ON || op == HYPERCALL_TRACE_OFF) {
+		vcpu_set_traced(vcpu, op == HYPERCALL_TRACE_ON);
+		return 0;
+	}
+	if (op != HYPERCALL_TRACE_READ)
+		return -E_INVAL;
+	if (size < max * sizeof(struct hypercall_trace))
+		max = (unsigned)(size / sizeof(struct hypercall_trace));
+	out = vm_ram(vcpu->vm, GPA(gpa), max * sizeof(struct hypercall_trace));
+	if (!out)
+		return -E_FAULT;
+	return (int64_t)(vcpu_copy_trace(vcpu, out, max) * sizeof(struct hypercall_trace));
+}
+
 static OWN_FRAME int64_t stats_print(struct vm *vm)
 {
 	vm_print_stats(vm);
@@ -187,6 +206,8 @@ int64_t hypercall(struct vcpu *vcpu, uint64_t number, uint64_t a, uint64_t b, ui
 		return stats_reset(vcpu);
 	case HYPERCALL_MARK:
 		return mark(vm, a, b, c);
+	case HYPERCALL_TRACE:
+		return trace(vcpu, a, b, c);
 	case HYPERCALL_POLICY:
 		return policy(vcpu, a);
 	case HYPERCALL_STATS_WORD:

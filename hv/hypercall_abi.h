@@ -37,6 +37,11 @@ enum hypercall {
 	HYPERCALL_MARK_WORDS = 10, /* RDI value; RSI, RDX, R8, R9: a label of up to 32 characters,
 				      the first in SIL, filled up with zeros: as MARK; CPL 3 too */
 
+	HYPERCALL_TRACE = 8, /* RDI enum hypercall_trace_op. READ: RSI gpa, RDX bytes: what was
+				recorded of the calling vCPU's last exits, oldest first, as
+				struct hypercall_trace -> bytes written, whole entries. ON, OFF:
+				whether exits of this VM are recorded -> 0 */
+
 	/* Only with `debug-hypercalls = on`, else -E_PERM: what tests need to provoke. */
 	HYPERCALL_DEBUG_TOUCH_SENSITIVE =
 		0x100,		 /* the handler reads a word of sensitive memory -> that word */
@@ -58,6 +63,22 @@ enum hypercall_policy {
 #define HYPERCALL_POLICY_SMT_OFF 0x400
 #define HYPERCALL_POLICY_GET (~0ULL)
 
+enum hypercall_trace_op {
+	HYPERCALL_TRACE_READ = 0,
+	HYPERCALL_TRACE_ON = 1,
+	HYPERCALL_TRACE_OFF = 2,
+};
+#define HYPERCALL_TRACE_ENTRIES 64 /* kept of each vCPU */
+
+/** One VM exit. */
+struct hypercall_trace {
+	uint64_t tsc;		/* the host's, when it had been handled */
+	uint64_t rip;		/* where the guest goes on */
+	uint64_t qualification; /* SDM 27.2.1; of an EPT violation the guest-physical address */
+	uint32_t reason;	/* basic exit reason */
+	uint32_t reserved;
+};
+
 #define HYPERCALL_STATS_REASONS 80
 
 /** What HYPERCALL_STATS_READ gives: counters of the calling VM since its start or the last reset.
@@ -76,7 +97,8 @@ struct hypercall_stats {
 	uint64_t ticks_by_reason[HYPERCALL_STATS_REASONS]; /* TSC ticks in root mode */
 	uint64_t stuns_sent; /* siblings that were interrupted for this VM's escalations */
 	uint64_t stun_wait_min, stun_wait_median, stun_wait_p99; /* ticks to the acknowledgement */
-	uint64_t stunned; /* entries that waited for a sibling in the full map */
+	uint64_t stunned;   /* entries that waited for a sibling in the full map */
+	uint64_t run_ticks; /* TSC ticks on CPUs, not halted, of all vCPUs since the VM's start */
 };
 
 #endif

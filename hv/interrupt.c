@@ -11,6 +11,7 @@
 #include "hv/percpu.h"
 #include "hv/smp.h"
 #include "hv/vm.h"
+#include "hv/wake.h"
 
 static bool stopping GLOBAL_DATA("whether the machine is going down");
 
@@ -18,6 +19,7 @@ void interrupt_call_scheduler(void)
 {
 	struct percpu *cpu = this_cpu();
 
+	cpu->asked = true;
 	cpu->kicked = true; /* model: kicked */
 	if (cpu->vcpu)
 		cpu->vcpu->work |= WORK_SWITCH; /* model: switch */
@@ -25,15 +27,10 @@ void interrupt_call_scheduler(void)
 
 static void timer_interrupt(void)
 {
-	struct percpu *cpu = this_cpu();
-	struct vcpu *vcpu = cpu->vcpu;
+	struct vcpu *vcpu = this_cpu()->vcpu;
 	uint64_t now = rdtsc();
 
-	/* A time that has come is not armed again: its interrupt would never end. */
-	if (cpu->slice_end && now >= cpu->slice_end) {
-		cpu->slice_end = 0;
-		interrupt_call_scheduler();
-	}
+	wake_check_slice(now);
 	if (vcpu && vcpu->timer_deadline && now >= vcpu->timer_deadline) {
 		vcpu->timer_deadline = 0;
 		vlapic_timer_expired(vcpu);
@@ -102,6 +99,9 @@ void interrupt_handle(uint8_t vector)
 		break;
 	case HOST_VECTOR_KICK:
 		kick_interrupt();
+		break;
+	case HOST_VECTOR_WAKE:
+		wake_interrupt();
 		break;
 	case HOST_VECTOR_SPURIOUS: /* has no EOI */
 		return;

@@ -44,6 +44,11 @@ const struct config *boot_state_config(void)
 	return &config;
 }
 
+bool boot_state_apicv(void)
+{
+	return vmx_caps.apicv && !config.apicv_off;
+}
+
 enum vm_timer boot_state_timer(void)
 {
 	return timer;
@@ -54,9 +59,18 @@ int boot_state_console_vm(void)
 	return console_vm;
 }
 
+void boot_state_set_console_vm(int index)
+{
+	console_vm = index;
+}
+
 bool boot_state_single_vm(void)
 {
-	return built == 1;
+	unsigned possible = 0;
+
+	for (unsigned i = 0; i < config.vm_count; i++)
+		possible += vm_records[i].config != NULL;
+	return possible == 1;
 }
 
 const struct boot_file *boot_state_file(const char *name)
@@ -81,6 +95,7 @@ void boot_state_first_entry(void)
 	record_u64("cpus", cpu_count);
 	record_u64("tsc_hz", cpu_facts.tsc_hz);
 	record_u64("ticks_to_guest", now - bi->tsc_start);
+	record_bool("apicv", boot_state_apicv());
 	record_u64("file_ticks", bi->tsc_file_ticks);
 	record_u64("loader_ticks", bi->tsc_handover - bi->tsc_start);
 	record_end();
@@ -227,8 +242,11 @@ static unsigned load[2][PERCPU_MAX];
  * has several of them on one CPU. Returns as place_vm(). */
 static int place(struct vm_record *record, const struct config_vm *vm)
 {
-	int found = place_vm(vm, places[true], cpu_count, load[true], record->places[true]);
+	int found;
 
+	if (vm->share)
+		return 0;
+	found = place_vm(vm, places[true], cpu_count, load[true], record->places[true]);
 	if (!found && place_vm(vm, places[false], cpu_count, load[false], record->places[false]))
 		for (unsigned i = 0; i < vm->vcpus; i++)
 			record->places[false][i] = sched_primary(record->places[true][i]);
@@ -299,7 +317,7 @@ static void run(void)
 	sched_replace(!config.smt_off);
 	for (unsigned i = 0; i < config.vm_count; i++)
 		if (vm_records[i].state == VM_READY)
-			sched_kick_vm(&vm_records[i]);
+			sched_add(i);
 	sched_loop();
 }
 

@@ -1,37 +1,46 @@
 // SPDX-License-Identifier: MIT
 #include "hv/monitor.h"
 
-#include "hv/audit.h"
+#include "hv/asm.h"
 #include "hv/boot_state.h"
 #include "hv/console.h"
+#include "hv/cpu.h"
 #include "hv/global.h"
-#include "hv/lib/print.h"
-#include "hv/lib/string.h"
-#include "hv/mitigation.h"
+#include "hv/monitor_commands.h"
+#include "hv/monitor_line.h"
+#include "hv/percpu.h"
 #include "hv/spinlock.h"
-#include "hv/vm.h"
+#include "hv/vm_life.h"
 
-#define LINE_SIZE 80
-#define MAX_WORDS 4
-
-enum { KEY_BACKSPACE = 8, KEY_ERASE_LINE = 0x15, KEY_DELETE = 0x7f };
+#define TOP_MS 1000
+/* How often to look after a VM whose vCPUs are to leave, and how long before the operator gets the
+ * prompt back all the same. */
+#define URGE_MS 1
+#define PATIENCE_MS 10000
 
 static bool is_open GLOBAL_DATA("whether typed bytes are the operator's or a guest's");
 
 /* Sensitive, and the lock's: input may be on its way to two CPUs while its route changes. */
 static struct spinlock lock;
 static bool greeted; /* the prompt of this opening has been shown */
-static char line[LINE_SIZE];
-static unsigned length;
+static struct monitor_line line;
+static struct monitor_wait waits;    /* what the prompt waits for */
+static uint64_t wait_next, wait_end; /* TSC: when to look, and to give up */
+static unsigned wait_cpu;	     /* which keeps these times */
 
 bool monitor_is_open(void)
 {
-	return __atomic_load_n(&is_open, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&is_open, __ATOMIC_SEQ_CST);
 }
 
 void monitor_open(void)
 {
-	__atomic_store_n(&is_open, true, __ATOMIC_RELEASE);
+	__atomic_store_n(&is_open, true, __ATOMIC_SEQ_CST);
+}
+
+static uint64_t in_ms(uint64_t ms)
+{
+	return rdtsc() + cpu_facts.tsc_hz / 1000 * ms;
 }
 
 static void print(const char *text)
@@ -45,201 +54,156 @@ static void prompt(void)
 {
 	console_lock();
 	console_begin_line();
-	console_puts("cloister> ");
+	console_puts(MONITOR_PROMPT);
 	console_unlock();
-	length = 0;
-}
-
-static void show_vms(void)
-{
-	static const char *const states[] = { [VM_ABSENT] = "ended",
-					      [VM_READY] = "ready",
-					      [VM_LOADING] = "loading",
-					      [VM_LIVE] = "running",
-					      [VM_ENDING] = "ending" };
-
-	for (unsigned i = 0; i < boot_state_config()->vm_count; i++) {
-		const struct config_vm *vm = &boot_state_config()->vms[i];
-		const struct vm_record *record = &vm_records[i];
-		char cpus[CONFIG_MAX_VCPUS * 4 + 1] = "";
-		unsigned used = 0;
-
-		for (unsigned j = 0; record->config && j < vm->vcpus; j++)
-			used += (unsigned)fmt_snprintf(cpus + used, sizeof(cpus) - used, " %u",
-						       record->cpu[j]);
-		console_printf("%s: %s, %llu MiB, CPUs%s", vm->name,
-			       vm_stands_still(record) ? "stands still" : states[record->state],
-			       (unsigned long long)(vm->memory >> 20), used ? cpus : " none");
-	}
-}
-
-static void show_stats(const char *name)
-{
-	bool known = false;
-
-	for (unsigned i = 0; i < boot_state_config()->vm_count; i++) {
-		const char *vm = boot_state_config()->vms[i].name;
-
-		if (name && strcmp(name, vm) != 0)
-			continue;
-		known = true;
-		if (!vm_visit_stats(&vm_records[i]))
-			console_printf("%s does not run", vm);
-	}
-	if (!known)
-		console_printf("there is no VM %s: `vms` lists them", name ? name : "at all");
-}
-
-static void change(const struct mitigation_choice *choice)
-{
-	if (mitigation_request(choice))
-		console_printf("a change is under way already: try again");
-}
-
-static void set_policy(const char *mode, const char *option)
-{
-	struct mitigation_choice choice = *mitigation_chosen();
-
-	if (!mode) {
-		mitigation_report();
-		return;
-	}
-	choice.paranoid = option && !strcmp(option, "paranoid");
-	if (!config_mitigation_named(mode, &choice.mode) || (option && !choice.paranoid))
-		console_printf("policy MODE [paranoid]; MODE is one of " CONFIG_MITIGATION_NAMES);
-	else
-		change(&choice);
-}
-
-static void set_smt(const char *value)
-{
-	struct mitigation_choice choice = *mitigation_chosen();
-
-	choice.smt = value && !strcmp(value, "on");
-	if (!value || (!choice.smt && strcmp(value, "off") != 0))
-		console_printf("smt on, or smt off");
-	else
-		change(&choice);
-}
-
-static void audit(void)
-{
-	unsigned violations = audit_run("monitor");
-
-	console_printf("%u violations", violations);
-}
-
-static void help(void)
-{
-	console_printf("vms                      the VMs, how they are and where they run");
-	console_printf("stats [VM]               statistics as records, of one VM or of all");
-	console_printf("policy [MODE [paranoid]] shows or changes the mitigation policy");
-	console_printf("smt on|off               whether sibling hyperthreads run guests");
-	console_printf("audit                    proves what the address spaces map");
-	console_printf("exit, or Ctrl-]          back to the guest");
 }
 
 static void close_monitor(void)
 {
 	greeted = false;
+	waits.what = WAIT_NOTHING;
+	monitor_line_clear(&line);
 	print("\n");
-	__atomic_store_n(&is_open, false, __ATOMIC_RELEASE);
+	__atomic_store_n(&is_open, false, __ATOMIC_SEQ_CST);
+	vm_end_run_if_over();
 }
 
-/* Splits @line at blanks, in place; words that are not there are NULL. */
-static void split(char *text, const char *words[MAX_WORDS])
+/* The command is done, or waits for something from now on. */
+static void begin_wait(void)
 {
-	for (unsigned i = 0; i < MAX_WORDS; i++) {
-		while (*text == ' ')
-			text++;
-		words[i] = *text ? text : NULL;
-		while (*text && *text != ' ')
-			text++;
-		if (*text)
-			*text++ = '\0';
-	}
-}
-
-static void execute(void)
-{
-	const char *words[MAX_WORDS];
-
-	line[length] = '\0';
-	split(line, words);
-	if (!words[0])
-		return;
-	if (!strcmp(words[0], "vms"))
-		show_vms();
-	else if (!strcmp(words[0], "stats"))
-		show_stats(words[1]);
-	else if (!strcmp(words[0], "policy"))
-		set_policy(words[1], words[2]);
-	else if (!strcmp(words[0], "smt"))
-		set_smt(words[1]);
-	else if (!strcmp(words[0], "audit"))
-		audit();
-	else if (!strcmp(words[0], "help"))
-		help();
-	else if (!strcmp(words[0], "exit"))
+	wait_cpu = this_cpu()->id;
+	wait_next = in_ms(waits.what == WAIT_TOP ? TOP_MS : URGE_MS);
+	wait_end = in_ms(PATIENCE_MS);
+	if (waits.what == WAIT_CLOSED)
 		close_monitor();
-	else
-		console_printf("there is no command %s: `help` lists them", words[0]);
+	else if (waits.what == WAIT_NOTHING)
+		prompt();
 }
 
 static void take_key(char c)
 {
-	const char echo[2] = { c, '\0' };
+	char echo[MONITOR_ECHO_SIZE];
 
 	if (c == MONITOR_KEY) {
 		close_monitor();
-	} else if (c == '\r' || c == '\n') {
-		print("\n");
-		execute();
-		if (monitor_is_open())
-			prompt();
-	} else if (c == KEY_BACKSPACE || c == KEY_DELETE) {
-		if (length)
-			print("\b \b");
-		length -= length != 0;
-	} else if (c == KEY_ERASE_LINE) {
-		print("\n");
-		prompt();
-	} else if (c >= ' ' && length < LINE_SIZE - 1) {
-		line[length++] = c;
-		print(echo);
+		return;
 	}
+	if (waits.what == WAIT_TOP) {
+		waits.what = WAIT_NOTHING;
+		prompt();
+		/* What a cursor key sends behind its ESC is the editor's to swallow. */
+		if (c == '\x1b')
+			monitor_line_key(&line, c, echo);
+		return;
+	}
+	if (!monitor_line_key(&line, c, echo)) {
+		print(echo);
+		return;
+	}
+	print(echo);
+	{
+		char text[MONITOR_LINE_SIZE];
+
+		__builtin_memcpy(text, line.text, sizeof(text));
+		monitor_line_keep(&line);
+		waits = monitor_execute(text);
+	}
+	begin_wait();
 }
 
-/* The first CPU that gets here shows the prompt. */
+/* The first CPU that gets here shows the prompt, and everybody's output again. */
 static void greet(void)
 {
 	if (greeted)
 		return;
 	greeted = true;
+	vm_console_attach(-1);
 	print("\n");
 	console_printf("the monitor; `help` lists its commands, Ctrl-] leaves it");
 	prompt();
 }
 
-bool monitor_read(void)
+/* Is what is typed the monitor's to read? The console's VM has ended or is held, and Ctrl-] opens
+ * it. */
+static bool is_nobodys(void)
 {
-	int console_vm = boot_state_console_vm(), c;
-	bool nobodys = console_vm < 0 || vm_records[console_vm].state == VM_ABSENT;
+	int vm = boot_state_console_vm();
 
-	if (!monitor_is_open() && !nobodys)
-		return false;
-	spinlock_acquire(&lock);
-	while ((monitor_is_open() || nobodys) && (c = console_getc()) >= 0) {
+	return vm < 0 || vm_records[vm].state < VM_BUILDING || vm_records[vm].held;
+}
+
+static bool waits_deaf(void)
+{
+	return waits.what != WAIT_NOTHING && waits.what != WAIT_TOP;
+}
+
+/* Until the line is quiet, or a command has to be waited for: what is typed meanwhile stays in the
+ * UART. */
+static void read_keys(void)
+{
+	int c;
+
+	if (monitor_is_open())
+		greet();
+	while ((monitor_is_open() || is_nobodys()) && !waits_deaf() && (c = console_getc()) >= 0) {
 		if (monitor_is_open()) {
-			greet();
 			take_key((char)c);
 		} else if (c == MONITOR_KEY) {
 			monitor_open();
+			greet();
 		}
 	}
-	if (monitor_is_open())
-		greet();
+	if (!waits_deaf())
+		console_set_input(true);
+}
+
+bool monitor_read(void)
+{
+	if (!monitor_is_open() && !is_nobodys())
+		return false;
+	spinlock_acquire(&lock);
+	read_keys();
 	spinlock_release(&lock);
-	console_set_input(true);
 	return true;
+}
+
+static void look_after(void)
+{
+	uint64_t now = rdtsc();
+
+	if (waits.what == WAIT_TOP) {
+		if (now < wait_next)
+			return;
+		monitor_show_top(false);
+		wait_next = in_ms(TOP_MS);
+		return;
+	}
+	if (!monitor_wait_is_over(&waits)) {
+		if (now < wait_end) {
+			if (now >= wait_next) {
+				vm_urge(&vm_records[waits.vm]);
+				wait_next = in_ms(URGE_MS);
+			}
+			return;
+		}
+		monitor_wait_give_up(&waits);
+	}
+	waits.what = WAIT_NOTHING;
+	prompt();
+	read_keys();
+}
+
+void monitor_poll(void)
+{
+	if (__atomic_load_n(&waits.what, __ATOMIC_RELAXED) == WAIT_NOTHING)
+		return;
+	spinlock_acquire(&lock);
+	if (waits.what != WAIT_NOTHING)
+		look_after();
+	spinlock_release(&lock);
+}
+
+uint64_t monitor_deadline(void)
+{
+	return waits.what != WAIT_NOTHING && wait_cpu == this_cpu()->id ? wait_next : 0;
 }

@@ -62,12 +62,19 @@ struct percpu {
 	bool kicked;		       /* the scheduler has something for this CPU */
 	bool idle;		       /* asleep in the scheduler, or about to be */
 	bool resched;		       /* the core runs another VM next */
+	bool asked;		       /* to look whether another VM is to come */
+	uint8_t yields_to;	       /* a vCPU of the VM that it runs, and 1 */
+	bool free;		       /* the core has no VM to run */
 	bool input_waits;	       /* the console's VM is to come next, to read its input */
 	struct vcpu *vcpu;	       /* running here, NULL when idle */
 	struct policy_actions actions; /* of the policy that this CPU follows */
 	uint32_t policy_generation;
-	uint64_t nmis;	    /* that came from nobody here */
-	uint64_t slice_end; /* TSC; 0: nobody else wants the core */
+	uint64_t nmis;	      /* that came from nobody here */
+	uint64_t slice_begin; /* TSC */
+	uint64_t slice_end;   /* 0: nobody else could want the core */
+	uint64_t wake_at;     /* a sleeping VM's timer, which this core watches; 0: none */
+	bool sliced;	      /* others could want the core */
+	bool slice_last;      /* somebody wants the core at its end */
 	uint32_t sibling_count;
 	struct percpu_sibling siblings[PERCPU_MAX_SIBLINGS];
 	uint64_t cr3_restricted; /* as loaded: with PCID and, where PCIDs are in use, the no-flush

@@ -4,42 +4,33 @@
 #include "drivers/host/lapic.h"
 #include "hv/asm.h"
 #include "hv/boot_state.h"
+#include "hv/console.h"
 #include "hv/cpu.h"
+#include "hv/entity.h"
 #include "hv/fire.h"
 #include "hv/interrupt.h"
 #include "hv/lib/string.h"
 #include "hv/mitigation.h"
 #include "hv/monitor.h"
 #include "hv/percpu.h"
-#include "hv/vm.h"
-
-#ifdef FIRE
-#define SLICE_US 200 /* changes of VM are what it wants to see */
-#else
-#define SLICE_US 10000
-#endif
+#include "hv/wake.h"
 
 /* How long to sleep before looking again who has not followed a change of policy. */
 #define FOLLOW_US 1000
 
-/* A VM, and which of its vCPUs: where several share a CPU, its first ones run in shift 0. */
-struct turn {
-	uint8_t vm, shift;
-};
-
 /* By the number of the core's first CPU, its leader. Every thread watches the clock. */
 static struct core {
-	struct spinlock lock;
-	struct turn turns[CONFIG_MAX_VMS * CONFIG_MAX_VCPUS];
-	unsigned turn_count;
-	unsigned turn;	    /* of turns[] */
-	unsigned attached;  /* threads that run the VM whose turn it is */
+	struct entity *entity; /* its threads run it, or are about to; NULL: it is free */
+	struct entity *next;   /* comes behind it; NULL: the best one then */
+	uint64_t slice_begin;
+	uint64_t slice_end; /* 0: nobody else could want the core */
+	uint64_t wake_at;   /* the earliest timer that it watches; 0: none */
+	unsigned attached;  /* threads that run the VM of @entity */
+	bool slice_last;    /* somebody wants the core at its end */
 	bool switching;	    /* nobody attaches until the last has left */
-	int wanted;	    /* VM that comes next, -1: the next in the row */
-	uint64_t slice_end; /* 0: there is only one turn */
 } cores[PERCPU_MAX];
 
-static bool parks; /* only one thread of each core runs guests */
+static struct spinlock lock; /* of the cores and the entities */
 
 unsigned sched_primary(unsigned id)
 {
@@ -48,12 +39,6 @@ unsigned sched_primary(unsigned id)
 	while (cpus[primary].leader != cpus[id].leader || !cpus[primary].online)
 		primary++;
 	return primary;
-}
-
-/* A thread of core @leader that takes part in what the core does? Parked ones sleep on. */
-static bool is_thread(unsigned leader, unsigned id)
-{
-	return cpus[id].leader == leader && cpus[id].online && (!parks || sched_primary(id) == id);
 }
 
 static struct core *core_of(unsigned cpu)
@@ -71,171 +56,165 @@ void sched_kick(unsigned id)
 		lapic_send(cpus[id].apic_id, HOST_VECTOR_KICK); /* model: interrupt */
 }
 
-void sched_kick_vm(const struct vm_record *record)
-{
-	for (unsigned i = 0; i < record->config->vcpus; i++)
-		sched_kick(record->cpu[i]);
-}
-
-static void begin_slice(struct core *core)
-{
-	core->slice_end =
-		core->turn_count > 1 ? rdtsc() + cpu_facts.tsc_hz / 1000000 * SLICE_US : 0;
-}
-
-static int find(const struct core *core, unsigned index)
-{
-	for (unsigned i = 0; i < core->turn_count; i++)
-		if (core->turns[i].vm == index)
-			return (int)i;
-	return -1;
-}
-
-/* The vCPU of @record that runs on CPU @id in shift @shift; -1: none. */
-static int vcpu_on(const struct vm_record *record, unsigned id, unsigned shift)
-{
-	for (unsigned i = 0; i < record->config->vcpus; i++)
-		if (record->cpu[i] == id && shift-- == 0)
-			return (int)i;
-	return -1;
-}
-
-static void add(unsigned index)
-{
-	const struct vm_record *record = &vm_records[index];
-
-	for (unsigned i = 0; i < record->config->vcpus; i++) {
-		unsigned id = record->cpu[i], shift = 0;
-		struct core *core = core_of(id);
-
-		while (vcpu_on(record, id, shift) != (int)i)
-			shift++;
-		spinlock_acquire(&core->lock);
-		/* Other threads of the core may have as many vCPUs. */
-		for (unsigned j = 0; j < core->turn_count; j++)
-			if (core->turns[j].vm == index && core->turns[j].shift == shift)
-				shift = CONFIG_MAX_VCPUS;
-		if (shift < CONFIG_MAX_VCPUS) {
-			core->turns[core->turn_count++] =
-				(struct turn){ (uint8_t)index, (uint8_t)shift };
-			core->wanted = -1;
-			begin_slice(core);
-		}
-		spinlock_release(&core->lock);
-	}
-}
-
-/* The lock is held. */
-static void remove_turn(struct core *core, unsigned at)
-{
-	core->turn_count--;
-	for (unsigned i = at; i < core->turn_count; i++)
-		core->turns[i] = core->turns[i + 1];
-	if (core->turn > at)
-		core->turn--;
-	if (core->turn >= core->turn_count)
-		core->turn = 0;
-	begin_slice(core);
-}
-
-void sched_remove(unsigned index)
-{
-	const struct vm_record *record = &vm_records[index];
-
-	for (unsigned i = 0; i < record->config->vcpus; i++) {
-		struct core *core = core_of(record->cpu[i]);
-		int at;
-
-		spinlock_acquire(&core->lock);
-		while ((at = find(core, index)) >= 0)
-			remove_turn(core, (unsigned)at);
-		spinlock_release(&core->lock);
-		sched_kick(record->cpu[i]);
-		sched_kick(sched_primary(record->cpu[i]));
-	}
-}
-
-void sched_replace(bool smt)
-{
-	parks = !smt;
-	for (unsigned i = 0; i < cpu_count; i++) {
-		/* Others may still look whether a slice is over. */
-		spinlock_acquire(&cores[i].lock);
-		cores[i].turn_count = cores[i].turn = 0;
-		cores[i].switching = false;
-		spinlock_release(&cores[i].lock);
-	}
-	for (unsigned i = 0; i < CONFIG_MAX_VMS; i++) {
-		struct vm_record *record = &vm_records[i];
-
-		if (record->state == VM_ABSENT)
-			continue;
-		memcpy(record->cpu, record->places[smt], sizeof(record->cpu));
-		add(i);
-	}
-}
-
-/* The lock is held; every thread has left the VM before. */
-static void next_turn(struct core *core)
-{
-	int wanted = core->wanted >= 0 ? find(core, (unsigned)core->wanted) : -1;
-
-	core->wanted = -1;
-	core->switching = false; /* model: switching */
-	if (wanted >= 0)
-		core->turn = (unsigned)wanted;
-	else if (++core->turn >= core->turn_count) /* model: turn */
-		core->turn = 0;
-	begin_slice(core);
-}
-
 static void kick_core(unsigned leader)
 {
 	for (unsigned i = leader; i < cpu_count; i++)
-		if (is_thread(leader, i))
+		if (entity_is_thread(leader, i))
 			sched_kick(i);
 }
 
-void sched_rotate(int wanted)
+void sched_kick_vm(const struct vm_record *record)
 {
-	unsigned leader = cpus[this_cpu()->id].leader;
-	struct core *core = &cores[leader];
-	bool begins;
+	spinlock_acquire(&lock);
+	for (unsigned i = 0; i < cpu_count; i++)
+		if (cores[i].entity && &vm_records[cores[i].entity->vm] == record)
+			kick_core(i);
+	spinlock_release(&lock);
+}
 
-	spinlock_acquire(&core->lock);
-	/* Another thread may have been here already, and the next slice have begun. */
-	begins = !core->switching && core->turn_count > 1 &&
-		 (wanted >= 0 || (core->slice_end && rdtsc() >= core->slice_end));
-	if (begins) {
-		core->switching = true; /* model: switching */
-		core->wanted = wanted;
-	}
-	for (unsigned i = leader; begins && i < cpu_count; i++) {
-		if (!is_thread(leader, i) || i == this_cpu()->id)
+/* Everything from here to the next public function: the lock is held. */
+
+/* When the core looks for another VM next. */
+static void begin_slice(struct core *core, unsigned leader)
+{
+	uint64_t now = rdtsc(), least = now + entity_us(SCHED_MIN_SLICE_US);
+
+	core->slice_begin = now;
+	core->slice_last = false;
+	core->slice_end = core->entity ? entity_slice(core->entity, leader) : 0;
+	if (core->slice_end)
+		core->slice_end += now;
+	core->wake_at = entity_next_timer(leader);
+	if (core->entity && core->wake_at && core->wake_at < least)
+		core->wake_at = least;
+	core->slice_end = tsc_earlier(core->slice_end, core->wake_at);
+}
+
+/* Every thread of the core is to leave its VM. */
+static void begin_switch(unsigned leader, struct entity *next)
+{
+	struct core *core = &cores[leader];
+
+	core->switching = true; /* model: switching */
+	core->next = next;
+	for (unsigned i = leader; i < cpu_count; i++) {
+		if (!entity_is_thread(leader, i) || i == this_cpu()->id)
 			continue;
 		/* model: resched */
 		__atomic_store_n(&cpus[i].percpu->resched, true, __ATOMIC_SEQ_CST);
 		lapic_send(cpus[i].apic_id, HOST_VECTOR_KICK); /* model: interrupt */
 	}
-	spinlock_release(&core->lock);
+}
+
+/* The core is free: whose turn is it? */
+static void begin_turn(struct core *core, unsigned leader)
+{
+	struct entity *e = core->next;
+
+	core->next = NULL;
+	if (!e || e->state != ENTITY_READY || !entity_may_run_on(e, leader))
+		e = entity_best_for(leader);
+	core->entity = e; /* model: turn */
+	if (e)
+		entity_begin(e, leader);
+	begin_slice(core, leader);
+	entity_publish(); /* model: publish */
+}
+
+/* @to may have the core of @from, of the same VM, before its time: on the account of the one that
+ * yields, since others are not to pay for it. */
+static void lend_time(struct entity *from, struct entity *to)
+{
+	uint64_t time = to->time;
+
+	if (time > from->time) {
+		to->time = from->time;
+		from->time = time;
+	}
+}
+
+/* The entity that is to have this CPU's core now whatever the others had; NULL: none. */
+static struct entity *favoured(const struct percpu *cpu, struct entity *current, int wanted)
+{
+	struct entity *e = NULL;
+
+	if (wanted >= 0)
+		e = entity_of((unsigned)wanted, 0);
+	else if (cpu->yields_to && current)
+		e = entity_of(current->vm, cpu->yields_to - 1U);
+	if (!e || !entity_may_run_on(e, cpus[cpu->id].leader))
+		return NULL;
+	if (wanted >= 0 && e->state == ENTITY_RUNNING)
+		console_set_input(true); /* its CPU reads */
+	if (wanted >= 0 && e->state == ENTITY_ASLEEP)
+		entity_make_ready(e);
+	if (e->state != ENTITY_READY)
+		return NULL;
+	if (wanted < 0)
+		lend_time(current, e);
+	return e;
+}
+
+/* Who comes next, if the core is to change now. */
+static struct entity *choose(struct percpu *cpu, struct core *core, int wanted)
+{
+	unsigned leader = cpus[cpu->id].leader;
+	struct entity *current = core->entity, *next;
+	uint64_t least = core->slice_begin + entity_us(SCHED_MIN_SLICE_US);
+
+	if (current)
+		entity_settle(current);
+	next = favoured(cpu, current, wanted);
+	if (next || !current)
+		return next;
+	if (rdtsc() < least && !entity_waits(current)) {
+		/* It has only begun; who asks is heard then. */
+		core->slice_end = tsc_earlier(core->slice_end, least);
+		core->slice_last = true;
+		return NULL;
+	}
+	next = entity_best_for(leader);
+	if (next && (entity_waits(current) || next->time < current->time))
+		return next;
+	begin_slice(core, leader);
+	return NULL;
+}
+
+void sched_rotate(int wanted)
+{
+	struct percpu *cpu = this_cpu();
+	unsigned leader = cpus[cpu->id].leader;
+	struct core *core = &cores[leader];
+	struct entity *next = NULL;
+
+	spinlock_acquire(&lock);
+	entity_take_woken(); /* model: woken */
+	/* Another thread may have been here already. */
+	if ((cpu->asked || wanted >= 0) && !core->switching && entity_is_thread(leader, cpu->id))
+		next = choose(cpu, core, wanted);
+	if (next)
+		begin_switch(leader, next); /* model: switch */
+	cpu->asked = false;
+	cpu->yields_to = 0;
+	spinlock_release(&lock);
 }
 
 void sched_attached(void)
 {
 	struct core *core = core_of(this_cpu()->id);
 
-	spinlock_acquire(&core->lock);
+	spinlock_acquire(&lock);
 	core->attached++;
-	spinlock_release(&core->lock);
+	spinlock_release(&lock);
 }
 
 void sched_detached(void)
 {
 	struct core *core = core_of(this_cpu()->id);
 
-	spinlock_acquire(&core->lock);
+	spinlock_acquire(&lock);
 	core->attached--; /* model: attached */
-	spinlock_release(&core->lock);
+	spinlock_release(&lock);
 }
 
 /* The vCPU that this CPU is to run now; NULL: none. */
@@ -246,39 +225,134 @@ static struct vm_record *attach(struct percpu *cpu, unsigned *vcpu)
 	struct vm_record *record = NULL;
 	bool turned = false;
 
-	spinlock_acquire(&core->lock);
+	spinlock_acquire(&lock);
 	if (core->switching && !core->attached) { /* model: last */
-		next_turn(core);
-		turned = true;
+		core->switching = false;	  /* model: switching */
+		if (core->entity)
+			entity_end(core->entity, leader); /* model: end */
+		core->entity = NULL;
 	}
-	if (!core->switching && core->turn_count) { /* model: turn */
-		const struct turn *turn = &core->turns[core->turn];
-		int index;
+	/* A visitor may be attached: sched_attached(). */
+	if (!core->switching && !core->attached && !core->entity) {
+		begin_turn(core, leader); /* model: begin */
+		turned = core->entity != NULL;
+	}
+	if (core->entity && !core->switching &&
+	    entity_is_thread(leader, cpu->id)) { /* model: turn */
+		int index = entity_vcpu_on(core->entity, cpu->id);
 
-		record = &vm_records[turn->vm];
-		index = vcpu_on(record, cpu->id, turn->shift);
+		record = &vm_records[core->entity->vm];
 		if (index >= 0 && vm_join(record, (unsigned)index)) {
 			core->attached++; /* model: attached */
 			*vcpu = (unsigned)index;
+			record->cpu[index] = cpu->id;
 		} else {
 			record = NULL;
 		}
 	}
 	cpu->resched = core->switching; /* model: resched */
+	cpu->free = !core->switching && !core->entity && entity_is_thread(leader, cpu->id);
+	cpu->slice_begin = core->slice_begin;
 	cpu->slice_end = core->switching ? 0 : core->slice_end;
-	spinlock_release(&core->lock);
+	cpu->slice_last = core->slice_last;
+	cpu->wake_at = core->wake_at;
+	cpu->sliced = core->slice_end != 0;
+	spinlock_release(&lock);
 	if (turned)
 		kick_core(leader); /* model: kick */
 	return record;
 }
 
+/* Takes VM @index, none of whose vCPUs is attached, off its cores. */
+static void forget(unsigned index)
+{
+	for (unsigned i = 0; i < cpu_count; i++)
+		if (cores[i].entity && cores[i].entity->vm == index) {
+			cores[i].entity = NULL;
+			begin_switch(i, NULL); /* there may be a visitor */
+			sched_kick(this_cpu()->id);
+		}
+	for (unsigned i = 0; i < cpu_count; i++)
+		if (cores[i].next && cores[i].next->vm == index)
+			cores[i].next = NULL;
+	entity_remove(index);
+}
+
+void sched_add(unsigned index)
+{
+	struct vm_record *record = &vm_records[index];
+	struct vm_sched *s = &record->vm->sched;
+
+	spinlock_acquire(&lock);
+	forget(index);
+	memset(s, 0, sizeof(*s));
+	/* All but the first wait for a start-up IPI. */
+	s->asleep = (uint8_t)((1U << record->config->vcpus) - 2);
+	entity_make(index);
+	/* Those that had their core for themselves begin to watch the clock. */
+	for (unsigned i = 0; i < cpu_count; i++)
+		if (cores[i].entity && !cores[i].slice_end)
+			begin_switch(i, NULL);
+	sched_kick(this_cpu()->id);
+	entity_publish();
+	spinlock_release(&lock);
+}
+
+void sched_remove(unsigned index)
+{
+	spinlock_acquire(&lock);
+	forget(index);
+	entity_publish();
+	spinlock_release(&lock);
+}
+
+void sched_hold(unsigned index)
+{
+	spinlock_acquire(&lock);
+	entity_renew_claim(index);
+	for (unsigned i = 0; entity_is_held(index) && i < cpu_count; i++)
+		if (cores[i].entity && cores[i].entity->vm == index)
+			begin_switch(i, NULL);
+	entity_publish();
+	spinlock_release(&lock);
+}
+
+void sched_replace(bool smt)
+{
+	spinlock_acquire(&lock);
+	for (unsigned i = 0; i < cpu_count; i++) {
+		cores[i].entity = cores[i].next = NULL;
+		cores[i].switching = false;
+	}
+	entity_park(!smt);
+	entity_publish();
+	spinlock_release(&lock);
+}
+
 /* The VM that what was typed is for; -1: there is nothing, or it was for the monitor. */
 static int wanted_by_input(struct percpu *cpu)
 {
-	bool waits = cpu->input_waits;
+	bool waits_for_it = cpu->input_waits;
 
 	cpu->input_waits = false;
-	return waits && !monitor_read() ? boot_state_console_vm() : -1;
+	return waits_for_it && !monitor_read() ? boot_state_console_vm() : -1;
+}
+
+/* Sleeps until there is something to do. */
+static void rest(struct percpu *cpu)
+{
+	vcpu_timer_program(NULL);
+	FIRE_ONLY(fire_shoot());
+	__atomic_store_n(&cpu->idle, true, __ATOMIC_SEQ_CST); /* model: idle */
+	if (cpu->free && wake_begin_rest())		      /* model: free */
+		cpu->kicked = true;
+	/* model: kicked */
+	while (!__atomic_load_n(&cpu->kicked, __ATOMIC_SEQ_CST)) {
+		asi_rest();	   /* model: rest */
+		interrupts_wait(); /* model: wait */
+	}
+	wake_end_rest();
+	cpu->idle = false; /* model: idle */
 }
 
 void sched_loop(void)
@@ -286,7 +360,7 @@ void sched_loop(void)
 	struct percpu *cpu = this_cpu();
 
 	for (;;) {
-		struct vm_record *record;
+		struct vm_record *record = NULL;
 		unsigned vcpu;
 
 		/* What came for the VM that left would else be the next one's first exit. */
@@ -294,23 +368,21 @@ void sched_loop(void)
 		asi_exit(ASI_CAUSE_SCHEDULE); /* model: full */
 		cpu->kicked = false;	      /* model: kicked */
 		mitigation_follow();
+		monitor_poll();
 		sched_rotate(wanted_by_input(cpu)); /* model: rotate */
 		if (mitigation_is_changing()) {
-			record = NULL;
-			cpu->slice_end = rdtsc() + cpu_facts.tsc_hz / 1000000 * FOLLOW_US;
+			cpu->slice_end = rdtsc() + entity_us(FOLLOW_US);
+			cpu->slice_last = true;
+			cpu->free = false;
 		} else {
 			record = attach(cpu, &vcpu); /* model: attach */
 		}
+		if (monitor_deadline()) {
+			cpu->slice_end = tsc_earlier(cpu->slice_end, monitor_deadline());
+			cpu->slice_last = true;
+		}
 		if (record)
 			vm_run(record, vcpu); /* model: run */
-		vcpu_timer_program(NULL);
-		FIRE_ONLY(fire_shoot());
-		__atomic_store_n(&cpu->idle, true, __ATOMIC_SEQ_CST); /* model: idle */
-		/* model: kicked */
-		while (!__atomic_load_n(&cpu->kicked, __ATOMIC_SEQ_CST)) {
-			asi_rest();	   /* model: rest */
-			interrupts_wait(); /* model: wait */
-		}
-		cpu->idle = false; /* model: idle */
+		rest(cpu);		      /* model: sleep */
 	}
 }

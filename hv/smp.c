@@ -12,6 +12,7 @@
 #include "hv/percpu.h"
 #include "hv/sched.h"
 #include "hv/stun.h"
+#include "hv/wake.h"
 #include "mm/frames.h"
 #include "vmx/caps.h"
 
@@ -78,6 +79,7 @@ void smp_discover(const struct boot_info *bi)
 		while (cpus[first].core != cpus[i].core)
 			first++;
 		cpus[i].leader = first;
+		wake_init_cpu(i, cpus[i].apic_id, first);
 	}
 	stun_init_cpu();
 }

@@ -8,6 +8,7 @@
 #include "hv/console.h"
 #include "hv/interrupt.h"
 #include "hv/percpu.h"
+#include "hv/wake.h"
 #include "vmx/vcpu.h"
 
 struct machine *vm_machine(struct vm *vm)
@@ -99,6 +100,11 @@ uint64_t vm_tsc(struct vm *vm)
 	return rdtsc() + vm->tsc_offset;
 }
 
+uint64_t vcpu_tsc(const struct vcpu *vcpu)
+{
+	return rdtsc() + vcpu->tsc_offset;
+}
+
 uint64_t vm_tsc_hz(const struct vm *vm)
 {
 	return vm->tsc_hz;
@@ -118,18 +124,18 @@ void vcpu_notify(struct vcpu *vcpu)
  * The guest's clock runs behind the host's by a start time (or, if it was set forward, ahead of
  * it). A sum that wraps is a time that never comes; a difference that wraps one that is over.
  */
-static uint64_t host_deadline(const struct vm *vm, uint64_t guest_tsc)
+static uint64_t host_deadline(const struct vcpu *vcpu, uint64_t guest_tsc)
 {
-	uint64_t host = guest_tsc - vm->tsc_offset;
+	uint64_t host = guest_tsc - vcpu->tsc_offset;
 
-	if (likely((int64_t)vm->tsc_offset <= 0))
+	if (likely((int64_t)vcpu->tsc_offset <= 0))
 		return unlikely(host < guest_tsc) ? UINT64_MAX : host;
 	return host > guest_tsc ? 1 : host;
 }
 
 void vcpu_timer_arm(struct vcpu *vcpu, uint64_t guest_tsc)
 {
-	uint64_t deadline = guest_tsc ? host_deadline(vcpu->vm, guest_tsc) : 0;
+	uint64_t deadline = guest_tsc ? host_deadline(vcpu, guest_tsc) : 0;
 
 	vcpu->timer_deadline = deadline;
 	if (likely(vcpu->vm->timer == VM_TIMER_DEADLINE))
@@ -154,20 +160,43 @@ bool vcpu_is_here(const struct vcpu *vcpu)
 	return this_cpu()->vcpu == vcpu;
 }
 
-/* The bit is seen by whoever attaches the vCPU later, or the vCPU's CPU is told. */
-static void post(struct vcpu *vcpu, uint32_t bit)
+/* False: the bit is set already, and whoever set it does the rest. */
+static inline bool set_remote(struct vcpu *vcpu, unsigned bit)
 {
-	__atomic_fetch_or(&vcpu->remote, bit, __ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&vcpu->attached, __ATOMIC_SEQ_CST))
+	bool was;
+
+	__asm__ volatile("lock btsl %2, %0" /* model: remote */
+			 : "+m"(vcpu->remote), "=@ccc"(was)
+			 : "r"(bit)
+			 : "memory");
+	return !was;
+}
+
+/* The vCPU's CPU is told, once, until it takes the bit. One that has no CPU takes it when it comes
+ * to one: this does not bring it there. */
+static void tell(struct vcpu *vcpu, unsigned bit)
+{
+	if (set_remote(vcpu, bit) && __atomic_load_n(&vcpu->attached, __ATOMIC_SEQ_CST))
 		lapic_send(vcpu->host_apic_id, HOST_VECTOR_KICK);
+}
+
+/* The same, and it is brought to a CPU. The current VM's. */
+static inline void post(struct vcpu *vcpu, unsigned bit)
+{
+	if (!set_remote(vcpu, bit))
+		return;
+	if (__atomic_load_n(&vcpu->attached, __ATOMIC_SEQ_CST)) /* model: attached */
+		lapic_send(vcpu->host_apic_id, HOST_VECTOR_KICK);
+	else
+		wake_vcpu(vcpu->vm, vcpu); /* model: wake */
 }
 
 void vcpu_post(struct vcpu *vcpu, uint8_t vector, bool level)
 {
-	uint32_t *bits = level ? vcpu->remote_level : vcpu->remote_edge;
+	unsigned word = vector / 32 + (level ? 8 : 0);
 
-	__atomic_fetch_or(&bits[vector / 32], 1U << (vector % 32), __ATOMIC_SEQ_CST);
-	post(vcpu, REMOTE_IRQ);
+	__atomic_fetch_or(&vcpu->remote_vectors[word], 1U << (vector % 32), __ATOMIC_SEQ_CST);
+	post(vcpu, REMOTE_VECTORS + word);
 }
 
 void vcpu_post_stop(struct vcpu *vcpu)
@@ -175,43 +204,72 @@ void vcpu_post_stop(struct vcpu *vcpu)
 	post(vcpu, REMOTE_STOP);
 }
 
-/* One that has been told already will see what is new, too. */
-void vcpu_post_net(struct vcpu *vcpu)
+/* Its sender has another VM's window, so @vcpu is looked at through the physmap. */
+void vcpu_post_net(struct vm_record *record)
 {
-	if (!(__atomic_load_n(&vcpu->remote, __ATOMIC_SEQ_CST) & REMOTE_NET))
-		post(vcpu, REMOTE_NET);
+	struct vcpu *vcpu = record->vcpus[0];
+
+	if (!set_remote(vcpu, REMOTE_NET))
+		return;
+	if (__atomic_load_n(&vcpu->attached, __ATOMIC_SEQ_CST))
+		lapic_send(vcpu->host_apic_id, HOST_VECTOR_KICK);
+	else
+		wake_vcpu(record->vm, vcpu);
 }
 
-static void take_vectors(struct vcpu *vcpu, uint32_t bits[8], bool level)
+void vcpu_post_leave(struct vcpu *vcpu)
 {
-	for (unsigned i = 0; i < 8; i++) {
-		uint32_t word = bits[i] ? __atomic_exchange_n(&bits[i], 0, __ATOMIC_SEQ_CST) : 0;
+	tell(vcpu, REMOTE_LEAVE);
+}
 
-		for (; word; word &= word - 1)
-			vlapic_accept(vcpu, (uint8_t)(32 * i + (unsigned)__builtin_ctz(word)),
-				      level);
-	}
+void vcpu_post_trace(struct vcpu *vcpu)
+{
+	tell(vcpu, REMOTE_TRACE);
+}
+
+static inline void take_vectors(struct vcpu *vcpu, unsigned word)
+{
+	uint32_t bits = __atomic_exchange_n(&vcpu->remote_vectors[word], 0, __ATOMIC_SEQ_CST);
+
+	/* One that came while the word was taken before is not there any more. */
+	if (unlikely(!bits))
+		return;
+	if (likely(word < 8))
+		vcpu_accept(vcpu, word, bits);
+	else
+		vlapic_accept_bits(vcpu, word - 8, bits, true);
+}
+
+static __attribute__((noinline)) void take_several(struct vcpu *vcpu, uint32_t bits)
+{
+	if (bits & BIT(REMOTE_NMI))
+		vcpu_send_nmi(vcpu);
+	if (bits & BIT(REMOTE_INIT))
+		vcpu->work |= WORK_INIT;
+	/* One that does not wait for it ignores it. */
+	if ((bits & BIT(REMOTE_SIPI)) && (vcpu->work & (WORK_INIT | WORK_SIPI)))
+		vcpu->sipi_pending = true;
+	if (bits & BIT(REMOTE_NET))
+		vcpu->work |= WORK_NET;
+	if (bits & BIT(REMOTE_STOP))
+		vcpu->work |= WORK_STOP;
+	if (bits & BIT(REMOTE_LEAVE))
+		vcpu->work |= WORK_SWITCH;
+	if (bits & BIT(REMOTE_TRACE))
+		vcpu->work =
+			(vcpu->work & ~(uint32_t)WORK_TRACE) | (vcpu->vm->traced ? WORK_TRACE : 0);
+	for (bits >>= REMOTE_VECTORS; bits; bits &= bits - 1)
+		take_vectors(vcpu, (unsigned)__builtin_ctz(bits));
 }
 
 void vcpu_take_remote(struct vcpu *vcpu)
 {
 	uint32_t bits = __atomic_exchange_n(&vcpu->remote, 0, __ATOMIC_SEQ_CST);
 
-	if (bits & REMOTE_IRQ) {
-		take_vectors(vcpu, vcpu->remote_edge, false);
-		take_vectors(vcpu, vcpu->remote_level, true);
-	}
-	if (bits & REMOTE_NMI)
-		vcpu_send_nmi(vcpu);
-	if (bits & REMOTE_INIT)
-		vcpu->work |= WORK_INIT;
-	/* One that does not wait for it ignores it. */
-	if ((bits & REMOTE_SIPI) && (vcpu->work & (WORK_INIT | WORK_SIPI)))
-		vcpu->sipi_pending = true;
-	if (bits & REMOTE_NET)
-		vcpu->work |= WORK_NET;
-	if (bits & REMOTE_STOP)
-		vcpu->work |= WORK_STOP;
+	if (likely(bits >= BIT(REMOTE_VECTORS) && !(bits & (bits - 1))))
+		take_vectors(vcpu, (unsigned)__builtin_ctz(bits) - REMOTE_VECTORS);
+	else
+		take_several(vcpu, bits);
 }
 
 void vcpu_send_nmi(struct vcpu *vcpu)
@@ -245,13 +303,20 @@ void vcpu_send_sipi(struct vcpu *vcpu, uint8_t vector)
 
 static void flush_line(struct vm *vm)
 {
-	console_guest_line(vm->name, vm->console_line, vm->console_length);
+	if (vm->console_view != VM_VIEW_HIDDEN)
+		console_guest_line(vm->name, vm->id, vm->console_line, vm->console_length);
 	vm->console_length = 0;
+}
+
+void vm_console_flush(struct vm *vm)
+{
+	if (vm->console_length)
+		flush_line(vm);
 }
 
 void vm_console_write(struct vm *vm, uint8_t byte)
 {
-	if (vm->raw_console) {
+	if (vm->console_view == VM_VIEW_RAW) {
 		console_guest_putc((char)byte);
 		return;
 	}

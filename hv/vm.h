@@ -42,18 +42,21 @@ enum vcpu_work {
 	WORK_HALT = 1 << 8,   /* halted: waits for an interrupt */
 	WORK_INIT = 1 << 9,   /* an INIT has arrived */
 	WORK_SIPI = 1 << 10,  /* waits for a start-up IPI */
-	WORK_NET = 1 << 11,   /* frames have come, or it is time to look for some to send */
-	WORK_SEND = 1 << 12,  /* frames are to go to the switch */
+	WORK_TRACE = 1 << 11, /* exits are recorded: stays set */
+	WORK_NET = 1 << 12,   /* frames have come, or it is time to look for some to send */
+	WORK_SEND = 1 << 13,  /* frames are to go to the switch */
 };
 
-/* vcpu.remote: what other CPUs ask of a vCPU; its own CPU turns it into work. */
+/* Bits of vcpu.remote: what other CPUs ask of a vCPU; its own CPU turns it into work. */
 enum vcpu_remote {
-	REMOTE_IRQ = 1 << 0, /* vectors in remote_edge and remote_level */
-	REMOTE_NMI = 1 << 1,
-	REMOTE_INIT = 1 << 2,
-	REMOTE_SIPI = 1 << 3, /* vector in remote_sipi */
-	REMOTE_STOP = 1 << 4, /* the VM ends */
-	REMOTE_NET = 1 << 5,  /* frames have come */
+	REMOTE_NMI,
+	REMOTE_INIT,
+	REMOTE_SIPI,	/* vector in remote_sipi */
+	REMOTE_STOP,	/* the VM ends */
+	REMOTE_LEAVE,	/* it is to leave its CPU: the VM is held */
+	REMOTE_TRACE,	/* vm.traced has changed */
+	REMOTE_NET,	/* frames have come */
+	REMOTE_VECTORS, /* there is something in remote_vectors[0]; a bit for each word */
 };
 
 /* General registers in the processor's encoding order; vmx/entry.asm pushes exactly this. */
@@ -123,20 +126,27 @@ struct vcpu {
 	uint32_t host_apic_id; /* of the CPU that has, or had it loaded last */
 	struct vm *vm;
 	uint64_t timer_deadline; /* host TSC; 0: none */
+	uint64_t tsc_offset;	 /* the vCPU's TSC = host TSC + this */
+	uint64_t tsc_adjust;	 /* IA32_TSC_ADJUST */
+	uint64_t msr_bitmaps;	 /* physical address, vmx/apicv.c */
+	bool eois_exit;		 /* all of them, for the processor delivers interrupts itself */
 	uint64_t flush_ticks;	 /* what the last way back to restricted took */
 	uint64_t net_deadline;	 /* when to look for frames to send; 0: never */
 	uint64_t xcr0;
 	/* Written by other vCPUs' CPUs, atomically. */
-	bool attached;	 /* its CPU has it loaded: an interrupt reaches it */
-	uint32_t remote; /* bits of enum vcpu_remote */
-	uint32_t remote_edge[8], remote_level[8];
+	bool attached;		     /* its CPU has it loaded: an interrupt reaches it */
+	uint32_t remote;	     /* enum vcpu_remote */
+	uint32_t remote_vectors[16]; /* edge-triggered ones, then level-triggered */
 	uint8_t remote_sipi;
+	uint64_t halted_since; /* 0: it is not halted */
 	struct vcpu_hardware hardware;
 	struct vcpu_stats stats;
 	struct escalation_site sites[VM_MAX_ESCALATION_SITES];
 	unsigned site_count;
 	uint64_t sites_dropped; /* escalations whose site found no room */
 	struct vlapic lapic;
+	uint64_t traced; /* exits recorded so far */
+	struct hypercall_trace trace[HYPERCALL_TRACE_ENTRIES];
 };
 static_assert(offsetof(struct vcpu, regs) == 0, "vmx/entry.asm");
 static_assert(offsetof(struct vcpu, cr2) == 128, "vmx/entry.asm");
@@ -149,6 +159,19 @@ struct cpuid_entry {
 	uint8_t flags; /* enum cpuid_entry_flags */
 };
 
+#define SCHED_ANYWHERE (-1)
+
+/** What the scheduler, in full, and the vCPUs, in restricted, tell each other (hv/wake.h). Sets of
+ * vCPUs have a bit each. */
+struct vm_sched {
+	uint8_t group[CONFIG_MAX_VCPUS]; /* the vCPUs that run when this one does */
+	int16_t cpu[CONFIG_MAX_VCPUS];	 /* the only one it runs on, or SCHED_ANYWHERE */
+	uint8_t waiting;		 /* halted on their CPUs */
+	uint8_t asleep;			 /* left theirs halted, with nothing that they wait for */
+	uint64_t deadline[CONFIG_MAX_VCPUS]; /* timer_deadline of those that left */
+	uint64_t run_ticks[CONFIG_MAX_VCPUS], run_start[CONFIG_MAX_VCPUS]; /* 0: does not run */
+};
+
 struct vm {
 	char name[CONFIG_NAME_LEN];
 	uint16_t id;
@@ -158,15 +181,16 @@ struct vm {
 	bool lazy;
 	bool debug_hypercalls;
 	bool sets_policy;     /* its hypercalls may change the policy */
+	bool traced;	      /* exits are recorded */
+	uint8_t console_view; /* enum vm_view */
 	bool user_hypercalls; /* from CPL 3 too, the harmless ones */
-	bool raw_console;     /* it has the console to itself */
 	bool has_console;     /* what is typed goes to it */
+	bool apicv;	      /* its vCPUs' APICs are virtualised where they allow it */
 	uint8_t nic_count;
 	uint8_t timer; /* enum vm_timer */
 	uint8_t preemption_shift;
 	uint64_t ram_low, ram_high; /* bytes below the hole, above 4 GiB */
-	uint64_t tsc_offset;	    /* guest TSC = host TSC + this */
-	uint64_t tsc_adjust;	    /* IA32_TSC_ADJUST */
+	uint64_t tsc_offset;	    /* the VM's clock = host TSC + this; its vCPUs' begin with it */
 	uint64_t tsc_hz;
 	uint64_t epoch;
 	uint32_t request; /* enum vm_request, 0: none */
@@ -181,8 +205,16 @@ struct vm {
 	uint8_t cpuid_ext[0x10];
 	unsigned console_length;
 	char console_line[VM_CONSOLE_LINE];
+	struct vm_sched sched;
 	struct machine machine;
 	uint8_t populated[VM_MAX_CHUNKS / 8]; /* lazy: one bit a chunk, by guest-physical address */
+};
+
+/* How its output shows. */
+enum vm_view {
+	VM_VIEW_LINES,	/* whole lines behind its name */
+	VM_VIEW_RAW,	/* byte by byte: it has the console to itself */
+	VM_VIEW_HIDDEN, /* another one has */
 };
 
 enum vm_timer { VM_TIMER_DEADLINE, VM_TIMER_PREEMPTION };
@@ -194,11 +226,12 @@ enum vm_timer { VM_TIMER_DEADLINE, VM_TIMER_PREEMPTION };
 static_assert(sizeof(struct vm) <= VM_PRIV_SPAN / 2, "hv/layout.h");
 static_assert(VM_NET_BASE + CONFIG_MAX_NICS * VM_NET_STRIDE <= VM_VCPU_BASE, "hv/layout.h");
 
-#define VCPU_STACK_PAGES 6
-/* Within its stride a vCPU has: a guard page, the area for XSAVE, a guard page, the stack, and
- * struct vcpu at the very end. */
+#define VCPU_STACK_PAGES 7
+/* Within its stride a vCPU has, with guard pages between them: the area for XSAVE, the local APIC's
+ * registers, the stack with struct vcpu at its very end. */
 #define VCPU_RECORD_SIZE ALIGN_UP(sizeof(struct vcpu), 64)
 #define VCPU_XSAVE_OFFSET PAGE_SIZE
+#define VCPU_APIC_OFFSET (3 * PAGE_SIZE)
 
 /** The vCPU's record in the current VM's window. */
 static inline struct vcpu *vcpu_here(unsigned index)
@@ -212,13 +245,27 @@ static inline void *vcpu_xsave_area(unsigned index)
 	return (void *)(VM_VCPU_BASE + index * VM_VCPU_STRIDE + VCPU_XSAVE_OFFSET);
 }
 
+/** Its local APIC's registers: what VMCS_VIRTUAL_APIC_PAGE names. */
+static inline uint32_t *vcpu_apic_page(unsigned index)
+{
+	return (uint32_t *)(VM_VCPU_BASE + index * VM_VCPU_STRIDE + VCPU_APIC_OFFSET);
+}
+
+#define VM_NO_CPU UINT32_MAX
+
 enum vm_state {
-	VM_ABSENT,  /* refused, or ended for good */
-	VM_READY,   /* built; vCPU 0's CPU has to load the kernel */
-	VM_LOADING, /* that is being done */
+	VM_ABSENT,
+	VM_REFUSED,  /* it could not be built or loaded */
+	VM_ENDED,    /* has no memory: powered off, failed, or stopped by the operator */
+	VM_BUILDING, /* is being built or taken down, by one CPU: nobody else touches it */
+	VM_READY,    /* built; vCPU 0's CPU has to load the kernel. From here on it has memory */
+	VM_LOADING,  /* that is being done */
 	VM_LIVE,
 	VM_ENDING, /* no vCPU starts any more; the last one to leave tidies up */
 };
+
+/* What the operator wants of a VM: that it ends, and what then. */
+enum vm_wish { VM_WISH_NONE, VM_WISH_STOP, VM_WISH_RESTART, VM_WISH_RESET };
 
 /** Keeps other vCPUs' CPUs away from the devices, as vm_lock() does, where only one vCPU means that
  * there is nobody to keep away: two instructions. */
@@ -241,18 +288,23 @@ struct vm_record {
 	const struct config_vm *config;
 	struct spinlock lock; /* state, joined, and the frames given to the guest */
 	enum vm_state state;
-	unsigned joined;		/* vCPUs that are attached to their CPUs */
-	uint32_t cpu[CONFIG_MAX_VCPUS]; /* where each vCPU runs: a row of places[], sched_replace()
-					 */
+	enum vm_wish wish; /* outlives a stop: the operator's machine does not end by itself */
+	uint8_t held;	   /* bits of enum vm_hold: no vCPU comes to a CPU */
+	uint32_t starts;   /* how often its kernel was loaded */
+	unsigned joined;   /* CPUs that use its window: vCPUs that are on one, visitors */
+	uint32_t cpu[CONFIG_MAX_VCPUS]; /* where each vCPU runs: a row of places[]; with `cpus =
+					   share` where it is now, or VM_NO_CPU */
 	uint32_t places[2][CONFIG_MAX_VCPUS]; /* [0] if only one thread of a core runs guests */
 	struct space_window window;
 	struct pgtable ept;
-	struct vm *vm;	    /* physmap view */
-	struct vcpu *vcpu0; /* the same; hears of what others send */
+	struct vm *vm;			      /* physmap view */
+	struct vcpu *vcpus[CONFIG_MAX_VCPUS]; /* the same */
 	hpa_t vmcs[CONFIG_MAX_VCPUS];
-	hpa_t msr_bitmap;
+	hpa_t apic_page[CONFIG_MAX_VCPUS];
+	hpa_t msr_bitmap;     /* two, VCPU_MSR_BITMAP_ORDER: without and with APIC virtualisation */
 	hpa_t msr_area;	      /* what VM exit and VM entry load */
 	uint64_t memory_used; /* bytes of guest RAM that have frames */
+	hpa_t *disk_copies[CONFIG_MAX_DISKS]; /* of 2 MiB each, vm_disk.c; outlast the VM */
 };
 
 extern struct vm_record vm_records[CONFIG_MAX_VMS];
@@ -260,6 +312,10 @@ extern struct vm_record vm_records[CONFIG_MAX_VMS];
 /** Builds VM @index of the configuration: memory, tables, devices. Its record's places[][] are set.
  * Says itself what is wrong. Full map. */
 int vm_create(unsigned index, const struct config_vm *config);
+
+/** Gives all that VM @record has back to the pool, which scrubs it: memory, tables, VMCSs. Nobody
+ * uses it any more. Copes with one that is half built. Full map. */
+void vm_destroy(struct vm_record *record);
 
 /**
  * A CPU wants to run vCPU @vcpu of VM @record: true if it may, and then vm_run() or a later
@@ -302,11 +358,30 @@ void vm_stop(struct vcpu *vcpu, const char *reason, uint64_t detail);
 _Noreturn void vm_leave(struct vcpu *vcpu);
 _Noreturn void vm_yield(struct vcpu *vcpu);
 
-/** The VM ends: vCPU @vcpu, which may run on another CPU, is to leave. Full map. */
+/** The VM ends, or is held: vCPU @vcpu, which may run on another CPU, is to leave. Or it is to look
+ * whether its exits are traced. Full map. */
 void vcpu_post_stop(struct vcpu *vcpu);
+void vcpu_post_leave(struct vcpu *vcpu);
+void vcpu_post_trace(struct vcpu *vcpu);
+
+/** Has the exits of @vcpu's VM recorded, or not: of all its vCPUs. On @vcpu's own CPU; any map. */
+void vcpu_set_traced(struct vcpu *vcpu, bool on);
+
+/** WORK_TRACE: records the exit that was handled. Its VMCS is current; any map. */
+void vcpu_trace_exit(struct vcpu *vcpu);
+
+/** Copies what was recorded of the last exits, oldest first, @max entries at most; how many. The
+ * vCPU is the caller's own, or runs nowhere. Any map. */
+unsigned vcpu_copy_trace(const struct vcpu *vcpu, struct hypercall_trace *out, unsigned max);
+
+/** What is typed comes to CPU @id from now on. Full map. */
+void vm_route_console(unsigned id);
+
+/** The guest's bytes that wait for the end of their line. The current VM; any map. */
+void vm_console_flush(struct vm *vm);
 
 /** Its VM has got frames: it is to look for them. Full map. */
-void vcpu_post_net(struct vcpu *vcpu);
+void vcpu_post_net(struct vm_record *record);
 
 /** Turns what other CPUs asked of this CPU's vCPU into work. Any map. */
 void vcpu_take_remote(struct vcpu *vcpu);
@@ -320,6 +395,10 @@ static inline uint64_t tsc_earlier(uint64_t a, uint64_t b)
 /** Arms this CPU's timer for the vCPU's deadline (if the LAPIC is to fire it) and the end of the
  * core's time slice. Any map. */
 void vcpu_timer_program(const struct vcpu *vcpu);
+
+/** TSC ticks for which vCPU @vcpu was on a CPU and not halted, from the VM's start until now, also
+ * while it runs. @vm in its window, or vm_record.vm in the full map; any lock or none. */
+uint64_t vm_run_ticks(const struct vm *vm, unsigned vcpu);
 
 /** Makes the VM's network cards, their queues and ports, as its configuration says. Full map. 0,
  * -E_NOMEM. */
@@ -349,7 +428,8 @@ void vcpu_reset_stats(struct vcpu *vcpu);
 /** Has the core of one of its vCPUs failed closed (hv/stun.h) before it ended? Full map. */
 bool vm_stands_still(const struct vm_record *record);
 
-/** Says that a VM is not started (a `vm` record). Boot processor, before the first runs. */
+/** Says that VM @config of the configuration is not started (a `vm` record). Boot processor, before
+ * the first runs. */
 void vm_refuse(const struct config_vm *config, const char *reason);
 
 /** Ends the run: `end` record, all CPUs halt. Any map. */

@@ -16,6 +16,8 @@
 struct vm_record vm_records[CONFIG_MAX_VMS];
 
 #define CHUNK_ORDER 9
+/* So many chunks are zeroed before siblings get a turn. */
+#define SIBLINGS_WAIT_CHUNKS 8
 static_assert((PAGE_SIZE << CHUNK_ORDER) == VM_POPULATE_CHUNK, "a chunk is one allocation");
 
 static int give_chunk(struct vm_record *record, uint64_t gpa)
@@ -29,8 +31,11 @@ static int give_chunk(struct vm_record *record, uint64_t gpa)
 	err = pgtable_map(&record->ept, gpa, hpa, VM_POPULATE_CHUNK, PG_WRITE | PG_EXEC);
 	if (!err)
 		err = space_window_map_ram(&record->window, GPA(gpa), hpa, VM_POPULATE_CHUNK);
-	if (err)
+	if (err) {
+		pgtable_unmap(&record->ept, gpa, VM_POPULATE_CHUNK);
+		frames_free(hpa, CHUNK_ORDER);
 		return err;
+	}
 	record->vm->populated[chunk / 8] |= (uint8_t)(1U << (chunk % 8));
 	record->memory_used += VM_POPULATE_CHUNK;
 	return 0;
@@ -67,7 +72,7 @@ static int populate_all(struct vm_record *record)
 	return err;
 }
 
-/* A vCPU's stack with its record on top, and the area for XSAVE. */
+/* A vCPU's stack with its record on top, the area for XSAVE, and the APIC's registers. */
 static int create_vcpu_private(struct vm_record *record, unsigned index)
 {
 	uint64_t stack =
@@ -79,14 +84,18 @@ static int create_vcpu_private(struct vm_record *record, unsigned index)
 	err = space_window_alloc(&record->window, (uint64_t)vcpu_xsave_area(index), 1, &first);
 	if (err)
 		return err;
+	err = space_window_alloc(&record->window, (uint64_t)vcpu_apic_page(index), 1, &first);
+	if (err)
+		return err;
+	record->apic_page[index] = ptr_to_hpa(first);
 	err = space_window_alloc(&record->window, stack, VCPU_STACK_PAGES, &first);
 	if (err)
 		return err;
 	vcpu = (struct vcpu *)((uint8_t *)first + VCPU_STACK_PAGES * PAGE_SIZE - VCPU_RECORD_SIZE);
-	if (index == 0)
-		record->vcpu0 = vcpu;
+	record->vcpus[index] = vcpu;
 	vcpu->vm = VM_HERE;
 	vcpu->id = (uint16_t)index;
+	vcpu->lapic.page = vcpu_apic_page(index);
 	return 0;
 }
 
@@ -134,8 +143,16 @@ static int attach_devices(struct vm_record *record)
 
 static int create(struct vm_record *record, const struct config_vm *config, uint16_t id)
 {
-	int err = space_window_create(&record->window, id);
+	int err;
 
+	/* What is there of it, for vm_destroy(). */
+	record->vm = NULL;
+	record->window.table.root = record->ept.root = HPA_NONE;
+	record->msr_bitmap = record->msr_area = HPA_NONE;
+	for (unsigned i = 0; i < CONFIG_MAX_VCPUS; i++)
+		record->vmcs[i] = HPA_NONE;
+	record->memory_used = 0;
+	err = space_window_create(&record->window, id);
 	if (!err)
 		err = create_private(record);
 	if (err)
@@ -152,6 +169,53 @@ static int create(struct vm_record *record, const struct config_vm *config, uint
 	if (!err && record->vm->lazy)
 		frames_prepare(config->memory); /* the touch itself is to be short */
 	return err ? err : vcpu_create(record);
+}
+
+/* Long work in full keeps siblings from their guests. */
+static void let_siblings_run(void)
+{
+	asi_rest();
+	asi_exit(ASI_CAUSE_SCHEDULE);
+}
+
+static void free_ram(struct vm_record *record)
+{
+	const struct vm *vm = record->vm;
+
+	for (uint64_t gpa = 0; gpa < GIB(4) + vm->ram_high; gpa += VM_POPULATE_CHUNK) {
+		struct pg_leaf leaf;
+
+		if (!vm_is_populated(vm, gpa) || !pgtable_walk(&record->ept, gpa, &leaf))
+			continue;
+		frames_free(leaf.hpa, CHUNK_ORDER);
+		if (gpa / VM_POPULATE_CHUNK % SIBLINGS_WAIT_CHUNKS == 0)
+			let_siblings_run();
+	}
+}
+
+static void free_block(hpa_t *block, unsigned order)
+{
+	if (!hpa_is_none(*block))
+		frames_free(*block, order);
+	*block = HPA_NONE;
+}
+
+void vm_destroy(struct vm_record *record)
+{
+	static const unsigned ept_slot = 0;
+
+	if (!hpa_is_none(record->ept.root)) {
+		free_ram(record);
+		pgtable_destroy(&record->ept, &ept_slot, 1);
+	}
+	for (unsigned i = 0; i < CONFIG_MAX_VCPUS; i++)
+		free_block(&record->vmcs[i], 0);
+	free_block(&record->msr_bitmap, VCPU_MSR_BITMAP_ORDER);
+	free_block(&record->msr_area, 0);
+	if (!hpa_is_none(record->window.table.root))
+		space_window_destroy(&record->window);
+	record->vm = NULL;
+	record->memory_used = 0;
 }
 
 int vm_create(unsigned index, const struct config_vm *config)
@@ -176,8 +240,13 @@ int vm_create(unsigned index, const struct config_vm *config)
 		console_error(
 			"cloister.conf:%u: [vm %s] cannot be built, memory ran out: lower memory =",
 			config->line, config->name);
-	if (!err)
+	if (err) {
+		vm_destroy(record);
+	} else {
+		spinlock_acquire(&record->lock);
 		record->state = VM_READY;
+		spinlock_release(&record->lock);
+	}
 	audit_changed();
 	return err;
 }

@@ -14,6 +14,9 @@
 
 #define SECTOR 512
 #define CHUNK_ORDER 9
+#define COPIES_ORDER 5
+static_assert((PAGE_SIZE << COPIES_ORDER) / sizeof(hpa_t) >= VM_DISK_SPAN / PAGE_SIZE_2M,
+	      "a chunk of a copy is an entry of its list");
 static_assert(CONFIG_MAX_VMS <= 16, "a bit for each in the owner of a shared frame");
 
 /* How often the configuration names the file, for whatever. */
@@ -54,20 +57,41 @@ static int map_file(struct vm_record *record, const struct boot_file *file, bool
 	return space_window_map_disk(&record->window, *va, file->base, size, writable);
 }
 
-static int map_copy(struct vm_record *record, const struct boot_file *file, uint64_t va)
+/* The list of a copy's chunks; what is not there yet is zero. A list has room for the largest disk.
+ */
+static hpa_t *copies_of(struct vm_record *record, unsigned index)
 {
-	for (uint64_t at = 0; at < file->size; at += PAGE_SIZE_2M) {
-		uint64_t n = file->size - at < PAGE_SIZE_2M ? file->size - at : PAGE_SIZE_2M;
-		hpa_t hpa = frames_alloc(CHUNK_ORDER, MEM_VM, record->window.vm_id);
-		int err = hpa_is_none(hpa) ? -E_NOMEM
-					   : space_window_map_disk(&record->window, va + at, hpa,
-								   PAGE_SIZE_2M, true);
+	hpa_t list;
 
-		if (err)
-			return err;
-		copy_bulk(hpa_to_ptr(hpa), hpa_to_ptr(HPA(file->base.v + at)), n);
+	if (record->disk_copies[index])
+		return record->disk_copies[index];
+	list = frames_alloc(COPIES_ORDER, MEM_SENSITIVE, PURPOSE_OTHER);
+	if (!hpa_is_none(list))
+		record->disk_copies[index] = hpa_to_ptr(list);
+	return record->disk_copies[index];
+}
+
+/* Made once, when the VM is built first. */
+static int map_copy(struct vm_record *record, unsigned index, const struct boot_file *file,
+		    uint64_t va)
+{
+	hpa_t *chunk = copies_of(record, index);
+	int err = chunk ? 0 : -E_NOMEM;
+
+	for (uint64_t at = 0; at < file->size && !err; at += PAGE_SIZE_2M, chunk++) {
+		uint64_t n = file->size - at < PAGE_SIZE_2M ? file->size - at : PAGE_SIZE_2M;
+
+		if (!chunk->v) {
+			hpa_t hpa = frames_alloc(CHUNK_ORDER, MEM_VM, record->window.vm_id);
+
+			if (hpa_is_none(hpa))
+				return -E_NOMEM;
+			copy_bulk(hpa_to_ptr(hpa), hpa_to_ptr(HPA(file->base.v + at)), n);
+			*chunk = hpa;
+		}
+		err = space_window_map_disk(&record->window, va + at, *chunk, PAGE_SIZE_2M, true);
 	}
-	return 0;
+	return err;
 }
 
 static bool attach(struct vm_record *record, unsigned index)
@@ -85,7 +109,8 @@ static bool attach(struct vm_record *record, unsigned index)
 		why = "is no disk image: it must have 512 bytes to 31 GiB";
 	else if (disk->read_only || uses(disk->file) == 1)
 		why = map_file(record, file, !disk->read_only, &va) ? "cannot be mapped" : NULL;
-	else if (file->size > stats.free_bytes || map_copy(record, file, va))
+	else if ((!record->disk_copies[index] && file->size > stats.free_bytes) ||
+		 map_copy(record, index, file, va))
 		why = "is named more than once, and there is no memory for a copy: write ,ro";
 	if (!why && !vblk_attach(record->vm, (uint8_t *)va, ALIGN_UP(file->size, SECTOR),
 				 disk->read_only, disk->file))

@@ -110,7 +110,7 @@ static void tell(struct vm_record *record)
 {
 	spinlock_acquire(&record->lock);
 	if (record->state == VM_LIVE)
-		vcpu_post_net(record->vcpu0);
+		vcpu_post_net(record);
 	spinlock_release(&record->lock);
 }
 

@@ -8,56 +8,20 @@
 #include "hv/boot_state.h"
 #include "hv/console.h"
 #include "hv/errno.h"
-#include "hv/fire.h"
 #include "hv/flush.h"
 #include "hv/interrupt.h"
-#include "hv/lib/print.h"
 #include "hv/lib/string.h"
 #include "hv/percpu.h"
 #include "hv/sched.h"
-#include "hv/record.h"
 #include "hv/spinlock.h"
-#include "hv/vm.h"
+#include "hv/vm_life.h"
+#include "hv/wake.h"
 #include "mm/zero.h"
 #include "vmx/exit.h"
 
 void cpu_switch_stack(void *top, void (*function)(void));
 
-/* Sensitive: changed in full only, when VMs come and go. */
-static struct spinlock life_lock;
-static bool any_failed;
-static bool run_is_over;
 static int console_cpu = -1;
-
-static void print_vm_record(const char *name, const char *state, const char *reason)
-{
-	record_begin("vm");
-	record_str("vm", name);
-	record_str("state", state);
-	if (reason)
-		record_str("reason", reason);
-	record_end();
-}
-
-void vm_refuse(const struct config_vm *config, const char *reason)
-{
-	print_vm_record(config->name, "refused", reason);
-	any_failed = true;
-}
-
-_Noreturn void vm_end_run(int64_t status, const char *reason)
-{
-	asi_exit(ASI_CAUSE_VM_STATE);
-	FIRE_ONLY(fire_report());
-	interrupt_stop_others();
-	console_seize();
-	record_begin("end");
-	record_i64("status", status);
-	record_str("reason", reason);
-	record_end();
-	console_drain();
-	halt_forever();
-}
 
 /* The window's translations, in both of this CPU's address spaces. */
 static void flush_window_tlb(const struct percpu *cpu)
@@ -66,7 +30,7 @@ static void flush_window_tlb(const struct percpu *cpu)
 	write_cr3(cpu->cr3_full & ~CR3_NOFLUSH);
 }
 
-static void set_window(const struct space_window *window)
+void vm_set_window(const struct space_window *window)
 {
 	struct percpu *cpu = this_cpu();
 	struct cpu_record *record = &cpus[cpu->id];
@@ -81,7 +45,7 @@ static void set_window(const struct space_window *window)
 
 /* Puts the VM into its power-on state, kernel loaded; its window is current. Says itself what is
  * wrong. */
-static int load(struct vm_record *record, unsigned index)
+static int load(struct vm_record *record)
 {
 	struct vm *vm = VM_HERE;
 	struct loader_entry entry = { 0 };
@@ -90,11 +54,10 @@ static int load(struct vm_record *record, unsigned index)
 	vm->timer = boot_state_timer();
 	vm->debug_hypercalls = boot_state_config()->debug_hypercalls;
 	vm->sets_policy = record->config->sets_policy;
+	vm_console_assign(record);
 	vm->user_hypercalls = record->config->user_hypercalls;
-	vm->has_console = boot_state_console_vm() == (int)index;
-	vm->raw_console = vm->has_console && boot_state_single_vm();
+	vm->apicv = boot_state_apicv();
 	vm->tsc_offset = 0 - rdtsc();
-	vm->tsc_adjust = 0;
 	vm->epoch = rtc_read_epoch();
 	vm->request = 0;
 	vm->stop_reason = NULL;
@@ -114,70 +77,13 @@ static int load(struct vm_record *record, unsigned index)
 	return 0;
 }
 
-/* The guest's memory of before is not the guest's of now. Cached translations go when each vCPU is
- * loaded after its reset. */
-static void scrub_for_restart(struct vm_record *record)
-{
-	const struct vm *vm = record->vm;
-
-#ifndef BREAK_skip_restart_scrub
-	for (uint64_t gpa = 0; gpa < GIB(4) + vm->ram_high; gpa += VM_POPULATE_CHUNK) {
-		uint64_t chunk = gpa / VM_POPULATE_CHUNK;
-
-		if (vm->populated[chunk / 8] >> (chunk % 8) & 1)
-			zero_pages((void *)(GUEST_BASE + gpa), VM_POPULATE_CHUNK);
-	}
-#else
-	(void)vm;
-#endif
-}
-
-bool vm_stands_still(const struct vm_record *record)
-{
-	for (unsigned i = 0; record->state != VM_ABSENT && i < record->config->vcpus; i++)
-		if (percpu_core_is_closed(record->cpu[i]))
-			return true;
-	return false;
-}
-
-/* Is there a VM that can still do something? One that stands still has failed. */
-static bool any_goes_on(void)
-{
-	for (unsigned i = 0; i < CONFIG_MAX_VMS; i++) {
-		if (vm_records[i].state == VM_ABSENT)
-			continue;
-		if (!vm_stands_still(&vm_records[i]))
-			return true;
-		any_failed = true;
-	}
-	return false;
-}
-
-static void vm_gone(unsigned index, bool failed)
-{
-	bool last;
-
-	sched_remove(index);
-	/* What is typed from now on can only be for the monitor. */
-	if (boot_state_console_vm() == (int)index)
-		console_set_input(true);
-	/* The last two may end at the same time. */
-	spinlock_acquire(&life_lock);
-	any_failed |= failed;
-	last = !run_is_over && !any_goes_on();
-	run_is_over |= last;
-	spinlock_release(&life_lock);
-	if (last)
-		vm_end_run(any_failed ? 1 : 0,
-			   any_failed ? "a VM was refused or stopped" : "all VMs powered off");
-}
-
-static bool join(struct vm_record *record, bool starts_it)
+bool vm_join(struct vm_record *record, unsigned vcpu)
 {
 	bool may;
 
 	spinlock_acquire(&record->lock);
-	may = record->state == VM_LIVE || (record->state == VM_READY && starts_it);
+	may = !record->held &&
+	      (record->state == VM_LIVE || (record->state == VM_READY && vcpu == 0));
 	if (may && record->state == VM_READY)
 		record->state = VM_LOADING;
 	record->joined += may;
@@ -185,103 +91,36 @@ static bool join(struct vm_record *record, bool starts_it)
 	return may;
 }
 
-bool vm_join(struct vm_record *record, unsigned vcpu)
+static bool make_live(struct vm_record *record)
 {
-	return join(record, vcpu == 0);
-}
+	bool failed, live;
 
-/* Says what ended the VM. The window is current, no vCPU runs any more. */
-static void report_end(const struct vm *vm)
-{
-	char reason[160];
-
-	if (!vm->stop_reason) {
-		vm_print_stats(vm);
-		print_vm_record(vm->name, vm->request == VM_REQUEST_REBOOT ? "reboot" : "poweroff",
-				NULL);
-		return;
-	}
-	fmt_snprintf(reason, sizeof(reason), vm->stop_detail ? "%s 0x%llx" : "%s", vm->stop_reason,
-		     (unsigned long long)vm->stop_detail);
-	console_error("[vm %s] is stopped: %s", vm->name, reason);
-	vm_print_stats(vm);
-	print_vm_record(vm->name, "stopped", reason);
-}
-
-/* The last one out: reports, and leaves the VM ready for another start or gone. */
-static void finish(struct vm_record *record, unsigned index)
-{
-	const struct vm *vm = VM_HERE;
-	bool failed = vm->stop_reason != NULL, reboot = !failed && vm->request == VM_REQUEST_REBOOT;
-
-	report_end(vm);
-	vm_net_set_up(record, false);
-	if (reboot)
-		scrub_for_restart(record);
-	set_window(NULL);
-	record->state = reboot ? VM_READY : VM_ABSENT;
-	sched_detached();
-	if (reboot)
-		sched_kick(record->cpu[0]);
-	else
-		vm_gone(index, failed);
-}
-
-/* This CPU's vCPU is unloaded; the window is still current. */
-static void part(struct vm_record *record)
-{
-	bool last;
-
-	spinlock_acquire(&record->lock);
-	record->joined--;
-	last = record->state == VM_ENDING && record->joined == 0;
-	spinlock_release(&record->lock);
-	if (last) {
-		finish(record, (unsigned)(record - vm_records));
-		return;
-	}
-	set_window(NULL); /* model: window */
-	sched_detached();
-}
-
-bool vm_visit_stats(struct vm_record *record)
-{
-	/* As one of its CPUs, so that it cannot end meanwhile. */
-	if (!join(record, false))
-		return false;
-	sched_attached();
-	set_window(&record->window);
-	vm_print_stats(VM_HERE);
-	part(record);
-	return true;
-}
-
-static bool make_live(struct vm_record *record, unsigned index)
-{
 	if (record->state != VM_LOADING)
 		return true;
-	if (load(record, index)) {
-		print_vm_record(record->config->name, "refused", "its files cannot be loaded");
-		set_window(NULL);
-		record->joined--;
-		record->state = VM_ABSENT;
-		sched_detached();
-		vm_gone(index, true);
+	failed = load(record);
+	if (!failed)
+		vm_net_set_up(record, true);
+	spinlock_acquire(&record->lock);
+	live = !failed && record->wish == VM_WISH_NONE;
+	if (live)
+		record->state = VM_LIVE;
+	spinlock_release(&record->lock);
+	if (!live) {
+		vm_abort(record, failed);
 		return false;
 	}
-	print_vm_record(record->config->name, "running", NULL);
-	vm_net_set_up(record, true);
-	record->state = VM_LIVE;
+	record->starts++;
+	vm_report_running(record);
 	sched_kick_vm(record);
 	return true;
 }
 
 /* Input goes to the CPU of whoever reads it, which can change, and can wake it from now on. */
-static void attach_console(const struct percpu *cpu)
+void vm_route_console(unsigned id)
 {
-	if (console_cpu != (int)cpu->id)
-		interrupt_route_console(cpu->apic_id);
-	console_cpu = (int)cpu->id;
+	if (console_cpu != (int)id)
+		interrupt_route_console(cpus[id].apic_id);
+	console_cpu = (int)id;
 	console_set_input(true);
 }
 
@@ -308,19 +147,23 @@ void vm_run(struct vm_record *record, unsigned index)
 	struct percpu *cpu = this_cpu();
 	struct vcpu *vcpu = vcpu_here(index);
 
-	set_window(&record->window); /* model: window */
-	if (!make_live(record, (unsigned)(record - vm_records)))
+	vm_set_window(&record->window); /* model: window */
+	if (!make_live(record))
 		return;
 	boot_state_first_entry();
 	scrub_stacks();
 	vcpu_load(record, vcpu);
 	vcpu->stats.ibpb += flush_on_vm_switch();
 	cpu->vcpu = vcpu;
-	__atomic_store_n(&vcpu->attached, true, __ATOMIC_SEQ_CST);
+	wake_attach(vcpu);
 	vcpu_take_remote(vcpu);
 	vcpu_timer_program(vcpu);
-	if (index == 0 && vcpu->vm->has_console)
-		attach_console(cpu);
+	if (index == 0 && vcpu->vm->has_console) {
+		vm_route_console(cpu->id);
+		/* What was typed is read now: its guest may hold interrupts back
+		 * (docs/HARDWARE.md), and among it can be the operator's key. */
+		interrupts_take();
+	}
 	if (flush_actions()->restricts)
 		vcpu->work |= WORK_ASI; /* model: work */
 	else if (!flush_actions()->stun)
@@ -336,10 +179,10 @@ static void after_leave(void)
 	struct vcpu *vcpu = cpu->vcpu;
 
 	lapic_arm(0);
-	__atomic_store_n(&vcpu->attached, false, __ATOMIC_SEQ_CST);
+	wake_detach(vcpu);				   /* model: detach */
 	vcpu->work &= ~(uint32_t)(WORK_SWITCH | WORK_ASI); /* model: work */
 	cpu->vcpu = NULL;				   /* model: vcpu */
-	part(&vm_records[vcpu->vm->id]);
+	vm_part(&vm_records[vcpu->vm->id]);
 	sched_loop();
 }
 

@@ -77,6 +77,15 @@ static void sum_up(const struct vm *vm, struct vcpu_stats *sum)
 	}
 }
 
+static uint64_t run_ticks(const struct vm *vm)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < vm->vcpu_count; i++)
+		sum += vm_run_ticks(vm, i);
+	return sum;
+}
+
 static uint64_t restricted(const struct vcpu_stats *stats)
 {
 	return flush_actions()->restricts ? total_exits(stats) - stats->exits_full : 0;
@@ -142,6 +151,7 @@ void vm_print_stats(const struct vm *vm)
 	record_u64("ibpb", stats.ibpb);
 	record_u64("injected", stats.injected);
 	record_u64("halted_ticks", stats.halted_ticks);
+	record_u64("run_ticks", run_ticks(vm));
 	if (flush_actions()->stun)
 		print_stun(&stats);
 	if (vm->nic_count)
@@ -176,6 +186,7 @@ void vm_copy_stats(const struct vm *vm, struct hypercall_stats *out)
 	out->stun_wait_median = histogram_percentile(&stats.stun_wait, 50);
 	out->stun_wait_p99 = histogram_percentile(&stats.stun_wait, 99);
 	out->stunned = stats.stunned;
+	out->run_ticks = run_ticks(vm);
 }
 
 void vcpu_reset_stats(struct vcpu *vcpu)

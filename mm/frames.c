@@ -364,8 +364,10 @@ int frames_claim(hpa_t base, uint64_t size, enum mem_class class, uint16_t owner
 	for (uint32_t n = first; n < end && !err; n++) {
 		hpa_t hpa = HPA((uint64_t)n << PAGE_SHIFT);
 		bool file = frames_class(hpa) == MEM_BOOT && frames_owner(hpa) == BOOT_OWNER_FILE;
+		bool again = frames_class(hpa) == class &&
+			     (class == MEM_SHARED || frames_owner(hpa) == owner);
 
-		if (!file && (class != MEM_SHARED || frames_class(hpa) != MEM_SHARED))
+		if (!file && !again)
 			err = -E_INVAL;
 	}
 	for (uint32_t n = first; n < end && !err;) {
@@ -401,7 +403,9 @@ void frames_free(hpa_t base, unsigned order)
 	/* What is free already may be somebody else's by now. */
 	if (!is_in_use(base, order))
 		panic("frame 0x%llx is freed, but not in use", (unsigned long long)base.v);
+#ifndef BREAK_skip_free_scrub
 	zero_pages(hpa_to_ptr(base), PAGE_SIZE << order);
+#endif
 	spinlock_acquire(&lock);
 	if (order < FRAMES_MAX_ORDER)
 		break_up(n);

@@ -42,14 +42,8 @@ class Debugger:
         self.work = tempfile.mkdtemp(prefix="cloister-dbg-")
         self.process = None
         try:
-            build = options["build"] or emulib.build_dir()
-            disk = os.path.join(self.work, "disk.img")
-            if options["firmware"] == "uefi":
-                emulib.make_uefi_disk(esp, disk, os.path.join(build, "BOOTX64.EFI"))
-            else:
-                emulib.make_grub_disk(esp, disk, os.path.join(build, "cloister.elf"), self.work)
             bochs = emulib.Bochs()
-            bochs.configure(options, disk, self.work, 0)
+            bochs.configure(options, emulib.disk_for(options, esp, self.work), self.work, 0)
             self.process = subprocess.Popen(
                 emulib.DIE_WITH_US + bochs.command + ["-q", "-unlock", "-dbg", "-f", "bochsrc"], cwd=self.work, env=bochs.env,
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
@@ -106,8 +100,8 @@ class Debugger:
 
     def serial(self):
         try:
-            with open(os.path.join(self.work, "serial.txt"), errors="replace") as f:
-                return f.read().replace("\r", "")
+            with open(os.path.join(self.work, "serial.txt"), "rb") as f:
+                return emulib.plain(f.read()).replace("\r", "")
         except OSError:
             return ""
 
@@ -178,6 +172,23 @@ class Debugger:
         if not stop:
             raise DebuggerError("the emulator stopped for another reason than the breakpoint")
         return int(stop.group(1)), numbers[int(stop.group(2))]
+
+    def run_to_linear(self, address):
+        """Runs until a CPU is about to execute the instruction at a linear address, of whatever map and in whatever mode; it may
+        be the fetch that faults."""
+        self.breakpoints += 1
+        self.command("lb 0x%x" % address)
+        stop = BREAK_STOP.search(self.command("c"))
+        self.command("d %d" % self.breakpoints)
+        if not stop:
+            raise DebuggerError("the emulator stopped for another reason than the breakpoint")
+
+    def tick(self):
+        """The emulator's clock since power-on."""
+        found = re.search(rb"ptime: (\d+)", self.command("ptime"))
+        if not found:
+            raise DebuggerError("ptime does not show the time")
+        return int(found.group(1))
 
     def host_roots(self):
         return dict(self.exits())

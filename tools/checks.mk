@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: MIT
 # Tests and static checks.
-.PHONY: test bench lint model oracle
+.PHONY: test bench lint model oracle debian
 test: hypervisor guests unit # runs the whole suite; last line: N passed, N failed
+	@tools/debian-setup || echo "setup: the tests that host it will be skipped"
 	@guest-tests/run
+
+debian: $(SETUP) # makes the Debian 12 that the tests host, and fetches a newer kernel: build/debian, build/trixie
+	@tools/debian-setup
 
 bench: hypervisor guests # measures exits and boots in instructions; build/bench/results.json, report.html
 	@guest-tests/bench

@@ -85,20 +85,35 @@ def make_uefi_disk(esp, image, loader):
 
 def make_grub_disk(esp, image, kernel, work, platforms=("i386-pc",)):
     """GRUB as a rescue image that is attached as a hard disk: multiboot2 with every file as a module."""
-    files = files_of(esp, kernel)
+    files = {os.path.basename(f): f for f in files_of(esp, kernel)}
+    names = sorted(files, key=lambda n: (n != "cloister.conf", n))
+    grub_disk(image, work, dict(files, **{"boot/cloister": kernel}),
+              ["multiboot2 /boot/cloister"] + ["module2 /%s %s" % (n, n) for n in names], "multiboot2", platforms)
+
+
+def disk_for(options, esp, work):
+    """The disk that the options of run() name, or one with Cloister and the files of @esp."""
+    if options["disk"]:
+        return os.path.abspath(options["disk"])
+    build, disk = options["build"] or build_dir(), os.path.join(work, "disk.img")
+    if options["firmware"] == "uefi":
+        make_uefi_disk(esp, disk, os.path.join(build, "BOOTX64.EFI"))
+    else:
+        make_grub_disk(esp, disk, os.path.join(build, "cloister.elf"), work)
+    return disk
+
+
+def grub_disk(image, work, files, commands, module, platforms=("i386-pc",)):
+    """A rescue image with @files {path in it: path here}, on which GRUB, with @module for them, does @commands."""
     tree = os.path.join(work, "iso")
     os.makedirs(os.path.join(tree, "boot/grub"))
-    shutil.copy(kernel, os.path.join(tree, "boot/cloister"))
-    names = sorted((os.path.basename(f) for f in files), key=lambda n: (n != "cloister.conf", n))
+    for name, path in files.items():
+        shutil.copy(path, os.path.join(tree, name))
     with open(os.path.join(tree, "boot/grub/grub.cfg"), "w") as cfg:
-        cfg.write("set timeout=0\nmultiboot2 /boot/cloister\n")
-        for name in names:
-            shutil.copy(os.path.join(esp, name), os.path.join(tree, name))
-            cfg.write("module2 /%s %s\n" % (name, name))
-        cfg.write("boot\n")
+        cfg.write("\n".join(["set timeout=0"] + commands + ["boot", ""]))
     grub = [a for p in platforms for a in ("-d", "/usr/lib/grub/" + p)] if len(platforms) == 1 else []
-    run_quietly(["grub-mkrescue"] + grub + ["-o", image, tree, "--install-modules=multiboot2 normal iso9660 biosdisk part_msdos"
-                                           if platforms == ("i386-pc",) else "--install-modules=multiboot2 normal iso9660"])
+    modules = module + " normal iso9660" + (" biosdisk part_msdos" if platforms == ("i386-pc",) else "")
+    run_quietly(["grub-mkrescue"] + grub + ["-o", image, tree, "--install-modules=" + modules])
     shutil.rmtree(tree)
 
 
@@ -347,6 +362,11 @@ def kill(process):
     process.wait()
 
 
+def plain(raw):
+    """Console output as text, without the colours of the VMs' names."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", raw.decode(errors="replace"))
+
+
 def follow(process, serial, script, timeout, echo):
     """Reads until the run ends; (status, text)."""
     raw, end, stop = b"", time.time() + timeout, None
@@ -356,7 +376,7 @@ def follow(process, serial, script, timeout, echo):
         raw += data
         if echo and data:
             echo(data)
-        text = raw.decode(errors="replace")
+        text = plain(raw)
         if script:
             script.advance(serial, text)
             if script.failure:
@@ -422,7 +442,6 @@ def run(esp, echo=None, **given):
     options = dict(DEFAULTS, **given)
     if options["interactive"] and not sys.stdin.isatty():
         raise CannotStart("an interactive run needs a terminal on its input")
-    build = options["build"] or build_dir()
     work = options["keep"] or tempfile.mkdtemp(prefix="cloister-emu-")
     os.makedirs(work, exist_ok=True)
     for stale in ("serial.txt", "bochs.log", "console.txt"):
@@ -430,13 +449,7 @@ def run(esp, echo=None, **given):
             os.unlink(os.path.join(work, stale))
     started = time.time()
     try:
-        disk = options["disk"] and os.path.abspath(options["disk"])
-        if not disk:
-            disk = os.path.join(work, "disk.img")
-            if options["firmware"] == "uefi":
-                make_uefi_disk(esp, disk, os.path.join(build, "BOOTX64.EFI"))
-            else:
-                make_grub_disk(esp, disk, os.path.join(build, "cloister.elf"), work)
+        disk = disk_for(options, esp, work)
         emulator = Qemu() if options["machine"] == "qemu-tcg" else Bochs()
         script = Script(options["script"]) if options["script"] else None
         port = free_port() if script or options["interactive"] else 0

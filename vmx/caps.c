@@ -100,11 +100,15 @@ static const char *probe_secondary(struct vmx_caps *c)
 		return "this CPU has no unrestricted guest mode: a CPU from 2010 (Westmere) or "
 		       "newer is needed";
 	choose(range, PROC2_EPT | PROC2_UNRESTRICTED,
-	       PROC2_VPID | PROC2_RDTSCP | PROC2_INVPCID | PROC2_WBINVD, &c->proc2);
+	       PROC2_VPID | PROC2_RDTSCP | PROC2_INVPCID | PROC2_WBINVD | PROC2_PAUSE_LOOP,
+	       &c->proc2);
 	c->vpid = c->proc2 & PROC2_VPID;
 	c->rdtscp = c->proc2 & PROC2_RDTSCP;
 	c->invpcid = c->proc2 & PROC2_INVPCID;
+	c->pause_loop = c->proc2 & PROC2_PAUSE_LOOP;
 	c->wbinvd_exiting = c->proc2 & PROC2_WBINVD;
+	c->apicv = (may & PROC2_APICV) == PROC2_APICV &&
+		   (control_range(MSR_PROC) >> 32 & PROC_TPR_SHADOW);
 	return NULL;
 }
 

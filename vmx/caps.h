@@ -14,7 +14,8 @@ struct vmx_caps {
 	bool preemption_timer, preemption_save; /* it goes on where the last exit stopped it */
 	bool ept_2m, ept_1g;
 	bool invept, invvpid, vpid;
-	bool invpcid, rdtscp, xsaves, wbinvd_exiting;
+	bool invpcid, rdtscp, xsaves, wbinvd_exiting, pause_loop;
+	bool apicv; /* x2APIC, its registers and the delivery of interrupts can be virtualised */
 };
 
 /* Sensitive like any other data; copied where hot paths need it. */

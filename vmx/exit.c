@@ -48,8 +48,17 @@ static void dispatch_rare(struct vcpu *vcpu, uint32_t reason)
 	case EXIT_XSETBV:
 		exit_xsetbv(vcpu);
 		break;
+	case EXIT_VIRTUALIZED_EOI:
+		exit_virtualized_eoi(vcpu);
+		break;
+	case EXIT_APIC_WRITE:
+		exit_apic_write(vcpu);
+		break;
 	case EXIT_PREEMPTION_TIMER:
 		exit_preemption_timer(vcpu);
+		break;
+	case EXIT_PAUSE:
+		exit_pause(vcpu);
 		break;
 	case EXIT_NMI_WINDOW:
 		exit_interrupt_window(vcpu, PROC_NMI_WINDOW);
@@ -190,8 +199,11 @@ void vmx_exit(struct vcpu *vcpu)
 	if (unlikely(reason >= EXIT_REASON_COUNT))
 		reason = EXIT_REASON_COUNT - 1;
 	vcpu->stats.exits[reason]++;
-	if (unlikely(vcpu->work))
+	if (unlikely(vcpu->work)) {
+		if (unlikely(vcpu->work & WORK_TRACE))
+			vcpu_trace_exit(vcpu);
 		vmx_do_work(vcpu);
+	}
 	vcpu->stats.ticks[reason] += (uint32_t)rdtsc() - vcpu->exit_tsc;
 }
 

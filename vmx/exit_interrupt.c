@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-/* Interrupts of the host, exceptions and NMIs that exit, HLT, and the preemption timer. */
+/* Interrupts of the host, exceptions and NMIs that exit, HLT, PAUSE loops, and the preemption
+ * timer.
+ */
 #include "drivers/host/lapic.h"
 #include "hv/asm.h"
 #include "hv/interrupt.h"
 #include "hv/mitigation.h"
-#include "hv/percpu.h"
+#include "hv/wake.h"
 #include "vmx/exit.h"
 
 void exit_external_interrupt(struct vcpu *vcpu)
@@ -33,6 +35,7 @@ void exit_exception_nmi(struct vcpu *vcpu)
 		interrupt_handle_nmi();
 		if (unlikely(mitigation_is_changing()))
 			vcpu->work |= WORK_SWITCH;
+		vcpu_take_remote(vcpu); /* the operator may urge it: vm_urge() */
 		/* Entry would do so too, but before it this CPU may wait: for a gate, or halted. */
 		interrupt_unblock_nmi();
 		vcpu_requeue_event();
@@ -69,12 +72,15 @@ void exit_hlt(struct vcpu *vcpu)
 /* WORK_TIMER looks at a deadline before the next entry, after this exit as after any. */
 void exit_preemption_timer(struct vcpu *vcpu)
 {
-	struct percpu *cpu = this_cpu();
+	bool over = wake_check_slice(rdtsc());
 
-	if (cpu->slice_end && rdtsc() >= cpu->slice_end) {
-		cpu->slice_end = 0;
-		interrupt_call_scheduler();
-	} else if (vcpu->vm->timer != VM_TIMER_PREEMPTION) {
+	if (over)
+		vcpu_timer_program(vcpu);
+	if (vcpu->vm->timer != VM_TIMER_PREEMPTION)
 		vcpu_rearm_slice(vcpu);
-	}
+}
+
+void exit_pause(struct vcpu *vcpu)
+{
+	wake_directed_yield(vcpu);
 }

@@ -18,6 +18,8 @@
 #define MSR_MTRR_FIX4K_FIRST 0x268
 #define MSR_MTRR_FIX4K_LAST 0x26f
 #define MSR_MTRR_DEF_TYPE 0x2ff
+#define MSR_X2APIC_ICR 0x830
+#define ICR_OFFSET (0x30 * 4) /* of struct vlapic's page */
 
 /* Eight variable ranges, fixed ranges, write-combining. */
 #define MTRRCAP_VALUE 0x508
@@ -56,14 +58,13 @@ static int mtrr_index(uint32_t msr)
 }
 static_assert(VM_MTRR_COUNT == 28, "mtrr_index() ends at 27");
 
-/* The guest moves its clock by @delta; its TSC_ADJUST follows, as SDM 17.17.3 wants. */
+/* The vCPU moves its clock by @delta; its TSC_ADJUST follows, as SDM 17.17.3 wants. */
 static void shift_tsc(struct vcpu *vcpu, uint64_t delta)
 {
-	vcpu->vm->tsc_adjust += delta;
-	vcpu->vm->tsc_offset += delta;
-	vmcs_write(VMCS_TSC_OFFSET, vcpu->vm->tsc_offset);
-	if (vcpu->lapic.tsc_deadline)
-		vcpu_timer_arm(vcpu, vcpu->lapic.tsc_deadline);
+	vcpu->tsc_adjust += delta;
+	vcpu->tsc_offset += delta;
+	vmcs_write(VMCS_TSC_OFFSET, vcpu->tsc_offset);
+	vlapic_tsc_moved(vcpu, delta);
 }
 
 static bool is_apic_msr(uint32_t msr)
@@ -92,7 +93,7 @@ static bool read_rare(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 		*value = 1ULL << 32;
 		return true;
 	case MSR_TSC_ADJUST:
-		*value = vcpu->vm->tsc_adjust;
+		*value = vcpu->tsc_adjust;
 		return true;
 	case MSR_P5_MC_ADDR:
 	case MSR_P5_MC_TYPE:
@@ -146,10 +147,10 @@ static bool write_rare(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 	}
 	switch (msr) {
 	case MSR_TSC:
-		shift_tsc(vcpu, value - vm_tsc(vcpu->vm));
+		shift_tsc(vcpu, value - vcpu_tsc(vcpu));
 		return true;
 	case MSR_TSC_ADJUST:
-		shift_tsc(vcpu, value - vcpu->vm->tsc_adjust);
+		shift_tsc(vcpu, value - vcpu->tsc_adjust);
 		return true;
 	case MSR_MISC_ENABLE: /* the bits that Linux turns off are off, the others are not offered
 			       */
@@ -165,6 +166,20 @@ static bool write_rare(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 	}
 }
 
+/* What most IPIs are, a vector for one other vCPU: straight to where that one looks. */
+static bool send_plain_ipi(struct vcpu *vcpu, uint64_t icr)
+{
+	uint64_t to = icr >> 32;
+
+	if ((uint32_t)icr - 16 >= 0xf0 || to >= vcpu->vm->vcpu_count || to == vcpu->id ||
+	    !(vcpu->lapic.base_msr & APIC_BASE_X2APIC))
+		return false;
+	vcpu->lapic.page[ICR_OFFSET] = (uint32_t)icr;
+	vcpu->lapic.page[ICR_OFFSET + 1] = (uint32_t)to;
+	vcpu_post(vcpu_here((unsigned)to), (uint8_t)icr, false);
+	return true;
+}
+
 void exit_msr_write(struct vcpu *vcpu)
 {
 	uint32_t msr = (uint32_t)vcpu->regs[REG_RCX];
@@ -172,7 +187,7 @@ void exit_msr_write(struct vcpu *vcpu)
 
 	if (likely(msr == MSR_TSC_DEADLINE)) {
 		vlapic_write_tsc_deadline(vcpu, value);
-	} else {
+	} else if (msr != MSR_X2APIC_ICR || !send_plain_ipi(vcpu, value)) {
 		bool ok = is_apic_msr(msr) ? vlapic_msr_write(vcpu, msr, value)
 					   : write_rare(vcpu, msr, value);
 

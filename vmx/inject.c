@@ -54,10 +54,34 @@ static void inject_nmi(struct vcpu *vcpu, uint64_t interruptibility, bool busy)
 	vcpu->nmi_pending = false;
 }
 
+static bool can_take_interrupt(void)
+{
+	return !(vmcs_read(VMCS_GUEST_INTERRUPTIBILITY) &
+		 (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS)) &&
+	       (vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_IF);
+}
+
+void vcpu_accept(struct vcpu *vcpu, unsigned index, uint32_t bits)
+{
+	int vector;
+
+	if (vcpu->lapic.assisted || (vcpu->work & (WORK_IRQ | WORK_HALT | WORK_INIT | WORK_SIPI)) ||
+	    (vmcs_read(VMCS_ENTRY_INTERRUPTION) & INTR_VALID) || !can_take_interrupt()) {
+		vlapic_accept_bits(vcpu, index, bits, false);
+		return;
+	}
+	vector = vlapic_accept_and_take(vcpu, index, bits);
+	if (vector >= 0) {
+		inject((unsigned)vector, INTR_EXTERNAL);
+		vcpu->stats.injected++;
+	}
+}
+
 void vcpu_inject_pending(struct vcpu *vcpu)
 {
 	bool busy = vmcs_read(VMCS_ENTRY_INTERRUPTION) & INTR_VALID;
 	uint64_t interruptibility = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY);
+	bool held;
 	int vector;
 
 	vcpu->work &= ~(uint32_t)WORK_IRQ;
@@ -65,13 +89,17 @@ void vcpu_inject_pending(struct vcpu *vcpu)
 		inject_nmi(vcpu, interruptibility, busy);
 		busy |= !vcpu->nmi_pending;
 	}
-	if (!vcpu->lapic.irr_pending)
+	if (!vcpu->lapic.assisted && !vcpu->lapic.irr_words)
 		return;
+	held = busy || !can_take_interrupt();
+	if (vcpu->lapic.assisted) {
+		apicv_hand_over(vcpu, held);
+		return;
+	}
 	vector = vlapic_pending(vcpu);
 	if (vector < 0)
 		return;
-	if (busy || (interruptibility & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS)) ||
-	    !(vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_IF)) {
+	if (held) {
 		vmcs_set_bits(VMCS_PROC_CONTROLS, PROC_INTERRUPT_WINDOW);
 		return;
 	}
@@ -79,6 +107,6 @@ void vcpu_inject_pending(struct vcpu *vcpu)
 	inject((unsigned)vector, INTR_EXTERNAL);
 	vcpu->stats.injected++;
 	/* A second one can only follow once this one's handler allows it. */
-	if (vcpu->lapic.irr_pending && vlapic_pending(vcpu) >= 0)
+	if (vcpu->lapic.irr_words && vlapic_pending(vcpu) >= 0)
 		vmcs_set_bits(VMCS_PROC_CONTROLS, PROC_INTERRUPT_WINDOW);
 }

@@ -11,7 +11,9 @@
 /* CR0 and CR4 bits that the guest cannot change without an exit. */
 #define VCPU_CR0_OWNED (CR0_NE | CR0_NW | CR0_CD)
 
-/** Allocates the VMCSs and the MSR bitmap of VM @record. Full map. 0 or -E_NOMEM. */
+#define VCPU_MSR_BITMAP_ORDER 1
+
+/** Allocates the VMCSs and the MSR bitmaps of VM @record. Full map. 0 or -E_NOMEM. */
 int vcpu_create(struct vm_record *record);
 
 /**
@@ -29,6 +31,15 @@ void vcpu_unload(const struct vm_record *record, struct vcpu *vcpu);
 void vcpu_reset_hardware(struct vcpu *vcpu);
 void vcpu_load_hardware(const struct vcpu *vcpu);
 void vcpu_save_hardware(struct vcpu *vcpu);
+
+/** Makes the VMCS of a vCPU that is on no CPU the current one, to look at it, and undoes that. Full
+ * map. */
+void vcpu_make_current(const struct vm_record *record, const struct vcpu *vcpu);
+void vcpu_make_idle(const struct vm_record *record, const struct vcpu *vcpu);
+
+/** Prints the guest's registers, of a vCPU of VM @record that is on no CPU and cannot come to one.
+ * No VMCS is current, before and after. Full map. */
+void vcpu_dump(const struct vm_record *record, const struct vcpu *vcpu);
 
 /** WORK_INIT: as after an INIT, from now on waiting for a start-up IPI. Its VMCS is current. */
 void vcpu_take_init(struct vcpu *vcpu);
@@ -87,6 +98,16 @@ void vcpu_requeue_event(void);
 /** WORK_IRQ: gives the guest its next NMI or interrupt, or asks for the window in which it can be
  * given. */
 void vcpu_inject_pending(struct vcpu *vcpu);
+
+/** Other vCPUs' interrupts: @bits, not 0, of IRR's register @index, edge-triggered. What can be
+ * taken with the next entry goes there without a detour. The VMCS is current. */
+void vcpu_accept(struct vcpu *vcpu, unsigned index, uint32_t bits);
+
+/** For WORK_IRQ while the processor delivers by itself: tells it what requests and which EOIs are
+ * to exit. @held: the guest cannot take an interrupt with this entry. */
+void apicv_hand_over(struct vcpu *vcpu, bool held);
+/** Which of the two MSR bitmaps of a VM, one behind the other. */
+enum { BITMAP_PLAIN, BITMAP_ASSISTED, BITMAP_COUNT };
 
 /** Writes of the control registers as the guest means them; false: #GP. */
 bool vcpu_write_cr0(struct vcpu *vcpu, uint64_t value);

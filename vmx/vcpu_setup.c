@@ -5,8 +5,10 @@
 #include "hv/cpu.h"
 #include "hv/errno.h"
 #include "hv/flush.h"
+#include "hv/interrupt.h"
 #include "hv/lib/string.h"
 #include "hv/percpu.h"
+#include "hv/wake.h"
 #include "mm/frames.h"
 #include "vmx/caps.h"
 #include "vmx/vcpu.h"
@@ -15,6 +17,10 @@ extern const char vmx_exit_entry[], vmx_exit_entry_rsb[], vmx_exit_entry_bhb[],
 	vmx_exit_entry_hardened[], vmx_exit_entry_stunned[];
 
 #define NO_APIC_ID UINT32_MAX /* an APIC id that no CPU has */
+/* A loop around PAUSE that takes at most so many ticks a round, and so many altogether, waits for
+ * another vCPU (SDM 26.1.3). */
+#define PAUSE_LOOP_GAP 128
+#define PAUSE_LOOP_WINDOW 4096
 #define EPTP_WB_4_LEVELS (6 | 3 << 3)
 
 /* MSRs that are the guest's own in hardware: reading and writing them concerns nobody else. */
@@ -38,6 +44,19 @@ static void bitmap_allow(uint8_t *bitmap, uint32_t msr, bool write)
 	unsigned bit = msr & 0x1fff;
 
 	bitmap[base + bit / 8] &= (uint8_t) ~(1U << (bit % 8));
+}
+
+/* What the processor serves from the page of registers: reads of what lies there, and writes of
+ * TPR, EOI and SELF_IPI. All others have to exit: they would reach the host's own APIC. */
+static void allow_x2apic(uint8_t *bitmap)
+{
+	static const uint8_t written[] = { 0x08, 0x0b, 0x3f };
+
+	for (unsigned i = 0; i < 64; i++)
+		if (VLAPIC_READABLE >> i & 1 && i != VLAPIC_CURRENT_COUNT)
+			bitmap_allow(bitmap, MSR_X2APIC_FIRST + i, false);
+	for (unsigned i = 0; i < ARRAY_SIZE(written); i++)
+		bitmap_allow(bitmap, MSR_X2APIC_FIRST + written[i], true);
 }
 
 static void fill_msr_bitmap(uint8_t *bitmap)
@@ -66,11 +85,17 @@ static void vmptrld(hpa_t vmcs)
 
 int vcpu_create(struct vm_record *record)
 {
-	record->msr_bitmap = frames_alloc(0, MEM_SENSITIVE, PURPOSE_VMX);
+	uint8_t *bitmaps;
+
+	record->msr_bitmap = frames_alloc(VCPU_MSR_BITMAP_ORDER, MEM_SENSITIVE, PURPOSE_VMX);
+	static_assert(BITMAP_COUNT == 1 << VCPU_MSR_BITMAP_ORDER, "one allocation");
 	record->msr_area = frames_alloc(0, MEM_SENSITIVE, PURPOSE_VMX);
 	if (hpa_is_none(record->msr_bitmap) || hpa_is_none(record->msr_area))
 		return -E_NOMEM;
-	fill_msr_bitmap(hpa_to_ptr(record->msr_bitmap));
+	bitmaps = hpa_to_ptr(record->msr_bitmap);
+	for (unsigned i = 0; i < BITMAP_COUNT; i++)
+		fill_msr_bitmap(bitmaps + i * PAGE_SIZE);
+	allow_x2apic(bitmaps + BITMAP_ASSISTED * PAGE_SIZE);
 	for (unsigned i = 0; i < record->config->vcpus; i++) {
 		record->vmcs[i] = frames_alloc(0, MEM_SENSITIVE, PURPOSE_VMX);
 		if (hpa_is_none(record->vmcs[i]))
@@ -85,7 +110,12 @@ static void write_controls(const struct vm_record *record, const struct vcpu *vc
 	const struct vm *vm = vcpu->vm;
 
 	vmcs_write(VMCS_PROC_CONTROLS, vmx_caps.proc);
-	vmcs_write(VMCS_PROC2_CONTROLS, vmx_caps.proc2);
+	vmcs_write(VMCS_PROC2_CONTROLS,
+		   vmx_caps.proc2 & ~(uint32_t)(vm->vcpu_count > 1 ? 0 : PROC2_PAUSE_LOOP));
+	if (vmx_caps.pause_loop) {
+		vmcs_write(VMCS_PLE_GAP, PAUSE_LOOP_GAP);
+		vmcs_write(VMCS_PLE_WINDOW, PAUSE_LOOP_WINDOW);
+	}
 	vmcs_write(VMCS_ENTRY_CONTROLS, vmx_caps.entry | ENTRY_IA32E);
 	/* #DB and #AC: a guest could otherwise loop in their delivery for ever; #MC is the host's
 	 * business. */
@@ -97,7 +127,9 @@ static void write_controls(const struct vm_record *record, const struct vcpu *vc
 	vmcs_write(VMCS_EXIT_MSR_STORE_COUNT, 0);
 	vmcs_write(VMCS_LINK_POINTER, ~0ULL);
 	vmcs_write(VMCS_MSR_BITMAP, record->msr_bitmap.v);
-	vmcs_write(VMCS_TSC_OFFSET, vm->tsc_offset);
+	vmcs_write(VMCS_TSC_OFFSET, vcpu->tsc_offset);
+	if (vm->apicv)
+		vmcs_write(VMCS_VIRTUAL_APIC_PAGE, record->apic_page[vcpu->id].v);
 	vmcs_write(VMCS_EPT_POINTER, record->ept.root.v | EPTP_WB_4_LEVELS);
 	/* Each vCPU its own: two of one VM can take turns on a CPU. */
 	if (vmx_caps.vpid)
@@ -282,6 +314,10 @@ void vcpu_reset(struct vm_record *record, struct vcpu *vcpu, const struct loader
 {
 	hpa_t vmcs = record->vmcs[vcpu->id];
 
+	vcpu->tsc_offset = vcpu->vm->tsc_offset;
+	vcpu->tsc_adjust = 0;
+	vcpu->msr_bitmaps = record->msr_bitmap.v;
+	vcpu->lapic.assisted = false;
 	vmclear(vmcs);
 	vmptrld(vmcs);
 	write_controls(record, vcpu);
@@ -297,14 +333,24 @@ void vcpu_reset(struct vm_record *record, struct vcpu *vcpu, const struct loader
 	vcpu_reset_hardware(vcpu);
 	vcpu->cr2 = 0;
 	vcpu->xcr0 = 1;
-	vcpu->work =
-		(entry ? 0 : WORK_SIPI) | (vcpu->vm->timer == VM_TIMER_PREEMPTION ? WORK_TIMER : 0);
+	vcpu->work = (entry ? 0 : WORK_SIPI) |
+		     (vcpu->vm->timer == VM_TIMER_PREEMPTION ? WORK_TIMER : 0) |
+		     (vcpu->vm->traced ? WORK_TRACE : 0);
 	vcpu->nmi_pending = vcpu->sipi_pending = false;
 	vcpu->timer_deadline = 0;
 	vcpu->host_apic_id = NO_APIC_ID;
 	vcpu->remote = 0;
-	memset(vcpu->remote_edge, 0, sizeof(vcpu->remote_edge));
-	memset(vcpu->remote_level, 0, sizeof(vcpu->remote_level));
+	memset(vcpu->remote_vectors, 0, sizeof(vcpu->remote_vectors));
+}
+
+void vcpu_make_current(const struct vm_record *record, const struct vcpu *vcpu)
+{
+	vmptrld(record->vmcs[vcpu->id]);
+}
+
+void vcpu_make_idle(const struct vm_record *record, const struct vcpu *vcpu)
+{
+	vmclear(record->vmcs[vcpu->id]);
 }
 
 void vcpu_load(const struct vm_record *record, struct vcpu *vcpu)
@@ -333,6 +379,8 @@ void vcpu_take_init(struct vcpu *vcpu)
 	vcpu->work = (vcpu->work & ~(uint32_t)(WORK_INIT | WORK_HALT | WORK_IRQ)) | WORK_SIPI;
 	vcpu->nmi_pending = false;
 	vlapic_reset(vcpu, vcpu->id, vcpu->lapic.base_msr & APIC_BASE_X2APIC);
+	vcpu_apic_mode_changed(vcpu);
+	vcpu->work &= ~(uint32_t)WORK_IRQ;
 }
 
 static void start_up(struct vcpu *vcpu)
@@ -350,6 +398,11 @@ void vcpu_wait(struct vcpu *vcpu)
 {
 	uint64_t start = rdtsc(), waited;
 
+	/* Its interrupt may be pending on a CPU that gives the vCPU up before it takes any. */
+	if (vcpu->timer_deadline && start >= vcpu->timer_deadline) {
+		vcpu->timer_deadline = 0;
+		vlapic_timer_expired(vcpu);
+	}
 	if ((vcpu->work & WORK_HALT) && (vcpu->work & WORK_IRQ)) {
 		vcpu->work &= ~(uint32_t)WORK_HALT;
 		return;
@@ -358,11 +411,18 @@ void vcpu_wait(struct vcpu *vcpu)
 		start_up(vcpu);
 		return;
 	}
-	vcpu_timer_program(vcpu);
-	asi_rest();	   /* model: rest */
-	interrupts_wait(); /* model: wait */
-	asi_wake();
+	vcpu->halted_since = start;
+	if (wake_begin_wait(vcpu)) { /* model: begin */
+		interrupt_call_scheduler();
+	} else {
+		vcpu_timer_program(vcpu);
+		asi_rest();	   /* model: rest */
+		interrupts_wait(); /* model: wait */
+		asi_wake();
+	}
+	wake_end_wait(vcpu);
 	waited = rdtsc() - start;
+	vcpu->halted_since = 0;
 	vcpu->stats.halted_ticks += waited;
 	vcpu->exit_tsc += (uint32_t)waited; /* sleeping is not work */
 }

@@ -3,6 +3,7 @@
 #include "drivers/guest/lapic_internal.h"
 
 #include "drivers/guest/ioapic.h"
+#include "hv/lib/string.h"
 
 #define ICR_LOGICAL BIT(11)
 #define ICR_ASSERT BIT(14)
@@ -19,14 +20,20 @@ enum {
 void vlapic_reset_registers(struct vcpu *vcpu)
 {
 	struct vlapic *a = vcpu_vlapic(vcpu);
-	uint64_t base = a->base_msr;
-	uint32_t id = a->id;
 
-	*a = (struct vlapic){
-		.base_msr = base, .id = id, .dfr = UINT32_MAX, .svr = 0xff, .isrv = -1
-	};
-	a->lvt_timer = a->lvt_thermal = a->lvt_perf = VLAPIC_LVT_MASKED;
-	a->lvt_lint0 = a->lvt_lint1 = a->lvt_error = VLAPIC_LVT_MASKED;
+	memset(a->page, 0, PAGE_SIZE);
+	VLAPIC(a, APIC_ID) = a->id;
+	VLAPIC(a, APIC_VERSION) = VLAPIC_VERSION;
+	VLAPIC(a, APIC_LDR) = vlapic_is_x2apic(a) ? vlapic_x2apic_ldr(a) : 0;
+	VLAPIC(a, APIC_DFR) = UINT32_MAX;
+	VLAPIC(a, APIC_SVR) = 0xff;
+	for (unsigned i = APIC_LVT_TIMER; i <= APIC_LVT_ERROR; i++)
+		VLAPIC(a, i) = VLAPIC_LVT_MASKED;
+	a->esr_pending = 0;
+	a->timer_start = a->tsc_deadline = 0;
+	a->isrv = -1;
+	a->irr_words = a->isr_words = 0;
+	a->tmr_changed = true;
 	vcpu_timer_arm(vcpu, 0);
 }
 
@@ -40,35 +47,36 @@ void vlapic_reset(struct vcpu *vcpu, unsigned id, bool x2apic)
 	vlapic_reset_registers(vcpu);
 }
 
-/* Highest set bit of a 256-bit register, -1 if there is none. */
-static int highest(const uint32_t bits[8])
+/* Of IRR, ISR and TMR each 32 bits are a register. Those that @words leaves out are 0; where it
+ * names one in vain it forgets it. */
+static int highest(const struct vlapic *a, enum apic_register first, uint8_t *words)
 {
-	for (int i = 7; i >= 0; i--)
-		if (bits[i])
-			return i * 32 + 31 - __builtin_clz(bits[i]);
+	while (*words) {
+		unsigned i = 31U - (unsigned)__builtin_clz(*words);
+		uint32_t bits = VLAPIC(a, first + i);
+
+		if (likely(bits))
+			return (int)(i * 32 + 31) - __builtin_clz(bits);
+		*words ^= (uint8_t)(1U << i);
+	}
 	return -1;
 }
 
-static void set_bit(uint32_t bits[8], uint8_t vector)
+static inline uint32_t *word(const struct vlapic *a, enum apic_register first, uint8_t vector)
 {
-	bits[vector / 32] |= 1U << (vector % 32);
+	return &VLAPIC(a, first + vector / 32U);
 }
 
-static void clear_bit(uint32_t bits[8], uint8_t vector)
+static inline uint32_t bit(uint8_t vector)
 {
-	bits[vector / 32] &= ~(1U << (vector % 32));
-}
-
-static bool test_bit(const uint32_t bits[8], uint8_t vector)
-{
-	return bits[vector / 32] >> (vector % 32) & 1;
+	return 1U << (vector % 32);
 }
 
 uint32_t vlapic_ppr(const struct vlapic *a)
 {
-	uint32_t in_service = a->isrv >= 0 ? (uint32_t)a->isrv : 0;
+	uint32_t in_service = a->isrv >= 0 ? (uint32_t)a->isrv : 0, tpr = VLAPIC(a, APIC_TPR);
 
-	return (a->tpr & 0xf0) >= (in_service & 0xf0) ? a->tpr : in_service & 0xf0;
+	return (tpr & 0xf0) >= (in_service & 0xf0) ? tpr : in_service & 0xf0;
 }
 
 /*
@@ -78,10 +86,10 @@ uint32_t vlapic_ppr(const struct vlapic *a)
 void vlapic_raise_error(struct vcpu *vcpu, uint32_t error)
 {
 	struct vlapic *a = vcpu_vlapic(vcpu);
-	uint8_t vector = (uint8_t)a->lvt_error;
+	uint8_t vector = (uint8_t)VLAPIC(a, APIC_LVT_ERROR);
 
 	a->esr_pending |= error;
-	if (a->lvt_error & VLAPIC_LVT_MASKED)
+	if (VLAPIC(a, APIC_LVT_ERROR) & VLAPIC_LVT_MASKED)
 		return;
 	if (vector < 16)
 		a->esr_pending |= VLAPIC_ESR_RECEIVE_ILLEGAL;
@@ -89,27 +97,32 @@ void vlapic_raise_error(struct vcpu *vcpu, uint32_t error)
 		vlapic_accept(vcpu, vector, false);
 }
 
-void vlapic_accept(struct vcpu *vcpu, uint8_t vector, bool level)
+void vlapic_accept_bits(struct vcpu *vcpu, unsigned index, uint32_t bits, bool level)
 {
 	struct vlapic *a = vcpu_vlapic(vcpu);
+	uint32_t *tmr = &VLAPIC(a, APIC_TMR + index);
 
-	if (!vcpu_is_here(vcpu)) {
-		vcpu_post(vcpu, vector, level);
+	if (unlikely(!vlapic_is_enabled(a)))
 		return;
-	}
-	if (!(a->svr & VLAPIC_SVR_ENABLE))
-		return;
-	if (vector < 16) {
+	if (unlikely(!index && (bits & 0xffff))) {
 		vlapic_raise_error(vcpu, VLAPIC_ESR_RECEIVE_ILLEGAL);
-		return;
+		bits &= ~0xffffU;
 	}
-	if (level)
-		set_bit(a->tmr, vector);
-	else
-		clear_bit(a->tmr, vector);
-	set_bit(a->irr, vector);
-	a->irr_pending = true;
+	if (unlikely((level ? ~*tmr : *tmr) & bits)) {
+		*tmr = level ? *tmr | bits : *tmr & ~bits;
+		a->tmr_changed = true;
+	}
+	VLAPIC(a, APIC_IRR + index) |= bits;
+	a->irr_words |= (uint8_t)(1U << index);
 	vcpu_notify(vcpu);
+}
+
+void vlapic_accept(struct vcpu *vcpu, uint8_t vector, bool level)
+{
+	if (vcpu_is_here(vcpu))
+		vlapic_accept_bits(vcpu, vector / 32, bit(vector), level);
+	else
+		vcpu_post(vcpu, vector, level);
 }
 
 int vlapic_pending(struct vcpu *vcpu)
@@ -117,24 +130,103 @@ int vlapic_pending(struct vcpu *vcpu)
 	struct vlapic *a = vcpu_vlapic(vcpu);
 	int vector;
 
-	if (!a->irr_pending || !(a->svr & VLAPIC_SVR_ENABLE))
+	if (a->assisted)
+		vlapic_set_assisted(vcpu, true);
+	if (!a->irr_words || !vlapic_is_enabled(a))
 		return -1;
-	vector = highest(a->irr);
-	if (vector < 0) {
-		a->irr_pending = false;
-		return -1;
-	}
-	return ((uint32_t)vector & 0xf0) > (vlapic_ppr(a) & 0xf0) ? vector : -1;
+	vector = highest(a, APIC_IRR, &a->irr_words);
+	return vector >= 0 && ((uint32_t)vector & 0xf0) > (vlapic_ppr(a) & 0xf0) ? vector : -1;
+}
+
+static inline void begin_service(struct vlapic *a, unsigned index, uint32_t bits, int vector)
+{
+	VLAPIC(a, APIC_ISR + index) |= bits;
+	a->isr_words |= (uint8_t)(1U << index);
+	a->isrv = vector;
 }
 
 void vlapic_take(struct vcpu *vcpu, uint8_t vector)
 {
 	struct vlapic *a = vcpu_vlapic(vcpu);
 
-	clear_bit(a->irr, vector);
-	set_bit(a->isr, vector);
-	a->isrv = vector;
-	a->irr_pending = highest(a->irr) >= 0;
+	*word(a, APIC_IRR, vector) &= ~bit(vector);
+	if (!*word(a, APIC_IRR, vector))
+		a->irr_words &= (uint8_t) ~(1U << vector / 32);
+	begin_service(a, vector / 32, bit(vector), vector);
+}
+
+int vlapic_accept_and_take(struct vcpu *vcpu, unsigned index, uint32_t bits)
+{
+	struct vlapic *a = vcpu_vlapic(vcpu);
+	uint32_t vector = 32 * index + (uint32_t)__builtin_ctz(bits);
+
+	if ((bits & (bits - 1)) || a->irr_words || !vlapic_is_enabled(a) || vector < 16 ||
+	    (VLAPIC(a, APIC_TMR + index) & bits) || (vector & 0xf0) <= (vlapic_ppr(a) & 0xf0)) {
+		vlapic_accept_bits(vcpu, index, bits, false);
+		return -1;
+	}
+	begin_service(a, index, bits, (int)vector);
+	return (int)vector;
+}
+
+bool vlapic_may_be_assisted(const struct vlapic *a)
+{
+	return vlapic_is_x2apic(a) && vlapic_is_enabled(a);
+}
+
+int vlapic_set_assisted(struct vcpu *vcpu, bool assisted)
+{
+	struct vlapic *a = vcpu_vlapic(vcpu);
+
+	a->assisted = assisted;
+	a->irr_words = a->isr_words = UINT8_MAX;
+	a->isrv = highest(a, APIC_ISR, &a->isr_words);
+	return a->isrv;
+}
+
+static bool requests_besides(const struct vlapic *a, uint8_t vector)
+{
+	uint32_t others = *word(a, APIC_IRR, vector) & ~bit(vector);
+
+	for (unsigned i = 0; i < 8; i++)
+		if (i != vector / 32U)
+			others |= VLAPIC(a, APIC_IRR + i);
+	return others;
+}
+
+struct vlapic_request vlapic_requesting(struct vlapic *a, uint8_t rvi, uint8_t svi)
+{
+	int added = highest(a, APIC_IRR, &a->irr_words);
+	uint8_t vector = added > rvi ? (uint8_t)added : rvi;
+	uint32_t in_word = *word(a, APIC_IRR, vector);
+	/* Nearly always there was none, and one has come. */
+	bool one = !rvi && !(a->irr_words & (a->irr_words - 1)) && !(in_word & (in_word - 1));
+
+	a->irr_words = 0;
+	a->isrv = svi ? svi : -1;
+	return (struct vlapic_request){
+		.vector = vector,
+		.may_come = (vector & 0xf0) > (vlapic_ppr(a) & 0xf0),
+		.more = !one && requests_besides(a, vector),
+	};
+}
+
+uint64_t vlapic_level_vectors(const struct vlapic *a, unsigned index)
+{
+	return (uint64_t)VLAPIC(a, APIC_TMR + 2 * index + 1) << 32 |
+	       VLAPIC(a, APIC_TMR + 2 * index);
+}
+
+void vlapic_after_eoi(struct vcpu *vcpu, uint8_t vector)
+{
+	struct vm *vm = vcpu_vm(vcpu);
+
+	if (*word(vcpu_vlapic(vcpu), APIC_TMR, vector) & bit(vector)) {
+		vm_lock(vm);
+		vioapic_eoi(vm, vector);
+		vm_unlock(vm);
+	}
+	vcpu_notify(vcpu);
 }
 
 void vlapic_end_of_interrupt(struct vcpu *vcpu)
@@ -145,33 +237,27 @@ void vlapic_end_of_interrupt(struct vcpu *vcpu)
 	if (a->isrv < 0)
 		return;
 	vector = (uint8_t)a->isrv;
-	clear_bit(a->isr, vector);
-	a->isrv = highest(a->isr);
-	if (test_bit(a->tmr, vector)) {
-		vm_lock(vcpu_vm(vcpu));
-		vioapic_eoi(vcpu_vm(vcpu), vector);
-		vm_unlock(vcpu_vm(vcpu));
-	}
-	if (a->irr_pending)
-		vcpu_notify(vcpu);
+	*word(a, APIC_ISR, vector) &= ~bit(vector);
+	a->isrv = highest(a, APIC_ISR, &a->isr_words);
+	if (a->irr_words || (*word(a, APIC_TMR, vector) & bit(vector)))
+		vlapic_after_eoi(vcpu, vector);
 }
 
 static bool addressed(const struct vlapic *a, uint32_t dest, bool logical)
 {
 	bool x2apic = vlapic_is_x2apic(a);
+	uint32_t ldr;
 
 	if (dest == UINT32_MAX || (dest == 0xff && (!logical || !x2apic)))
 		return true;
 	if (!logical)
 		return dest == a->id;
-	if (x2apic) {
-		uint32_t ldr = (a->id >> 4) << 16 | 1U << (a->id & 15);
-
+	ldr = x2apic ? vlapic_x2apic_ldr(a) : VLAPIC(a, APIC_LDR);
+	if (x2apic)
 		return dest >> 16 == ldr >> 16 && (dest & ldr & 0xffff);
-	}
-	if (a->dfr >> 28 == 0xf) /* flat */
-		return dest & a->ldr >> 24;
-	return (dest >> 4 == a->ldr >> 28) && (dest & a->ldr >> 24 & 0xf);
+	if (VLAPIC(a, APIC_DFR) >> 28 == 0xf) /* flat */
+		return dest & ldr >> 24;
+	return (dest >> 4 == ldr >> 28) && (dest & ldr >> 24 & 0xf);
 }
 
 static void deliver_one(struct vcpu *vcpu, unsigned mode, uint8_t vector, bool level)
@@ -213,8 +299,9 @@ void vlapic_deliver(struct vm *vm, uint32_t dest, bool logical, unsigned mode, u
 void vlapic_send_ipi(struct vcpu *vcpu)
 {
 	const struct vlapic *a = vcpu_vlapic(vcpu);
-	unsigned mode = (unsigned)(a->icr >> 8) & 7, shorthand = (unsigned)(a->icr >> 18) & 3;
-	uint8_t vector = (uint8_t)a->icr;
+	uint64_t icr = vlapic_icr(a);
+	unsigned mode = (unsigned)(icr >> 8) & 7, shorthand = (unsigned)(icr >> 18) & 3;
+	uint8_t vector = (uint8_t)icr;
 	struct vm *vm = vcpu_vm(vcpu);
 
 	if ((mode == MODE_FIXED || mode == MODE_LOWEST) && vector < 16) {
@@ -222,14 +309,12 @@ void vlapic_send_ipi(struct vcpu *vcpu)
 		return;
 	}
 	if (mode == MODE_INIT &&
-	    !(a->icr & ICR_ASSERT)) /* de-assert: does nothing since the Pentium 4 */
+	    !(icr & ICR_ASSERT)) /* de-assert: does nothing since the Pentium 4 */
 		return;
 	switch (shorthand) {
 	case 0:
-		vlapic_deliver(vm,
-			       vlapic_is_x2apic(a) ? (uint32_t)(a->icr >> 32)
-						   : (uint32_t)(a->icr >> 56),
-			       a->icr & ICR_LOGICAL, mode, vector, false);
+		vlapic_deliver(vm, (uint32_t)(icr >> (vlapic_is_x2apic(a) ? 32 : 56)),
+			       icr & ICR_LOGICAL, mode, vector, false);
 		break;
 	case 1:
 		deliver_one(vcpu, mode, vector, false);
@@ -244,11 +329,11 @@ void vlapic_send_ipi(struct vcpu *vcpu)
 
 uint8_t vlapic_get_cr8(struct vcpu *vcpu)
 {
-	return (uint8_t)(vcpu_vlapic(vcpu)->tpr >> 4);
+	return (uint8_t)(VLAPIC(vcpu_vlapic(vcpu), APIC_TPR) >> 4);
 }
 
 void vlapic_set_cr8(struct vcpu *vcpu, uint8_t cr8)
 {
-	vcpu_vlapic(vcpu)->tpr = (uint32_t)cr8 << 4;
+	VLAPIC(vcpu_vlapic(vcpu), APIC_TPR) = (uint32_t)cr8 << 4;
 	vcpu_notify(vcpu);
 }

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A vCPU's local APIC in software: x2APIC registers by MSR, the same registers by MMIO while the
- * guest keeps the xAPIC mode, TSC-deadline, one-shot and periodic timer. SDM volume 3, chapter
- * "APIC".
+ * A vCPU's local APIC: x2APIC registers by MSR, the same registers by MMIO while the guest keeps
+ * the xAPIC mode, TSC-deadline, one-shot and periodic timer. SDM volume 3, chapter "APIC".
+ *
+ * The registers lie in one page, laid out as the processor's virtual-APIC page (SDM 29.1). So it
+ * can serve them itself where it virtualises an x2APIC ("assisted"): reads, TPR, EOI, IPIs to self
+ * and the delivery of what is in IRR. Everything else, and everything in the other modes, is done
+ * here.
  */
 #ifndef DRIVERS_GUEST_LAPIC_H
 #define DRIVERS_GUEST_LAPIC_H
@@ -10,21 +14,23 @@
 #include "drivers/guest/platform.h"
 
 struct vlapic {
+	uint32_t *page;	   /* register R at page[R * 4]; in x2APIC's form but for xAPIC's LDR */
 	uint64_t base_msr; /* IA32_APIC_BASE */
 	uint32_t id;
-	uint32_t tpr;
-	uint32_t ldr, dfr;
-	uint32_t svr;
-	uint32_t esr, esr_pending;
-	uint64_t icr;
-	uint32_t lvt_timer, lvt_thermal, lvt_perf, lvt_lint0, lvt_lint1, lvt_error;
-	uint32_t timer_initial, timer_divide;
+	uint32_t esr_pending;
 	uint64_t timer_start;  /* guest TSC when the count began */
 	uint64_t tsc_deadline; /* 0: disarmed */
-	uint32_t isr[8], tmr[8], irr[8];
-	int32_t isrv;	  /* highest in-service vector, -1: none */
-	bool irr_pending; /* some bit of irr may be set */
+	int32_t isrv;	       /* highest in-service vector, -1: none; stale while assisted */
+	/* A bit for each register of IRR and ISR that may not be 0; while assisted, for each of IRR
+	 * that was added to since vlapic_requesting(). */
+	uint8_t irr_words, isr_words;
+	bool assisted;	  /* the processor works on the page while the guest runs */
+	bool tmr_changed; /* since the EOIs that exit were chosen */
 };
+
+/** By number of the register: those that can be read in x2APIC mode. */
+#define VLAPIC_READABLE 0x43fd01ffffffa50cULL
+#define VLAPIC_CURRENT_COUNT 0x39 /* the only one of them that the page does not hold */
 
 /**
  * Power-on (or INIT) state. @x2apic: start in x2APIC mode, as firmware hands it to an operating
@@ -49,6 +55,8 @@ void vlapic_mmio_write(struct vcpu *vcpu, unsigned offset, uint32_t value);
  * An interrupt message arrives. @level: set the trigger-mode bit, so that EOI goes to the IOAPIC.
  */
 void vlapic_accept(struct vcpu *vcpu, uint8_t vector, bool level);
+/** The same for several vectors: @bits of IRR's register @index. The vCPU is the calling CPU's. */
+void vlapic_accept_bits(struct vcpu *vcpu, unsigned index, uint32_t bits, bool level);
 /**
  * Delivers to every vCPU that @dest addresses (the IOAPIC and MSI use it). @mode: 0 fixed, 1 lowest
  * priority, 4 NMI, 7 ExtINT.
@@ -58,8 +66,31 @@ void vlapic_deliver(struct vm *vm, uint32_t dest, bool logical, unsigned mode, u
 
 /** Highest vector that may be delivered now (above PPR), or -1. */
 int vlapic_pending(struct vcpu *vcpu);
-/** The CPU takes @vector: IRR to ISR. */
+/** The CPU takes @vector: IRR to ISR. Not while assisted. */
 void vlapic_take(struct vcpu *vcpu, uint8_t vector);
+/** vlapic_accept_bits() of edge-triggered ones; if this is but one, no other waits and it may be
+ * delivered now, it is taken and returned instead, else -1. Not while assisted. */
+int vlapic_accept_and_take(struct vcpu *vcpu, unsigned index, uint32_t bits);
+
+/** Does the mode that the guest chose allow assistance: x2APIC, and not disabled by SVR? */
+bool vlapic_may_be_assisted(const struct vlapic *a);
+/** The processor begins or ends to work on the page. Returns the vector in service, -1: none. */
+int vlapic_set_assisted(struct vcpu *vcpu, bool assisted);
+/** What the processor is to know of IRR, and what it will make of it. */
+struct vlapic_request {
+	uint8_t vector; /* the highest one, 0: none */
+	bool may_come;	/* its priority is above PPR */
+	bool more;	/* there are others */
+};
+/** Assisted: @rvi requests and @svi is in service, as the processor has it (0: none). */
+struct vlapic_request vlapic_requesting(struct vlapic *a, uint8_t rvi, uint8_t svi);
+/** Bits of TMR for vectors 64 * @index and up: their EOI goes to the IOAPIC. */
+uint64_t vlapic_level_vectors(const struct vlapic *a, unsigned index);
+/** Assisted, the processor has done the EOI of @vector. */
+void vlapic_after_eoi(struct vcpu *vcpu, uint8_t vector);
+
+/** The vCPU's TSC has jumped by @delta: a deadline is one of the new clock, a count goes on. */
+void vlapic_tsc_moved(struct vcpu *vcpu, uint64_t delta);
 
 /**
  * The time given to vcpu_timer_arm() has come: raises the timer interrupt, rearms a periodic timer.

@@ -9,7 +9,7 @@ enum { TIMER_ONE_SHOT = 0, TIMER_PERIODIC = 1, TIMER_DEADLINE = 2 };
 
 static unsigned timer_mode(const struct vlapic *a)
 {
-	return a->lvt_timer >> 17 & 3;
+	return VLAPIC(a, APIC_LVT_TIMER) >> 17 & 3;
 }
 
 /*
@@ -18,14 +18,15 @@ static unsigned timer_mode(const struct vlapic *a)
  */
 static unsigned divide_shift(const struct vlapic *a)
 {
-	unsigned code = (a->timer_divide & 3) | (a->timer_divide >> 1 & 4);
+	unsigned code =
+		(VLAPIC(a, APIC_TIMER_DIVIDE) & 3) | (VLAPIC(a, APIC_TIMER_DIVIDE) >> 1 & 4);
 
 	return (code + 1) & 7;
 }
 
 static uint64_t period(const struct vlapic *a)
 {
-	uint64_t ticks = (uint64_t)a->timer_initial << divide_shift(a);
+	uint64_t ticks = (uint64_t)VLAPIC(a, APIC_TIMER_INITIAL) << divide_shift(a);
 
 	return ticks < MIN_PERIOD_TICKS && timer_mode(a) == TIMER_PERIODIC ? MIN_PERIOD_TICKS
 									   : ticks;
@@ -37,19 +38,19 @@ void vlapic_timer_set_initial(struct vcpu *vcpu, uint32_t count)
 
 	if (timer_mode(a) == TIMER_DEADLINE)
 		return;
-	a->timer_initial = count;
-	a->timer_start = vm_tsc(vcpu_vm(vcpu));
+	VLAPIC(a, APIC_TIMER_INITIAL) = count;
+	a->timer_start = vcpu_tsc(vcpu);
 	vcpu_timer_arm(vcpu, count ? a->timer_start + period(a) : 0);
 }
 
 uint32_t vlapic_timer_current(struct vcpu *vcpu)
 {
 	const struct vlapic *a = vcpu_vlapic(vcpu);
-	uint64_t elapsed, count = a->timer_initial;
+	uint64_t elapsed, count = VLAPIC(a, APIC_TIMER_INITIAL);
 
 	if (!count)
 		return 0;
-	elapsed = (vm_tsc(vcpu_vm(vcpu)) - a->timer_start) >> divide_shift(a);
+	elapsed = (vcpu_tsc(vcpu) - a->timer_start) >> divide_shift(a);
 	if (elapsed < count)
 		return (uint32_t)(count - elapsed);
 	return timer_mode(a) == TIMER_PERIODIC ? (uint32_t)(count - elapsed % count) : 0;
@@ -61,7 +62,7 @@ void vlapic_timer_set_divide(struct vcpu *vcpu, uint32_t divide)
 	struct vlapic *a = vcpu_vlapic(vcpu);
 	bool counting = vlapic_timer_current(vcpu) != 0;
 
-	a->timer_divide = divide;
+	VLAPIC(a, APIC_TIMER_DIVIDE) = divide;
 	if (counting)
 		vcpu_timer_arm(vcpu, a->timer_start + period(a));
 }
@@ -71,9 +72,9 @@ void vlapic_timer_set_lvt(struct vcpu *vcpu, uint32_t lvt)
 	struct vlapic *a = vcpu_vlapic(vcpu);
 	unsigned old = timer_mode(a);
 
-	a->lvt_timer = lvt;
+	VLAPIC(a, APIC_LVT_TIMER) = lvt;
 	if (timer_mode(a) != old && (timer_mode(a) == TIMER_DEADLINE || old == TIMER_DEADLINE)) {
-		a->timer_initial = 0;
+		VLAPIC(a, APIC_TIMER_INITIAL) = 0;
 		a->tsc_deadline = 0;
 		vcpu_timer_arm(vcpu, 0);
 	}
@@ -85,8 +86,8 @@ void vlapic_timer_expired(struct vcpu *vcpu)
 
 	if (timer_mode(a) == TIMER_DEADLINE) {
 		a->tsc_deadline = 0;
-	} else if (timer_mode(a) == TIMER_PERIODIC && a->timer_initial) {
-		uint64_t step = period(a), now = vm_tsc(vcpu_vm(vcpu));
+	} else if (timer_mode(a) == TIMER_PERIODIC && VLAPIC(a, APIC_TIMER_INITIAL)) {
+		uint64_t step = period(a), now = vcpu_tsc(vcpu);
 
 		/* Ticks that were missed are not made up for. */
 		a->timer_start += step;
@@ -94,8 +95,8 @@ void vlapic_timer_expired(struct vcpu *vcpu)
 			a->timer_start = now;
 		vcpu_timer_arm(vcpu, a->timer_start + step);
 	}
-	if (!(a->lvt_timer & VLAPIC_LVT_MASKED))
-		vlapic_accept(vcpu, (uint8_t)a->lvt_timer, false);
+	if (!(VLAPIC(a, APIC_LVT_TIMER) & VLAPIC_LVT_MASKED))
+		vlapic_accept(vcpu, (uint8_t)VLAPIC(a, APIC_LVT_TIMER), false);
 }
 
 void vlapic_write_tsc_deadline(struct vcpu *vcpu, uint64_t value)
@@ -106,4 +107,13 @@ void vlapic_write_tsc_deadline(struct vcpu *vcpu, uint64_t value)
 		return;
 	a->tsc_deadline = value;
 	vcpu_timer_arm(vcpu, value);
+}
+
+void vlapic_tsc_moved(struct vcpu *vcpu, uint64_t delta)
+{
+	struct vlapic *a = vcpu_vlapic(vcpu);
+
+	a->timer_start += delta;
+	if (a->tsc_deadline)
+		vcpu_timer_arm(vcpu, a->tsc_deadline);
 }

@@ -39,8 +39,10 @@ uint64_t vm_ram_high(const struct vm *vm);
 void vm_lock(struct vm *vm);
 void vm_unlock(struct vm *vm);
 
-/** The guest's time stamp counter now, and its frequency. */
+/** Ticks since the VM began, whatever it does to its counters; a vCPU's time stamp counter now; the
+ * frequency of both. */
 uint64_t vm_tsc(struct vm *vm);
+uint64_t vcpu_tsc(const struct vcpu *vcpu);
 uint64_t vm_tsc_hz(const struct vm *vm);
 /** Seconds since 1970 when the VM's clock was 0 (from the host's RTC). */
 uint64_t vm_epoch(const struct vm *vm);
@@ -53,6 +55,9 @@ void vcpu_notify(struct vcpu *vcpu);
 bool vcpu_is_here(const struct vcpu *vcpu);
 /** vlapic_accept() for a vCPU that runs elsewhere: its own CPU does it. */
 void vcpu_post(struct vcpu *vcpu, uint8_t vector, bool level);
+/** The local APIC has changed its mode, or SVR turned it on or off: who works on its page may
+ * change. */
+void vcpu_apic_mode_changed(struct vcpu *vcpu);
 /** Call vlapic_timer_expired() on this vCPU once its TSC reaches @guest_tsc; 0 cancels. */
 void vcpu_timer_arm(struct vcpu *vcpu, uint64_t guest_tsc);
 /** INIT or SIPI for this vCPU (@vector as in the SIPI; ignored for INIT). */

@@ -73,7 +73,9 @@ static void test_deadline(bool preemption)
 	check_eq("a deadline is one interrupt", count, 1);
 	check_came("on time", 0, due);
 	check_eq("it disarms itself", rdmsr(MSR_TSC_DEADLINE), 0);
-	check_eq("exits: arm and EOI", s->exits_by_reason[EXIT_MSR_WRITE], 2);
+	/* The EOI needs none where the processor virtualises the APIC. */
+	check_eq("exits: arm and EOI", s->exits_by_reason[EXIT_MSR_WRITE],
+		 1U + guest_option("software"));
 	if (preemption)
 		check("one of the clock's own at least", s->exits_by_reason[reason] >= 1);
 	else

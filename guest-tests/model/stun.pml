@@ -390,11 +390,11 @@ sched_loop:
 	DROP(kicked, i);				/* sched_loop: kicked */
 #if SCHED
 	if
-	:: atomic { slice_over && !switching ->		/* sched_loop: rotate */
-		switching = 1;				/* sched_rotate: switching */
-		resched = resched | (ALL_THREADS ^ SELF(i));	/* sched_rotate: resched */
+	:: atomic { slice_over && !switching ->		/* sched_loop: rotate; sched_rotate: switch */
+		switching = 1;				/* begin_switch: switching */
+		resched = resched | (ALL_THREADS ^ SELF(i));	/* begin_switch: resched */
 #ifndef MUTANT_ROTATE_SILENTLY
-		ipi_kick = ipi_kick | (ALL_THREADS ^ SELF(i))	/* sched_rotate: interrupt */
+		ipi_kick = ipi_kick | (ALL_THREADS ^ SELF(i))	/* begin_switch: interrupt */
 #endif
 		}
 	:: else
@@ -408,8 +408,8 @@ sched_loop:
 		if
 		:: switching && !attached ->		/* attach: last */
 #endif
-			switching = 0;			/* next_turn: switching */
-			turn = 3 - turn;		/* next_turn: turn */
+			switching = 0;			/* attach: switching */
+			turn = 3 - turn;		/* attach: begin; begin_turn: turn */
 			slice_over = 0;
 			turned = 1
 		:: else
@@ -437,24 +437,24 @@ sched_loop:
 	:: else
 	fi;
 #ifndef MUTANT_ASLEEP_LATE
-	atomic { DRAINED(i) -> ADD(asleep, i) };		/* sched_loop: idle */
+	atomic { DRAINED(i) -> ADD(asleep, i) };		/* sched_loop: sleep; rest: idle */
 #endif
 	/* A time slice that ends meanwhile wakes it too; that a turn is not missed must not rest on it. */
 	do
-	:: HAS(kicked, i) -> break			/* sched_loop: kicked */
+	:: HAS(kicked, i) -> break			/* rest: kicked */
 	:: else ->
 #ifdef MUTANT_ASLEEP_LATE
 		ADD(asleep, i);
 #endif
-		asi_rest();				/* sched_loop: rest */
+		asi_rest();				/* rest: rest */
 		ADD(idle, i);
-end_idle:	if					/* sched_loop: wait */
+end_idle:	if					/* rest: wait */
 		:: atomic { HAS(ipi_stun, i) -> DROP(ipi_stun, i); DROP(idle, i) }
 		:: atomic { HAS(ipi_kick, i) -> DROP(ipi_kick, i); DROP(idle, i); kick_interrupt() }
 		fi;
 		escalate_or_not()
 	od;
-	DROP(asleep, i);				/* sched_loop: idle */
+	DROP(asleep, i);				/* rest: idle */
 	goto sched_loop;
 
 vm_run:
@@ -589,7 +589,7 @@ vm_yield:
 	asi_exit();					/* vm_yield: full */
 	atomic { work_switch = 0; work_asi = 0;		/* after_leave: work */
 		attached_here = 0 };			/* after_leave: vcpu */
-	window[i] = 0;					/* part: window */
+	window[i] = 0;					/* vm_part: window */
 	atomic { attached--;				/* sched_detached: attached */
 		waits = 0 };
 	goto sched_loop;

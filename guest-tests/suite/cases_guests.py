@@ -243,7 +243,8 @@ expect got: hello
 press ^]
 expect cloister>
 send vms
-expect t: running, 32 MiB, CPUs 0 1
+expect t: running, 32 MiB, 2 vCPUs: CPU 0 [a-z]+, CPU 1 [a-z]+
+expect memory: [0-9]+ KiB of
 send stats
 expect "type":"stats","vm":"t"
 send stats nobody
@@ -314,6 +315,7 @@ send stats
 expect "type":"stats","vm":"b"
 send policy off
 expect "vm":"b","state":"poweroff"
+press ^]
 """)
     for vm in vms:
         run.expect_guest("echo", vm)
@@ -350,6 +352,34 @@ def shared_core(smp, mode="asi+stun"):
     return test
 
 
+def apic_shared_core(hypervisor):
+    """Interrupts in service and in wait outlive the turns of another VM, which has its own of both."""
+    def test(context):
+        words = "shared poweroff" + (" software" if hypervisor else "")
+        vms = {"a": flat("apic", words), "b": flat("apic", words)}
+        run = context.boot(config(vms, **hypervisor), guest_file("apic"), timeout=200)
+        need(run.one("boot")["apicv"] != bool(hypervisor), "the boot record says %s" % run.one("boot"))
+        for vm in vms:
+            run.expect_guest("apic", vm)
+            run.expect_vm(vm, "poweroff")
+        run.expect_errors()
+        run.expect_end(0)
+    return test
+
+
+def clock_shared_core(hypervisor):
+    """A deadline waits for another VM's turn, and for no more than that."""
+    def test(context):
+        vms = {"a": flat("clock", "shared poweroff"), "b": flat("clock", "shared poweroff")}
+        run = context.boot(config(vms, **hypervisor), guest_file("clock"), timeout=200)
+        for vm in vms:
+            run.expect_guest("clock", vm)
+            run.expect_vm(vm, "poweroff")
+        need(max(r["value"] for r in run.of_type("bench")) > 100000, "the VMs did not take turns")
+        run.expect_end(0)
+    return test
+
+
 def audits(mode, smp, cpus, lazy=False):
     """VMs, more than there are cores, that ask for the audit of all maps while they take turns."""
     def test(context):
@@ -379,8 +409,25 @@ def register(suite):
     suite.add("audit-many", audits("asi+stun", TWO_CORES, 4), 8)
     suite.add("audit-many-lazy", audits("asi+stun", TWO_CORES, 4, lazy=True), 8)
     suite.add("audit-many-off", audits("off", TWO_CORES, 4), 8)
-    for name in ("cpuid", "msr", "cr", "io", "mmio", "interrupts", "exceptions", "instructions", "vmcall"):
+    for name in ("cpuid", "msr", "cr", "io", "mmio", "interrupts", "exceptions", "instructions", "vmcall", "apic"):
         suite.add("guest-" + name, guest(name))
+    # The same rules where the hypervisor serves the local APIC.
+    for name in ("msr", "interrupts", "apic"):
+        suite.add("guest-%s-software" % name, guest(name, "software", {"apicv": "off"}))
+    for label, more in (("", {}), ("-software", {"apicv": "off"})):
+        suite.add("apic-shared-core" + label, apic_shared_core(more), 8)
+        suite.add("clock" + label, guest("clock", "", dict(more), {"vcpus": 2}, smp="1:2:1"))
+        suite.add("clock-moves" + label, guest("clock", "moves", dict(more, mitigation="asi+stun"),
+                                               {"vcpus": 2, "set_policy": "on"}, smp=ONE_CORE), 8)
+        suite.add("clock-shared-core" + label, clock_shared_core(more), 8)
+        for smp, count in ((ONE_CORE, 2), ("1:4:2", 8)):
+            suite.add("guest-crowd-%d%s" % (count, label), guest("crowd", "vcpus-%d" % count, dict(more, mitigation="asi+stun"),
+                                                                {"vcpus": count}, smp=smp), 10)
+        for mode in ("off", "always-flush+stun"):
+            suite.add("guest-crowd-%s%s" % (mode, label), guest("crowd", "vcpus-4", dict(more, mitigation=mode), {"vcpus": 4},
+                                                               smp=TWO_CORES), 10)
+    suite.add("guest-smp-8-software", guest("smp", "vcpus-8", {"mitigation": "asi+stun", "apicv": "off"}, {"vcpus": 8},
+                                            smp="1:4:2"))
     suite.add("guest-vmcall-no-debug", guest("vmcall", "no-debug", {"debug_hypercalls": "off"}))
     suite.add("guest-vmcall-user", user_hypercalls)
     suite.add("guest-vmcall-user-policy", user_policy)
@@ -393,9 +440,9 @@ def register(suite):
     for timer in ("deadline", "preemption"):
         suite.add("guest-naps-" + timer, guest("napper", "", {"timer": timer}))
     for model, label in ((ICELAKE, "icelake"), (HASWELL, "haswell"), (ARRANDALE, "arrandale")):
-        for name in ("cpuid", "msr", "cr", "instructions", "interrupts", "mmio"):
-            suite.add("guest-%s-%s" % (name, label), guest(name, model=model))
-        words = "preemption" if model == ARRANDALE else ""
+        for name in ("cpuid", "msr", "cr", "instructions", "interrupts", "mmio", "apic"):
+            suite.add("guest-%s-%s" % (name, label), guest(name, "software" if model == ARRANDALE else "", model=model))
+        words = "preemption software" if model == ARRANDALE else ""
         suite.add("guest-timer-%s" % label, guest("timer", words, model=model))
     for feature in ("pcid", "x2apic", "smep", "invpcid"):
         for name in ("cr", "timer"):

@@ -10,8 +10,9 @@ from .escalations import recorded
 from .harness import BUILD, ROOT, Skip, config, guest_file, need, flat
 
 FILES = {name: os.path.join(BUILD, "linux", name) for name in ("vmlinuz", "initrd.img")}
-# The markers are spelt in two parts, so that the echo of the command is not taken for its output.
-PRINT = "send echo A''-%s; %s; echo Z''-%s\nexpect Z-%s 180s\n"
+# The markers are spelt in two parts, so that the echo of the command is not taken for its output. The last line has to be
+# over: the echo of what is sent next would end up in it.
+PRINT = "send echo A''-%s; %s; echo Z''-%s\nexpect Z-%s\\r?\\n 180s\n"
 LOGIN = "expect login: %ds\nsend root\nexpect # 120s\n"
 SECTIONS = {
     "uname": "uname -a",
@@ -38,20 +39,26 @@ def session(sections, boot_seconds=400):
     return lines
 
 
-def section(run, name):
+def section(run, name, command=None):
     match = re.search(r"^A-%s\n(.*?)^Z-%s$" % (name, name), run.text, re.S | re.M)
-    need(match, "the output of %r is not on the console" % SECTIONS[name])
+    need(match, "the output of %r is not on the console" % (command or SECTIONS[name]))
     return match.group(1)
 
 
-def boot(context, script, hypervisor=None, vm=None, **options):
-    for path in FILES.values():
-        if not os.path.exists(path):
+def unexpected_warnings(text):
+    return [line for line in text.splitlines() if line.strip() and not any(re.search(e, line) for e in EXPECTED_WARNINGS)]
+
+
+def boot(context, script, hypervisor=None, vm=None, files=None, **options):
+    """@files {name: path or bytes} stand for, or beside, those of the demonstration."""
+    files = dict(FILES, **(files or {}))
+    for path in files.values():
+        if isinstance(path, str) and not os.path.exists(path):
             raise Skip("%s is not there: run make setup" % os.path.relpath(path, ROOT))
     keys = dict({"kernel": "vmlinuz", "initrd": "initrd.img", "cmdline": "console=ttyS0 quiet", "memory": "256M"},
                 **(vm or {}))
     options.setdefault("timeout", 600)
-    return context.boot(config({"linux": keys}, **(hypervisor or {})), FILES, script=script, **options)
+    return context.boot(config({"linux": keys}, **(hypervisor or {})), files, script=script, **options)
 
 
 def check_restricted(run):
@@ -81,8 +88,7 @@ def full_session(**options):
             need(flag in flags, "/proc/cpuinfo lacks %s" % flag)
         for flag in ("vmx", "monitor", "smx"):
             need(flag not in flags, "/proc/cpuinfo shows %s" % flag)
-        warnings = [line for line in section(run, "warnings").splitlines()
-                    if line.strip() and not any(re.search(e, line) for e in EXPECTED_WARNINGS)]
+        warnings = unexpected_warnings(section(run, "warnings"))
         need(not warnings, "dmesg has %d warnings: %s" % (len(warnings), warnings[:4]))
         interrupts = section(run, "interrupts")
         for line in (r"^\s*\d+:\s+[1-9]\d*\s+IO-APIC\s.*ttyS0", r"^\s*LOC:\s+\d{2,}"):

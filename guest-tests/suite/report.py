@@ -3,7 +3,7 @@
 
 import html
 
-COLOURS = {"off": "#7a8da6", "asi": "#2f7d4f", "always-flush": "#c0702c", "KVM": "#999999", "KVM, flushing": "#cccccc"}
+COLOURS = {"off": "#7a8da6", "asi": "#2f7d4f", "asi, APICv": "#4f9d8f", "always-flush": "#c0702c", "KVM": "#999999", "KVM, flushing": "#cccccc"}
 WIDTH, ROW, LABEL = 760, 18, 130
 STYLE = """body { font: 15px/1.45 sans-serif; max-width: 820px; margin: 2em auto; padding: 0 1em; color: #222 }
 h1, h2 { font-weight: 600 } table { border-collapse: collapse } td, th { padding: 2px 12px; text-align: right }
@@ -59,6 +59,10 @@ def page(results, anchors, rows):
         for name, count in sorted(linux["exits"].items(), key=lambda item: -item[1])])
     boot = table(("firmware", "to the first guest instruction", "of which files"), [
         (name, number(b["ticks_to_guest"]), number(b["file_ticks"])) for name, b in results["boot"].items()])
+    ticks = results["linux_ticks"]
+    natively = table(("policy", "ticks", "more than natively, %", "in the hypervisor", "halted"), [
+        (policy, number(t["ticks"]), number(t["more"]), number(t["hypervisor"]), number(t["halted"]))
+        for policy, t in ticks["policies"].items()])
     return """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Cloister: measurements</title><style>%s</style></head><body>
 <h1>Cloister: measurements</h1>
@@ -69,8 +73,10 @@ trips, the cost of the loop subtracted. The dashed line is the bar; KVM is Linux
 <h2>Round trips</h2>%s
 <h2>Boot</h2>%s
 <h2>A Linux boot</h2><p>%s exits, %.2f %% restricted; %s L1D flushes, under always-flush %s.</p>%s
+<p>From the kernel's entry to its first process, natively %s ticks:</p>%s
 <h2>All figures</h2>%s
 </body></html>
 """ % (STYLE, html.escape(results["model"]), results["cpus"], judged, number(results["escalation"]["asi"]), "".join(charts),
        boot, number(linux["total"]), linux["share"], number(linux["l1d_flushes"]),
-       number(results["linux_always_flush"]["l1d_flushes"]), exits, medians)
+       number(results["linux_always_flush"]["l1d_flushes"]), exits, number(ticks["native"]), natively,
+       medians)

@@ -21,6 +21,7 @@ struct vm *fake_vm(unsigned vcpus, bool x2apic)
 	vm->tsc = 1000;
 	for (unsigned i = 0; i < vcpus; i++) {
 		vm->vcpu[i].vm = vm;
+		vm->vcpu[i].lapic.page = vm->vcpu[i].apic_page;
 		vlapic_reset(&vm->vcpu[i], i, x2apic);
 	}
 	machine_reset(vm);
@@ -105,6 +106,11 @@ uint64_t vm_tsc(struct vm *vm)
 	return vm->tsc;
 }
 
+uint64_t vcpu_tsc(const struct vcpu *vcpu)
+{
+	return vcpu->vm->tsc;
+}
+
 uint64_t vm_tsc_hz(const struct vm *vm)
 {
 	(void)vm;
@@ -114,6 +120,11 @@ uint64_t vm_tsc_hz(const struct vm *vm)
 uint64_t vm_epoch(const struct vm *vm)
 {
 	return vm->epoch;
+}
+
+void vcpu_apic_mode_changed(struct vcpu *vcpu)
+{
+	vlapic_set_assisted(vcpu, vcpu->vm->assists && vlapic_may_be_assisted(&vcpu->lapic));
 }
 
 void vcpu_notify(struct vcpu *vcpu)

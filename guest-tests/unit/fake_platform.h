@@ -18,6 +18,7 @@
 struct vcpu {
 	struct vm *vm;
 	struct vlapic lapic;
+	uint32_t apic_page[1024];
 	unsigned notified, nmis, inits, sipis;
 	bool elsewhere; /* another CPU runs it: vectors for it are posted */
 	unsigned posted;
@@ -32,6 +33,7 @@ struct vm {
 	struct vcpu vcpu[FAKE_VCPUS];
 	unsigned vcpus;
 	bool locked;
+	bool assists; /* as a processor with APIC virtualisation does, the test itself playing it */
 	unsigned locks;
 	uint64_t tsc, epoch;
 	uint32_t request;

@@ -88,7 +88,7 @@ TEST(config_complete)
 	      "smt        = off\n"
 	      "timer      = preemption\n"
 	      "debug-hypercalls = on\n"
-	      "\n"
+	      "apicv = off\n"
 	      "[vm alpha]\n"
 	      "kernel  = vmlinuz\n"
 	      "initrd  = sub/initrd.img\n"
@@ -106,7 +106,7 @@ TEST(config_complete)
 	CHECK(cfg.error_count == 0);
 	CHECK(cfg.console == (CONFIG_CONSOLE_COM1 | CONFIG_CONSOLE_COM2));
 	CHECK(cfg.mitigation == CONFIG_MITIGATION_ASI && cfg.paranoid && cfg.debug_hypercalls);
-	CHECK(cfg.timer == CONFIG_TIMER_PREEMPTION);
+	CHECK(cfg.timer == CONFIG_TIMER_PREEMPTION && cfg.apicv_off);
 	CHECK(cfg.vm_count == 2);
 
 	const struct config_vm *vm = &cfg.vms[0];
@@ -127,6 +127,7 @@ TEST(config_defaults)
 	CHECK(cfg.error_count == 0 && cfg.vm_count == 1);
 	CHECK(cfg.console == (CONFIG_CONSOLE_COM1 | CONFIG_CONSOLE_FRAMEBUFFER));
 	CHECK(cfg.mitigation == CONFIG_MITIGATION_AUTO && cfg.timer == CONFIG_TIMER_AUTO);
+	CHECK(!cfg.apicv_off);
 	CHECK(!cfg.paranoid && !cfg.debug_hypercalls);
 	CHECK(cfg.vms[0].memory == MIB(256) && cfg.vms[0].vcpus == 1 && cfg.vms[0].cpu_mask == 0);
 	CHECK(cfg.vms[0].populate == CONFIG_POPULATE_EAGER &&
@@ -216,6 +217,7 @@ TEST(config_values_of_hypervisor)
 	parse("[hypervisor]\nsmt = off\n[vm a]\nkernel = k\n");
 	CHECK(cfg.error_count == 0 && cfg.smt_off);
 	CHECK(refuses("timer = hpet", "auto, deadline or preemption"));
+	CHECK(refuses("apicv = on", "auto or off"));
 	CHECK(refuses("debug-hypercalls = 1", "on or off"));
 	parse("[hypervisor]\nparanoid = on\nparanoid = off\n[vm a]\nkernel = k\n");
 	CHECK(only_error("cloister.conf:3: ", "paranoid is set twice") && cfg.paranoid);
@@ -266,7 +268,10 @@ TEST(config_values_of_vm)
 	CHECK(accepts_vm("memory = 2048K") && cfg.vms[0].memory == MIB(2));
 	CHECK(accepts_vm("memory = 1G") && cfg.vms[0].memory == GIB(1));
 	CHECK(accepts_vm("cpus = 63") && cfg.vms[0].cpu_mask == BIT(63));
-	CHECK(accepts_vm("cpus = 0 , 2-4") && cfg.vms[0].cpu_mask == 0x1d);
+	CHECK(accepts_vm("cpus = 0 , 2-4") && cfg.vms[0].cpu_mask == 0x1d && !cfg.vms[0].share);
+	CHECK(accepts_vm("cpus = share") && cfg.vms[0].cpu_mask == 0 && cfg.vms[0].share);
+	CHECK(refuses_vm("cpus = shared", "share"));
+	CHECK(refuses_vm("cpus = 0,share", "share"));
 }
 
 TEST(config_lengths)

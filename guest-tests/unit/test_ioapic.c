@@ -41,7 +41,7 @@ static void start(unsigned vcpus)
 
 static bool has(unsigned cpu, uint8_t vector)
 {
-	return vm->vcpu[cpu].lapic.irr[vector / 32] >> vector % 32 & 1;
+	return vm->vcpu[cpu].apic_page[(0x20 + vector / 32) * 4] >> vector % 32 & 1;
 }
 
 /* The CPU takes the vector and ends it. */

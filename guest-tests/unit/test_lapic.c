@@ -78,7 +78,7 @@ static void start_mmio(unsigned vcpus)
 
 static bool irr(unsigned index, uint8_t vector)
 {
-	return vm->vcpu[index].lapic.irr[vector / 32] >> vector % 32 & 1;
+	return vm->vcpu[index].apic_page[(0x20 + vector / 32) * 4] >> vector % 32 & 1;
 }
 
 TEST(lapic_after_reset)

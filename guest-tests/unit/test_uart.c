@@ -230,7 +230,7 @@ TEST(uart_reaches_the_cpu_through_the_ioapic)
 	start_with_interrupts(0x01);
 	vioapic_write(vm, 0x00, 0x10 + 2 * 4);
 	vioapic_write(vm, 0x10, 0x31); /* vector 0x31, edge, unmasked, physical 0 */
-	vm->vcpu[0].lapic.svr = 0x1ff;
+	vm->vcpu[0].apic_page[0x0f * 4] = 0x1ff;
 	vuart_receive(vm, 'a');
 	CHECK(vlapic_pending(&vm->vcpu[0]) == 0x31);
 	vlapic_take(&vm->vcpu[0], 0x31);

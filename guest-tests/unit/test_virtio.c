@@ -291,13 +291,13 @@ TEST(queues_only_where_they_fit)
 
 static unsigned irr(unsigned vector)
 {
-	return fv->vcpu[0].lapic.irr[vector / 32] >> vector % 32 & 1;
+	return fv->vcpu[0].apic_page[(0x20 + vector / 32) * 4] >> vector % 32 & 1;
 }
 
 TEST(msix_masks_and_remembers)
 {
 	boot_disk(false);
-	fv->vcpu[0].lapic.svr = 0x1ff;
+	fv->vcpu[0].apic_page[0xf * 4] = 0x1ff;
 	fv_set_config(2, 0x42, 2, 0x8000);
 	fv_msix(2, 1, 0xfee00000, 0x51, 0);
 	fv_set_common(2, 0x16, 2, 0);
@@ -305,7 +305,7 @@ TEST(msix_masks_and_remembers)
 	fv_set_common(2, 0x1a, 2, 1);
 	CHECK(fv_common(2, 0x1a, 2) == 1);
 	CHECK(request(0, 0, 0x9000, 512, true) == 0 && irr(0x51));
-	fv->vcpu[0].lapic.irr[2] = 0;
+	fv->vcpu[0].apic_page[(0x20 + 2) * 4] = 0;
 	/* Masked by itself, then with its function. */
 	fv_msix(2, 1, 0xfee00000, 0x51, 1);
 	*fv_used_event() = 1;
@@ -315,7 +315,7 @@ TEST(msix_masks_and_remembers)
 	CHECK(irr(0x52) && fv_bar(2, VIRTIO_BAR_PBA, 4) == 0);
 	fv_set_config(2, 0x42, 2, 0xc000);
 	*fv_used_event() = 2;
-	fv->vcpu[0].lapic.irr[2] = 0;
+	fv->vcpu[0].apic_page[(0x20 + 2) * 4] = 0;
 	CHECK(request(0, 0, 0x9000, 512, true) == 0 && !irr(0x52));
 	fv_set_config(2, 0x42, 2, 0x8000);
 	CHECK(irr(0x52));
@@ -328,7 +328,7 @@ TEST(msix_masks_and_remembers)
 TEST(one_interrupt_a_batch_and_when_asked)
 {
 	boot_disk(false);
-	fv->vcpu[0].lapic.svr = 0x1ff;
+	fv->vcpu[0].apic_page[0xf * 4] = 0x1ff;
 	fv_set_config(2, 0x42, 2, 0x8000);
 	fv_msix(2, 1, 0xfee00000, 0x51, 0);
 	CHECK(fv_start(2, FEATURES));
@@ -338,7 +338,7 @@ TEST(one_interrupt_a_batch_and_when_asked)
 		CHECK(request(0, 0, 0x9000, 512, true) == 0 && !irr(0x51));
 	CHECK(request(0, 0, 0x9000, 512, true) == 0 && irr(0x51));
 	CHECK(*fv_avail_event() == 6);
-	fv->vcpu[0].lapic.irr[2] = 0;
+	fv->vcpu[0].apic_page[(0x20 + 2) * 4] = 0;
 	*fv_used_event() = 6;
 	fv_offer(0); /* the same request again, as often */
 	fv_offer(0);

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: MIT
+"""VMs come and go: memory goes back and is used again, and what the operator does to one VM reaches no other."""
+
+import re
+
+from .cases_guests import ONE_CORE, TWO_CORES, guest
+from .harness import config, flat, guest_file, need
+
+SMALL = "2M"
+REBOOTS = 1000
+RESTARTS = 25
+
+
+def monitor(*lines):
+    """A script for the open monitor: each command, what it has to say, and the next prompt."""
+    script = ["press ^]", "expect cloister> "]
+    for line in lines:
+        command, _, answer = line.partition(" -> ")
+        script += ["send " + command] + (["expect " + answer] if answer else []) + ["expect cloister> "]
+    return "\n".join(script) + "\n"
+
+
+def boot(context, vms, script, guests=("life",), **options):
+    files = {}
+    for name in guests:
+        files.update(guest_file(name))
+    hypervisor = options.pop("hypervisor", {})
+    run = context.boot(config(vms, **hypervisor), files, script=script, **options)
+    need(not run.result.log.startswith("script:"), run.result.log.splitlines()[0] if run.result.log else "")
+    return run
+
+
+def free_when_running(run, vm):
+    return [r["free"] for r in run.of_type("vm", vm=vm, state="running")]
+
+
+def reboots(context):
+    """A guest that reboots at once, a thousand times: each time as much memory is free, and the last life is forgotten."""
+    run = boot(context, {"t": flat("life", "reboot", SMALL)},
+               'expect "starts":%d, 250s\n' % REBOOTS + monitor("stop t -> is the operator|the operator wants it") + "send end\n",
+               timeout=300)
+    free = free_when_running(run, "t")
+    need(len(free) >= REBOOTS, "it started %d times" % len(free))
+    need(len(set(free)) == 1, "free memory changed: %s" % sorted(set(free)))
+    need(not run.failures_of(), "memory of an earlier life: %s" % run.failures_of()[:1])
+    run.expect_end(0)
+
+
+def restarts(mode):
+    """The operator builds it again and again: not a page is lost, neither while it runs nor while it is gone."""
+    def test(context):
+        vms = {"t": flat("life", "count vcpus-1", SMALL), "calm": flat("life", "count", "4M")}
+        cycle = ["restart t -> \"vm\":\"t\",\"state\":\"running\""] * RESTARTS
+        gone = ["stop t -> \"state\":\"stopped\"", "vms -> memory: \\d+ KiB of", "start t -> \"vm\":\"t\",\"state\":\"running\""] * 3
+        run = boot(context, vms, "expect count 1\n" + monitor(*cycle, *gone, "audit -> \\n.*: 0 violations") + "send end\n",
+                   smp=ONE_CORE, hypervisor={"mitigation": mode}, timeout=300)
+        free = free_when_running(run, "t")
+        need(len(free) == 1 + RESTARTS + 3, "it started %d times" % len(free))
+        # Before the first start the neighbour may not be built yet; afterwards nothing changes any more.
+        need(len(set(free)) == 1, "free memory changed: %s" % free)
+        gone = re.findall(r"memory: (\d+) KiB of", run.text)
+        need(len(set(gone)) == 1 and int(gone[0]) * 1024 > free[0] + (2 << 20), "free without it: %s, with it: %d" % (gone, free[0]))
+        need(not run.failures_of("t"), "memory of an earlier life: %s" % run.failures_of("t")[:1])
+        # The neighbour has counted on all the while.
+        counts = [int(line.split()[1]) for line in run.guest_lines("calm") if line.startswith("count")]
+        need(counts == list(range(1, len(counts) + 1)) and len(counts) > 5, "the neighbour counted %s" % counts[-5:])
+        run.expect_end(0)
+    return test
+
+
+def reuse(context):
+    """Two VMs of which only one fits: the second gets the first one's memory, and the first the second one's again."""
+    vms = {"a": flat("life", "count", "80M"), "b": flat("life", "count", "80M")}
+    run = boot(context, vms, "expect \"vm\":\"b\",\"state\":\"refused\"\nexpect count 1\n" + monitor(
+        "start b -> wants 80 MiB of memory, \\d+ MiB are free", "vms -> b: refused", "stop a -> \"state\":\"stopped\"",
+        "vms -> a: stopped", "start b -> \"vm\":\"b\",\"state\":\"running\"", "start a -> wants 80 MiB of memory",
+        "start b -> b runs already", "stop b", "stop b -> b does not run", "start a -> \"vm\":\"a\",\"state\":\"running\"",
+        "audit -> \\n.*: 0 violations") + "send end\n", mem=128)
+    for vm in vms:
+        need(not run.failures_of(vm), "memory of an earlier life: %s" % run.failures_of(vm)[:1])
+    need(len(run.of_type("vm", state="running")) == 3, "the states were %s" % run.of_type("vm"))
+    run.expect_end(1)
+
+
+REGISTERS = "rax rcx rdx rbx rsp rbp rsi rdi r8 r9 r10 r11 r12 r13 r14 r15".split()
+
+
+def stuck(mode, vcpus, smp):
+    """Both CPUs of a VM spin with interrupts off and never exit: it is dumped, paused, reset and stopped all the same."""
+    def test(context):
+        words = "spin vcpus-2" if vcpus == 2 else "spin"
+        vms = {"t": flat("life", words, "4M", vcpus=vcpus), "calm": flat("life", "count", "4M")}
+        if vcpus == 2:  # the emulator's interrupts do not reach a CPU whose guest holds them back: the other VM has the console
+            vms = dict(reversed(vms.items()))
+        run = boot(context, vms, "expect spins for ever\n" + monitor(
+            "dump t -> t, vCPU 0: runs", "pause t", "vms -> t: paused", "pause t", "resume t", "resume t -> is not paused",
+            "reset t -> \"vm\":\"t\",\"state\":\"reset\"") + "expect spins for ever\n" +
+            monitor("stop t -> \"vm\":\"t\",\"state\":\"stopped\"", "dump t -> t does not run").replace("press ^]\nexpect cloister> \n", "") +
+            "send end\n", smp=smp, hypervisor={"mitigation": mode})
+        first = run.text[run.text.index("t, vCPU 0: runs"):].partition("vCPU 1")[0]
+        values = dict(re.findall(r"\b(r\w+|cr\d) +([0-9a-f]{16})\b", first))
+        for number, name in enumerate(REGISTERS):
+            need(int(values[name], 16) == 0xa5000000000000 + number, "%s is %s" % (name, values[name]))
+        at = re.search(r"spins at (\w+)", run.text).group(1)
+        need(int(values["rip"], 16) == int(at, 16), "rip is %s, want %s" % (values["rip"], at))
+        need(int(values["cr2"], 16) == 0xa5000000000000, "cr2 is %s" % values["cr2"])
+        need(int(values["cr0"], 16) & 0x80000001 == 0x80000001 and int(values["cr4"], 16) & 0x2020 == 0x20, "cr0 %(cr0)s, cr4 %(cr4)s" % values)
+        rflags = int(re.search(r"rflags ([0-9a-f]+)", first).group(1), 16)
+        need(rflags & 0x201 == 1, "rflags are 0x%x: want carry, and interrupts off" % rflags)
+        need(re.search(r" cs 0008 base 0{16} limit ffffffff access 0a09b", first), "cs is not what the guest has")
+        need(len(run.of_type("vm", vm="t", state="running")) == 2, "it did not start twice")
+        counts = [line for line in run.guest_lines("calm") if line.startswith("count")]
+        need(len(counts) > 3, "the neighbour did not go on")
+        run.expect_end(0)
+    return test
+
+
+def totals(run, vm):
+    return [r["total"] for r in run.of_type("stats", vm=vm)]
+
+
+def pause(context):
+    """While it is paused it makes no exit and writes nothing; its neighbour on the same thread goes on. `top` sees both."""
+    vms = {"t": flat("life", "count", "4M"), "calm": flat("life", "count", "4M")}
+    run = boot(context, vms, "expect \\[t\\] count 2\n" + monitor("pause t", "stats t -> \"type\":\"stats\",\"vm\":\"t\"") +
+               "send top\nexpect t: 0 exits/s, 0 escalations/s, 0 % CPU\nexpect calm: [1-9]\\d* exits/s, [1-9]\\d* escalations/s, [1-9]\\d* % CPU, [1-9]\\d* % halted\n"
+               "expect t: 0 exits/s, 0 escalations/s, 0 % CPU\npress ^C\nexpect cloister> \n"
+               "send stats t\nexpect \"type\":\"stats\",\"vm\":\"t\"\nexpect cloister> \nsend resume t\nexpect \\[t\\] count\n"
+               "send top\nexpect t: [1-9]\\d* exits/s\npress ^C\nexpect cloister> \nsend end\n")
+    before, after = totals(run, "t")
+    need(before == after, "it made %d exits while it was paused" % (after - before))
+    beyond = run.text.index("top: a key ends it")
+    paused = run.text[beyond:run.text.index("send resume") if "send resume" in run.text else run.text.index("resume t", beyond)]
+    need("[t] count" not in paused and "[calm] count" in paused, "who wrote while t was paused: %s" % re.findall(r"\[\w+\] count \d+", paused))
+    run.expect_end(0)
+
+
+def attach(context):
+    """Input and raw output of the VM that is attached; the others' output comes back with the monitor. Records always show."""
+    vms = {"a": flat("echo", "poweroff"), "b": flat("echo", "poweroff")}
+    run = boot(context, vms, "expect \\[b\\] ready\n" + "send one\nexpect \\[a\\] got: one\n" + monitor("attach nobody -> there is no VM nobody", "attach") +
+               "send attach b\nexpect \\n\nsend two\nexpect \\ngot: two\n" + monitor("attach") +
+               "press ^]\nexpect \\n\nsend three\nexpect \\[b\\] got: three\n" +
+               "press ^]\nexpect cloister> \nsend attach a\nexpect \\n\nsend quit\nexpect \"vm\":\"a\",\"state\":\"poweroff\"\n" + monitor() +
+               "send attach a\nexpect a does not run\nexpect cloister> \nsend attach b\nexpect \\n\nsend quit\n", guests=("echo",))
+    got = [line for line in run.lines() if re.match(r"(\[\w\] )?got: ", line)]
+    need(got == ["[a] got: one", "got: two", "[b] got: three", "got: quit", "got: quit"], "the guests got %s" % got)
+    run.expect_end(0)
+
+
+def trace_by_monitor(context):
+    """What the monitor shows of a guest that does nothing but sleep and write."""
+    vms = {"t": flat("life", "count", "4M")}
+    run = boot(context, vms, "expect count 1\n" + monitor(
+        "trace t show -> the last 0 exits of 0 recorded", "trace t -> trace VM on", "trace t on") + "expect count\nexpect count\n" +
+        "send trace t off\nexpect cloister> \nsend trace t show\nexpect the last (\\d+) exits\nexpect cloister> \nsend end\n")
+    records = run.of_type("trace")
+    need(10 < len(records) <= 64, "%d trace records" % len(records))
+    exits = {r["exit"] for r in records}
+    need("io" in exits and "hlt" in exits and "msr-write" in exits, "the exits were %s" % exits)
+    ports = {int(r["qualification"], 16) >> 16 for r in records if r["exit"] == "io"}
+    need(0x3f8 in ports, "the ports were %s" % ports)
+    times = [r["tsc"] for r in records]
+    need(times == sorted(set(times)), "the times are not in order")
+    run.expect_end(0)
+
+
+def ends(context):
+    """The run does not end while the monitor is open, nor behind a stop; it does when the rest is the guests' own end."""
+    vms = {"t": flat("echo", "poweroff")}
+    run = boot(context, vms, "expect ready\n" + monitor("stop t -> \"state\":\"stopped\"") + "press ^]\nexpect \\n\n" +
+               "press ^]\nexpect cloister> \nsend start t\nexpect \"state\":\"running\"\nexpect cloister> \nexpect ready\npress ^]\nexpect \\n\nsend quit\n", guests=("echo",))
+    need([r["state"] for r in run.of_type("vm")] == ["running", "stopped", "running", "poweroff"], "the states: %s" % run.of_type("vm"))
+    run.expect_end(0)
+
+
+def editing(context):
+    """The keys as a terminal sends them: the history, an edited line, help for one command, an unknown one."""
+    run = boot(context, {"t": flat("life", "count", "4M")}, "expect count 1\n" + monitor(
+        "vmx\x1b[D\x7fm\x1b[3~s -> t: running", "xstats t\x01\x1b[3~ -> \"type\":\"stats\"", "\x1b[A\x1b[A -> t: running",
+        "\x1b[5~help stop -> stop VM +ends VM", "stop -> which VM", "nonsense -> there is no command nonsense",
+        "help -> ends the run: the machine halts") + "send end\n")
+    run.expect_end(0)
+
+
+def register(suite):
+    suite.add("life-reboots", reboots, 120)
+    for mode in ("asi", "asi+stun", "always-flush"):
+        suite.add("life-restarts-" + mode, restarts(mode), 60)
+    suite.add("life-reuse", reuse, 10)
+    suite.add("life-stuck", stuck("asi", 1, "1:1:1"), 10)
+    suite.add("life-stuck-siblings", stuck("asi+stun", 2, ONE_CORE), 15)
+    suite.add("life-stuck-cores", stuck("asi", 2, TWO_CORES), 20)
+    suite.add("life-pause", pause, 10)
+    suite.add("life-attach", attach, 10)
+    suite.add("life-trace", guest("life", "trace"), 3)
+    suite.add("life-trace-monitor", trace_by_monitor, 5)
+    suite.add("life-ends", ends, 5)
+    suite.add("life-editing", editing, 5)

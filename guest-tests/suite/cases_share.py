@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: MIT
+"""VMs that share cores: what each gets, when it wakes, what an exit costs, and what spinning does."""
+
+from .cases_build import variant
+from .harness import config, flat, guest_file, need
+
+SECOND = 100000000  # ticks of the emulator's clock
+
+
+def boot(context, vms, smp, **options):
+    """All VMs come to their end well; {label: {vm: value}} of what they marked."""
+    run = context.boot(config(vms, mitigation="asi+stun"), guest_file("share"), smp=smp, timeout=options.pop("timeout", 300),
+                       **options)
+    for vm in vms:
+        run.expect_guest("share", vm)
+        run.expect_vm(vm, "poweroff")
+    run.expect_errors()
+    run.expect_end(0)
+    marks = {}
+    for record in run.of_type("bench"):
+        marks.setdefault(record["label"], {})[record["vm"]] = record["value"]
+    return run, marks
+
+
+def some(count, words, **keys):
+    return {"v%d" % i: flat("share", words + " poweroff", "2M", **keys) for i in range(count)}
+
+
+def fair(vms, cores):
+    """Equal VMs get equal parts of a second, within 5 %, and together nearly all that there is."""
+    def test(context):
+        _, marks = boot(context, vms, "1:%d:1" % cores)
+        for label in ("ran", "work"):
+            values = sorted(marks[label][vm] for vm in vms)
+            mean = sum(values) / len(values)
+            spread = (values[-1] - values[0]) / mean
+            context.note("%s: %s; the spread is %.1f %%\n" % (label, values, 100 * spread))
+            need(spread <= 0.05, "%s is from %d to %d: %.1f %%" % (label, values[0], values[-1], 100 * spread))
+        part = sum(marks["ran"].values()) / (cores * SECOND)
+        need(0.85 <= part <= 1.01, "together they had %.1f %% of the cores" % (100 * part))
+    return test
+
+
+def exits(context):
+    """An exit of one VM among sixteen on a core costs what it costs where the VM is alone. One CPU, where ticks are instructions:
+    with several the emulator's ticks depend on what the others execute."""
+    costs = []
+    for count in (1, 16):
+        _, marks = boot(context, some(count, "cost", cpus="share"), "1:1:1", timeout=560)
+        costs.append({label: sum(marks[label].values()) / count for label in ("least", "median")})
+    context.note("alone %s, among sixteen %s\n" % tuple(costs))
+    for label, alone in costs[0].items():
+        need(abs(costs[1][label] - alone) <= 0.05 * alone, "%s: %d alone, %d among sixteen" % (label, alone, costs[1][label]))
+
+
+def naps(context):
+    """Those that sleep wake within a slice; the one that works has nearly all of the core."""
+    vms = dict(some(2, "naps", cpus="share"), busy=flat("share", "work poweroff", cpus="0"))
+    _, marks = boot(context, vms, "1:1:1")
+    for vm, late in marks["late"].items():
+        need(late < SECOND / 100, "%s woke %d ticks late" % (vm, late))
+    part = marks["ran"]["busy"] / SECOND
+    context.note("late: %s; busy ran %.1f %%\n" % (marks["late"], 100 * part))
+    need(part > 0.9, "the one that works had %.1f %%" % (100 * part))
+
+
+def idle(context):
+    """A VM that sleeps halts its core."""
+    run, marks = boot(context, some(1, "naps", cpus="share"), "1:2:1")
+    halted = run.one("stats")["halted_ticks"]
+    need(halted > 1.2 * SECOND, "halted for %d of %d ticks" % (halted, SECOND))
+    need(marks["late"]["v0"] < SECOND / 1000, "it woke %d ticks late" % marks["late"]["v0"])
+
+
+def ring(context, smp="1:1:2", **options):
+    _, marks = boot(context, {"r": flat("share", "ring poweroff", vcpus=4, cpus="share")}, smp, **options)
+    context.note("a hop takes %d ticks\n" % marks["hop"]["r"])
+    return marks["hop"]["r"]
+
+
+def yields(context):
+    """A vCPU that spins lets the one run that it waits for: a hop takes less than a tenth of a slice."""
+    hop = ring(context)
+    need(hop < SECOND / 100 / 10, "a hop takes %d ticks" % hop)
+
+
+def no_yield(context):
+    """Without directed yield it is the end of the slice that lets it run."""
+    hop = ring(context, build=variant(context, "no_directed_yield", "BREAK=no_directed_yield"))
+    need(hop > SECOND / 100 / 4, "a hop takes %d ticks" % hop)
+
+
+def register(suite):
+    suite.add("share-three-on-two", fair(some(3, "work", cpus="share"), 2), 10)
+    suite.add("share-sixteen-on-two", fair(some(16, "work", cpus="share"), 2), 20)
+    suite.add("share-beside-pinned", fair(dict(some(2, "work", cpus="share"), p=flat("share", "work poweroff", cpus="1")), 2),
+              10)
+    suite.add("share-exits", exits, 40)
+    suite.add("share-naps", naps, 10)
+    suite.add("share-idle", idle)
+    suite.add("share-directed-yield", yields)
+    suite.add("share-no-directed-yield-caught", no_yield)

@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: MIT
+#include "hv/vm_life.h"
+
+#include "drivers/host/lapic.h"
+#include "hv/asm.h"
+#include "hv/boot_state.h"
+#include "hv/console.h"
+#include "hv/cpu.h"
+#include "hv/errno.h"
+#include "hv/fire.h"
+#include "hv/interrupt.h"
+#include "hv/lib/print.h"
+#include "hv/monitor.h"
+#include "hv/percpu.h"
+#include "hv/record.h"
+#include "hv/sched.h"
+#include "mm/frames.h"
+#include "mm/zero.h"
+
+/* Sensitive: changed in full only, when VMs come and go. */
+static struct spinlock life_lock;
+static bool any_failed;
+static bool run_is_over;
+
+static void report_state(const char *name, const char *state, const char *reason, uint32_t starts)
+{
+	struct frames_stats stats;
+
+	frames_stats(&stats);
+	record_begin("vm");
+	record_str("vm", name);
+	record_str("state", state);
+	if (reason)
+		record_str("reason", reason);
+	if (starts)
+		record_u64("starts", starts);
+	record_u64("free", stats.free_bytes);
+	record_end();
+}
+
+void vm_report_state(const char *name, const char *state, const char *reason)
+{
+	report_state(name, state, reason, 0);
+}
+
+void vm_report_running(const struct vm_record *record)
+{
+	report_state(record->config->name, "running", NULL, record->starts);
+}
+
+void vm_refuse(const struct config_vm *config, const char *reason)
+{
+	vm_records[config - boot_state_config()->vms].state = VM_REFUSED;
+	vm_report_state(config->name, "refused", reason);
+	any_failed = true;
+}
+
+_Noreturn void vm_end_run(int64_t status, const char *reason)
+{
+	asi_exit(ASI_CAUSE_VM_STATE);
+	FIRE_ONLY(fire_report());
+	interrupt_stop_others();
+	console_seize();
+	record_begin("end");
+	record_i64("status", status);
+	record_str("reason", reason);
+	record_end();
+	console_drain();
+	halt_forever();
+}
+
+int vm_run_status(void)
+{
+	return any_failed;
+}
+
+bool vm_stands_still(const struct vm_record *record)
+{
+	for (unsigned i = 0; record->state >= VM_READY && i < record->config->vcpus; i++)
+		if (record->cpu[i] != VM_NO_CPU && percpu_core_is_closed(record->cpu[i]))
+			return true;
+	return false;
+}
+
+/* Is there a VM that can still do something, or an operator who may want one to? One that stands
+ * still has failed. */
+static bool anything_goes_on(void)
+{
+	for (unsigned i = 0; i < CONFIG_MAX_VMS; i++) {
+		const struct vm_record *record = &vm_records[i];
+
+		if (record->state == VM_ENDED && record->wish == VM_WISH_STOP)
+			return true;
+		if (record->state < VM_BUILDING)
+			continue;
+		if (!vm_stands_still(record))
+			return true;
+		any_failed = true;
+	}
+	return monitor_is_open();
+}
+
+void vm_end_run_if_over(void)
+{
+	bool last;
+
+	/* The last two may end at the same time. */
+	spinlock_acquire(&life_lock);
+	last = !run_is_over && !anything_goes_on();
+	run_is_over |= last;
+	spinlock_release(&life_lock);
+	if (last)
+		vm_end_run(any_failed ? 1 : 0,
+			   any_failed ? "a VM was refused or stopped" : "all VMs powered off");
+}
+
+static void set_state(struct vm_record *record, enum vm_state state)
+{
+	spinlock_acquire(&record->lock);
+	record->state = state;
+	spinlock_release(&record->lock);
+}
+
+/* Says what ended the VM. The window is current, no vCPU runs any more. */
+static void report_end(const struct vm_record *record)
+{
+	const struct vm *vm = VM_HERE;
+	const char *state = vm->request == VM_REQUEST_REBOOT ? "reboot" : "poweroff";
+	char reason[160] = "";
+
+	if (record->wish == VM_WISH_NONE && vm->stop_reason) {
+		fmt_snprintf(reason, sizeof(reason), vm->stop_detail ? "%s 0x%llx" : "%s",
+			     vm->stop_reason, (unsigned long long)vm->stop_detail);
+		console_error("[vm %s] is stopped: %s", vm->name, reason);
+	}
+	vm_print_stats(vm);
+	if (record->wish != VM_WISH_NONE)
+		vm_report_state(vm->name, record->wish == VM_WISH_RESET ? "reset" : "stopped",
+				"the operator wants it");
+	else
+		vm_report_state(vm->name, vm->stop_reason ? "stopped" : state,
+				vm->stop_reason ? reason : NULL);
+}
+
+/* The guest's memory of before is not the guest's of now. Cached translations go when each vCPU is
+ * loaded after its reset. */
+static void scrub_for_restart(const struct vm_record *record)
+{
+	const struct vm *vm = record->vm;
+
+#ifndef BREAK_skip_restart_scrub
+	for (uint64_t gpa = 0; gpa < GIB(4) + vm->ram_high; gpa += VM_POPULATE_CHUNK) {
+		uint64_t chunk = gpa / VM_POPULATE_CHUNK;
+
+		if (vm->populated[chunk / 8] >> (chunk % 8) & 1)
+			zero_pages((void *)(GUEST_BASE + gpa), VM_POPULATE_CHUNK);
+	}
+#else
+	(void)vm;
+#endif
+}
+
+/* The VM has left this CPU and every other: its memory goes back. */
+static void take_down(struct vm_record *record, enum vm_state becomes)
+{
+	unsigned index = (unsigned)(record - vm_records);
+
+	sched_remove(index);
+	set_state(record, VM_BUILDING);
+	vm_destroy(record);
+	set_state(record, becomes);
+	/* What is typed from now on can only be for the monitor. */
+	if (boot_state_console_vm() == (int)index)
+		console_set_input(true);
+}
+
+static int build(struct vm_record *record)
+{
+	unsigned index = (unsigned)(record - vm_records);
+	int err = vm_create(index, &boot_state_config()->vms[index]);
+
+	if (err)
+		return err;
+	sched_add(index);
+	return 0;
+}
+
+/* The last one out: reports, and leaves the VM ready for another start or gone. */
+static void finish(struct vm_record *record)
+{
+	const struct vm *vm = VM_HERE;
+	unsigned index = (unsigned)(record - vm_records);
+	enum vm_wish wish = record->wish;
+	bool failed = wish == VM_WISH_NONE && vm->stop_reason;
+	bool reboot = wish == VM_WISH_NONE && !failed && vm->request == VM_REQUEST_REBOOT;
+
+	report_end(record);
+	vm_net_set_up(record, false);
+	if (reboot || wish == VM_WISH_RESET) {
+		scrub_for_restart(record);
+		vm_set_window(NULL);
+		/* Nobody joins it before the scheduler begins anew with it. */
+		sched_remove(index);
+		spinlock_acquire(&record->lock);
+		record->wish = VM_WISH_NONE;
+		record->state = VM_READY;
+		spinlock_release(&record->lock);
+		sched_detached();
+		sched_add(index);
+		return;
+	}
+	vm_set_window(NULL);
+	sched_detached();
+	take_down(record, wish == VM_WISH_RESTART ? VM_BUILDING : VM_ENDED);
+	if (wish == VM_WISH_RESTART) {
+		record->wish = VM_WISH_NONE; /* nobody else touches it yet */
+		record->held = 0;
+		failed = build(record) != 0;
+		if (failed)
+			set_state(record, VM_ENDED);
+	}
+	any_failed |= failed;
+	vm_end_run_if_over();
+}
+
+void vm_part(struct vm_record *record)
+{
+	bool last;
+
+	spinlock_acquire(&record->lock);
+	record->joined--;
+	last = record->state == VM_ENDING && record->joined == 0;
+	spinlock_release(&record->lock);
+	if (last) {
+		finish(record);
+		return;
+	}
+	vm_set_window(NULL); /* model: window */
+	sched_detached();
+}
+
+void vm_abort(struct vm_record *record, bool failed)
+{
+	set_state(record, VM_ENDING);
+	if (!failed) {
+		vm_part(record);
+		return;
+	}
+	vm_set_window(NULL);
+	sched_detached();
+	record->joined--;
+	record->wish = VM_WISH_NONE;
+	take_down(record, VM_REFUSED);
+	vm_report_state(record->config->name, "refused", "its files cannot be loaded");
+	any_failed = true;
+	vm_end_run_if_over();
+}
+
+/* Comes in as one of the VM's CPUs, so that it cannot end meanwhile. The lock is held. */
+static void visit(struct vm_record *record)
+{
+	record->joined++;
+	spinlock_release(&record->lock);
+	sched_attached();
+	vm_set_window(&record->window);
+}
+
+bool vm_visit_stats(struct vm_record *record)
+{
+	spinlock_acquire(&record->lock);
+	if (record->state != VM_LIVE) {
+		spinlock_release(&record->lock);
+		return false;
+	}
+	visit(record);
+	vm_print_stats(VM_HERE);
+	vm_part(record);
+	return true;
+}
+
+/* 0: it is there for the operator. The lock is held. */
+static int check_running(const struct vm_record *record)
+{
+	if (record->state < VM_BUILDING)
+		return -E_NOENT;
+	return record->state == VM_BUILDING || record->state == VM_ENDING || record->wish ? -E_BUSY
+											  : 0;
+}
+
+int vm_operate(struct vm_record *record, enum vm_wish wish)
+{
+	int err;
+
+	spinlock_acquire(&record->lock);
+	err = check_running(record);
+	if (!err)
+		record->wish = wish;
+	/* One that is being loaded is ended by its loader. */
+	if (err || record->state == VM_LOADING) {
+		spinlock_release(&record->lock);
+		return err;
+	}
+	record->state = VM_ENDING;
+	visit(record);
+	for (unsigned i = 0; i < record->config->vcpus; i++)
+		vcpu_post_stop(vcpu_here(i));
+	vm_part(record);
+	return 0;
+}
+
+int vm_start(unsigned index)
+{
+	struct vm_record *record = &vm_records[index];
+	enum vm_state before;
+	int err;
+
+	spinlock_acquire(&record->lock);
+	before = record->state;
+	err = before >= VM_BUILDING ? -E_EXIST : record->config ? 0 : -E_INVAL;
+	if (!err) {
+		record->state = VM_BUILDING;
+		record->wish = VM_WISH_NONE;
+		record->held = 0;
+	}
+	spinlock_release(&record->lock);
+	if (err)
+		return err;
+	err = build(record);
+	if (err)
+		set_state(record, before);
+	else
+		vm_console_refresh();
+	return err;
+}
+
+int vm_hold(struct vm_record *record, enum vm_hold why)
+{
+	int err;
+
+	spinlock_acquire(&record->lock);
+	err = check_running(record);
+	if (!err) {
+		__atomic_fetch_or(&record->held, (uint8_t)why, __ATOMIC_SEQ_CST);
+		for (unsigned i = 0; i < record->config->vcpus; i++)
+			vcpu_post_leave(record->vcpus[i]);
+	}
+	spinlock_release(&record->lock);
+	if (!err)
+		sched_hold((unsigned)(record - vm_records));
+	return err;
+}
+
+void vm_release(struct vm_record *record, enum vm_hold why)
+{
+	spinlock_acquire(&record->lock);
+	__atomic_fetch_and(&record->held, (uint8_t)~why, __ATOMIC_SEQ_CST);
+	spinlock_release(&record->lock);
+	sched_hold((unsigned)(record - vm_records));
+}
+
+bool vm_is_settled(const struct vm_record *record)
+{
+	if (record->state == VM_READY)
+		return record->held;
+	if (record->state == VM_LIVE)
+		return !record->held || !record->joined;
+	return record->state < VM_BUILDING;
+}
+
+void vm_urge(struct vm_record *record)
+{
+	spinlock_acquire(&record->lock);
+	for (unsigned i = 0; record->state >= VM_READY && i < record->config->vcpus; i++) {
+		const struct vcpu *vcpu = record->vcpus[i];
+
+		if ((record->held || record->state == VM_ENDING) &&
+		    __atomic_load_n(&vcpu->attached, __ATOMIC_SEQ_CST))
+			lapic_send_nmi(vcpu->host_apic_id);
+	}
+	spinlock_release(&record->lock);
+}

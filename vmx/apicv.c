@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+/*
+ * APIC virtualisation: while a vCPU is in x2APIC mode with its APIC on, the processor itself works
+ * on the page of registers (SDM 29.1 to 29.5). In all other modes, and where it cannot, the
+ * software does.
+ *
+ * An interrupt that the guest cannot take with the next entry waits for the interrupt window, or
+ * for the end of the one in service, as in software. The processor would wait by itself; but the
+ * emulator gives the guest a virtual interrupt, its flag set or not, when a host interrupt comes
+ * while one is pending (docs/HARDWARE.md). It costs an exit only where interrupts meet.
+ */
+#include "hv/asm.h"
+#include "vmx/exit.h"
+
+#define APICV_PROC PROC_TPR_SHADOW
+#define SOFTWARE_PROC (PROC_CR8_LOAD | PROC_CR8_STORE)
+#define EOI_BITMAPS 4
+
+void vcpu_apic_mode_changed(struct vcpu *vcpu)
+{
+	bool assist = vcpu->vm->apicv && vlapic_may_be_assisted(&vcpu->lapic);
+	uint64_t proc = vmcs_read(VMCS_PROC_CONTROLS), proc2 = vmcs_read(VMCS_PROC2_CONTROLS);
+	int in_service;
+
+	if (assist == vcpu->lapic.assisted)
+		return;
+	in_service = vlapic_set_assisted(vcpu, assist);
+	if (assist) {
+		vmcs_write(VMCS_PROC_CONTROLS, (proc & ~SOFTWARE_PROC) | APICV_PROC);
+		vmcs_write(VMCS_PROC2_CONTROLS, proc2 | PROC2_APICV);
+		vmcs_write(VMCS_GUEST_INTERRUPT_STATUS,
+			   in_service < 0 ? 0 : (uint64_t)in_service << 8);
+		vcpu->lapic.tmr_changed = true;
+	} else {
+		vmcs_write(VMCS_PROC_CONTROLS, (proc & ~APICV_PROC) | SOFTWARE_PROC);
+		vmcs_write(VMCS_PROC2_CONTROLS, proc2 & ~PROC2_APICV);
+	}
+	vmcs_write(VMCS_MSR_BITMAP,
+		   vcpu->msr_bitmaps + (assist ? BITMAP_ASSISTED : BITMAP_PLAIN) * PAGE_SIZE);
+	vcpu->work |= WORK_IRQ;
+}
+
+/* All EOIs, or those that the IOAPIC waits for. */
+static void choose_eois(struct vcpu *vcpu, bool all)
+{
+	if (all == vcpu->eois_exit && !vcpu->lapic.tmr_changed)
+		return;
+	for (unsigned i = 0; i < EOI_BITMAPS; i++)
+		vmcs_write(VMCS_EOI_EXIT_BITMAP + 2 * i,
+			   all ? ~0ULL : vlapic_level_vectors(&vcpu->lapic, i));
+	vcpu->eois_exit = all;
+	vcpu->lapic.tmr_changed = false;
+}
+
+void apicv_hand_over(struct vcpu *vcpu, bool held)
+{
+	uint64_t status = vmcs_read(VMCS_GUEST_INTERRUPT_STATUS);
+	struct vlapic_request next =
+		vlapic_requesting(&vcpu->lapic, (uint8_t)status, (uint8_t)(status >> 8));
+
+	if (next.vector != (uint8_t)status)
+		vmcs_write(VMCS_GUEST_INTERRUPT_STATUS, (status & 0xff00) | next.vector);
+	if (next.may_come && held)
+		vmcs_set_bits(VMCS_PROC_CONTROLS, PROC_INTERRUPT_WINDOW);
+	choose_eois(vcpu, next.more || (next.vector && !next.may_come));
+}
+
+/* Behind the write, which has been done (SDM 29.1.4). */
+void exit_virtualized_eoi(struct vcpu *vcpu)
+{
+	vlapic_after_eoi(vcpu, (uint8_t)vmcs_read(VMCS_EXIT_QUALIFICATION));
+}
+
+/* Of the writes that the processor takes, only an IPI to self with an illegal vector comes here. */
+void exit_apic_write(struct vcpu *vcpu)
+{
+	enum { SELF_IPI = 0x3f };
+
+	if ((vmcs_read(VMCS_EXIT_QUALIFICATION) & 0xfff) == SELF_IPI << 4)
+		vlapic_msr_write(vcpu, MSR_X2APIC_FIRST + SELF_IPI,
+				 vcpu->lapic.page[SELF_IPI * 4] & 0xff);
+}
