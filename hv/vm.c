@@ -165,7 +165,7 @@ static inline bool set_remote(struct vcpu *vcpu, unsigned bit)
 {
 	bool was;
 
-	__asm__ volatile("lock btsl %2, %0" /* model: remote */
+	__asm__ volatile("lock btsl %2, %0"
 			 : "+m"(vcpu->remote), "=@ccc"(was)
 			 : "r"(bit)
 			 : "memory");
@@ -183,7 +183,7 @@ static void tell(struct vcpu *vcpu, unsigned bit)
 /* The same, and it is brought to a CPU. The current VM's. */
 static inline void post(struct vcpu *vcpu, unsigned bit)
 {
-	if (!set_remote(vcpu, bit))
+	if (!set_remote(vcpu, bit)) /* model: remote */
 		return;
 	if (__atomic_load_n(&vcpu->attached, __ATOMIC_SEQ_CST)) /* model: attached */
 		lapic_send(vcpu->host_apic_id, HOST_VECTOR_KICK);

@@ -125,14 +125,14 @@ static void notify_tx(struct vm *vm, struct virtio *device)
 {
 	struct vnet_card *card = card_of(vm, device);
 	uint64_t now = vm_tsc(vm);
-	bool due = now - card->sent >= vm_net_window(vm);
 
+	/* A window begins. Most guests rest when they wait for an answer, which ends it at once. */
+	if (!card->batching)
+		card->sent = now;
 	transmit(vm, device);
-	if (card->queued && (due || card->queued >= VNET_BATCH))
+	if (card->queued >= VNET_BATCH)
 		send(vm, card, now);
-	/* Behind the first one after a pause they stay on. */
-	if (card->batching || !due || vring_rearm(&device->queue[QUEUE_TX]))
-		batch(vm, device, card, now);
+	batch(vm, device, card, now);
 }
 
 static void poll_tx(struct vm *vm, struct virtio *device, bool rests)

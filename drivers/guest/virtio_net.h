@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * virtio-net (virtio 1.2, 5.1): a card between the rings of a guest and its two frame queues
- * (frame_queue.h). Frames leave the VM in batches, since each batch costs an escalation: the first
- * one after a pause goes at once, then all that come within a window, or a fixed number, go
- * together. Called with the VM's devices locked; all of it works in restricted.
+ * (frame_queue.h). Frames leave the VM in batches, since each batch costs an escalation: all that
+ * come within a window, up to a number, or until the guest rests, go together. Called with the VM's
+ * devices locked; all of it works in restricted.
  */
 #ifndef DRIVERS_GUEST_VIRTIO_NET_H
 #define DRIVERS_GUEST_VIRTIO_NET_H

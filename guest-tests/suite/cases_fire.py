@@ -17,7 +17,7 @@ PROTOCOL = {"vmx_exit_entry", "vmx_launch", "vmx_exit", "vmx_do_work", "exceptio
 WHOLE = {"vmx_exit_entry", "vmx_launch", "asi_exit", "asi_enter", "stun_wait", "stun_release"}
 MISSED_AT_MOST, LEAST = 0.02, 300
 # Here CR3 is written, so here alone it may differ from what the CPU says of itself; the last one does both behind each other.
-SWITCHES = {"leave", "asi_exit", "asi_handle_fault", "asi_enter", "asi_rest", "flush_core", "fill_l1d", "set_window"}
+SWITCHES = {"leave", "asi_exit", "asi_handle_fault", "asi_enter", "asi_rest", "flush_core", "fill_l1d", "vm_set_window"}
 RESTRICTED_ONLY = {"vmx_exit_entry", "vmx_launch", "stun_wait"}
 # What executes where no NMI can come: from an NMI exit to its IRET, and in the handler of one.
 BLOCKED = {"interrupt_unblock_nmi", "interrupt_handle_nmi", "nmi_common", "fire_hit"}
