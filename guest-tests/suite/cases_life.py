@@ -21,7 +21,7 @@ def monitor(*lines):
 
 
 def boot(context, vms, script, guests=("life",), **options):
-    files = {}
+    files = options.pop("files", {})
     for name in guests:
         files.update(guest_file(name))
     hypervisor = options.pop("hypervisor", {})
