@@ -3,7 +3,8 @@
  * The entropy device and a disk of 64 KiB or more, each sector of which begins with its number (or,
  * "again", with what an earlier life of this VM wrote): reading, writing, interrupts, what a
  * request costs, and drivers that break the rules. With "lives=X" it counts its lives on the disk
- * instead, signs with X, and waits for the operator.
+ * instead, signs with X, and waits for the operator; with "load" it reads and writes without end,
+ * and with "naps" too lets another VM have the CPU now and then.
  */
 #include "guest-tests/guests/lib/guest.h"
 
@@ -16,6 +17,7 @@ enum { SIZE = 64, DEPTH = 16, VECTOR = 0x60, ROUNDS = 64 };
 #define NO_STATUS 0xee
 #define UNUSED 0xd1d1d1d1d1d1d1d1 /* all of the image for "lives" */
 #define NAP 2000000
+#define SHORT_NAP 10000
 #define RESET_PORT 0x64
 #define RESET_VALUE 0xfe
 
@@ -315,15 +317,32 @@ static _Noreturn void live(char name)
 		nap(NAP);
 }
 
+/* Nothing but requests: the policy is to see no reason for an escalation in them. */
+static _Noreturn void load(void)
+{
+	bool naps = guest_option("naps");
+
+	if (naps)
+		nap_init();
+	for (unsigned i = 0;; i++) {
+		if (naps && i % 4 == 0)
+			nap(SHORT_NAP);
+		prepare(i % DEPTH, i & 1, 8 * i % 120, 4096);
+		notify((uint64_t)&disk);
+	}
+}
+
 void guest_main(void)
 {
 	const char *name = guest_value("lives");
 
-	if (!name)
+	if (!name && !guest_option("load"))
 		test_rng();
 	check("there is a disk", find(&disk, 2) && start(&disk));
 	if (name)
 		live(*name);
+	if (guest_option("load"))
+		load();
 	test_data();
 	if (!guest_option("read-only") && !guest_option("again")) {
 		test_interrupts();
