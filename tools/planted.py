@@ -17,6 +17,7 @@ REMARK = "remark-0f6e1c52-in-the-file"
 # MiB: of each VM, and of the machine beside them.
 MEMORY = 32
 OWN_MEMORY = 64
+DISK = 64 << 10  # bytes of an image
 
 
 def machine_memory(vms):
@@ -35,9 +36,10 @@ class Vm:
         self.number = ~int.from_bytes(self.pattern[:4], "little") & 0xffffffff
 
 
-def make(esp, count, words="", guest=GUEST, memory_mode="eager", vcpus=1, sets_policy=False, network=False, **hypervisor):
+def make(esp, count, words="", guest=GUEST, memory_mode="eager", vcpus=1, sets_policy=False, network=False, disk=False,
+         **hypervisor):
     """Fills the directory @esp with a configuration of @count VMs and their guest; the VMs. @words: for all, or a list.
-    @network: all are on one."""
+    @network: all are on one. @disk: all write one image, so that each has a copy if there are several."""
     keys = dict({"console": "com1", "mitigation": "asi", "debug-hypercalls": "on"}, **hypervisor)
     vms = [Vm(i) for i in range(count)]
     lines = ["# " + REMARK, "[hypervisor]"] + ["%s = %s" % item for item in keys.items()]
@@ -47,6 +49,11 @@ def make(esp, count, words="", guest=GUEST, memory_mode="eager", vcpus=1, sets_p
                   "cmdline = %s %s" % (vm.cmdline, own_words)]
         if network:
             lines.append("net = lan0,mac=52:54:00:00:00:%02x" % (1 + vms.index(vm)))
+        if disk:
+            lines.append("disk = disk.img")
+    if disk:
+        with open(os.path.join(esp, "disk.img"), "wb") as out:
+            out.write(bytes(DISK))
     with open(os.path.join(esp, "cloister.conf"), "w") as out:
         out.write("\n".join(lines) + "\n")
     shutil.copy(os.path.join(emulib.build_dir(), "guests", guest + ".bin"), esp)

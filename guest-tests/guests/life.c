@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * What the operator's commands are tried on, one for each word of the command line: a guest that
- * reboots at once, one that spins with interrupts off and known registers, one that counts, one
- * that waits to be read in its trace.
+ * reboots at once, one that spins with interrupts off and known registers, one that takes all the
+ * time it is given, one that counts, one that waits to be read in its trace.
  */
 #include "guest-tests/guests/lib/guest.h"
 
@@ -46,11 +46,16 @@ extern const char spin_here[];
 
 static volatile uint64_t sibling_spins;
 
+static void spin(void)
+{
+	for (;;)
+		sibling_spins++;
+}
+
 static void spin_beside(void)
 {
 	__asm__ volatile("cli");
-	for (;;)
-		sibling_spins++;
+	spin();
 }
 
 static _Noreturn void count(void)
@@ -135,6 +140,11 @@ void guest_main(void)
 		spin_with_known_registers();
 	}
 	nap_init();
+	if (guest_option("busy")) {
+		interrupts_on();
+		announce("is busy");
+		spin();
+	}
 	if (guest_option("count"))
 		count();
 	trace_itself();

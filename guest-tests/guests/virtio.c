@@ -2,7 +2,9 @@
 /*
  * The entropy device and a disk of 64 KiB or more, each sector of which begins with its number (or,
  * "again", with what an earlier life of this VM wrote): reading, writing, interrupts, what a
- * request costs, and drivers that break the rules.
+ * request costs, and drivers that break the rules. With "lives=X" it counts its lives on the disk
+ * instead, signs with X, and waits for the operator; with "load" it reads and writes without end,
+ * and with "naps" too lets another VM have the CPU now and then.
  */
 #include "guest-tests/guests/lib/guest.h"
 
@@ -13,6 +15,11 @@ enum { SIZE = 64, DEPTH = 16, VECTOR = 0x60, ROUNDS = 64 };
 #define ECAM 0xe0000000ULL
 #define FEATURES (1ULL << 32 | 1U << 29)
 #define NO_STATUS 0xee
+#define UNUSED 0xd1d1d1d1d1d1d1d1 /* all of the image for "lives" */
+#define NAP 2000000
+#define SHORT_NAP 10000
+#define RESET_PORT 0x64
+#define RESET_VALUE 0xfe
 
 struct desc {
 	uint64_t addr;
@@ -279,10 +286,63 @@ static void test_broken(void)
 	check("the device is sound", start(&disk) && transfer(0, 8, 512) == 0);
 }
 
+/*
+ * The first and the last sector say how many lives of this VM there were, and nobody else writes
+ * them; the one in the middle stays as the image has it. The first life ends itself.
+ */
+static _Noreturn void live(char name)
+{
+	uint64_t capacity = *(volatile uint64_t *)(disk.common + 0x200);
+	uint64_t *words = (uint64_t *)data[0], lives = 0;
+
+	check_eq("the middle is read", transfer(0, capacity / 2, 512), 0);
+	check_eq("the middle is the image's", words[0], UNUSED);
+	for (unsigned i = 0; i < 2; i++) {
+		uint64_t sector = i ? capacity - 1 : 0, seen;
+
+		check_eq("it is read", transfer(0, sector, 512), 0);
+		seen = words[0] == UNUSED ? 0 : words[0];
+		check("its first and last sector agree", !i || seen == lives);
+		check("no other VM's", !seen || words[1] == (uint64_t)name);
+		lives = seen;
+		words[0] = lives + 1;
+		words[1] = (uint64_t)name;
+		check_eq("it is written", transfer(1, sector, 512), 0);
+	}
+	print("life %u of %c\n", lives + 1, name);
+	if (!lives)
+		outb(RESET_PORT, RESET_VALUE);
+	nap_init();
+	for (;;)
+		nap(NAP);
+}
+
+/* Nothing but requests: the policy is to see no reason for an escalation in them. */
+static _Noreturn void load(void)
+{
+	bool naps = guest_option("naps");
+
+	if (naps)
+		nap_init();
+	for (unsigned i = 0;; i++) {
+		if (naps && i % 4 == 0)
+			nap(SHORT_NAP);
+		prepare(i % DEPTH, i & 1, 8 * i % 120, 4096);
+		notify((uint64_t)&disk);
+	}
+}
+
 void guest_main(void)
 {
-	test_rng();
+	const char *name = guest_value("lives");
+
+	if (!name && !guest_option("load"))
+		test_rng();
 	check("there is a disk", find(&disk, 2) && start(&disk));
+	if (name)
+		live(*name);
+	if (guest_option("load"))
+		load();
 	test_data();
 	if (!guest_option("read-only") && !guest_option("again")) {
 		test_interrupts();

@@ -9,6 +9,7 @@ from .harness import config, flat, guest_file, need
 SMALL = "2M"
 REBOOTS = 1000
 RESTARTS = 25
+SECOND = 100000000  # ticks of the emulator's clock
 
 
 def monitor(*lines):
@@ -21,7 +22,7 @@ def monitor(*lines):
 
 
 def boot(context, vms, script, guests=("life",), **options):
-    files = {}
+    files = options.pop("files", {})
     for name in guests:
         files.update(guest_file(name))
     hypervisor = options.pop("hypervisor", {})
@@ -135,6 +136,31 @@ def pause(context):
     run.expect_end(0)
 
 
+def pause_shared(context):
+    """Two VMs want all of a thread: while one is paused the other has it. A paused VM that has the console, and two paused ones,
+    keep nobody from the monitor."""
+    vms = {vm: flat("life", "busy", "4M") for vm in "ab"}
+    stats = ["stats %s -> \"type\":\"stats\",\"vm\":\"%s\"" % (vm, vm) for vm in vms]
+    parts = r"a: .* (\d+) % CPU, .*\s+.*b: .* (\d+) % CPU, "
+    top = "send top\nexpect %s\npress ^C\nexpect cloister> \n" % parts
+
+    def on(*lines):
+        return monitor(*lines).partition("expect cloister> \n")[2]
+
+    there_and_back = "press ^]\nexpect \\n\n" + monitor("vms -> a: paused")
+    run = boot(context, vms, "expect is busy[\\s\\S]*is busy\n" + monitor() + top + on("pause b", *stats) + top + on(*stats, "resume b") + top +
+               on("pause a") + there_and_back + on("pause b") + there_and_back + on("vms -> b: paused", "resume a", "resume b") + top + "send end\n",
+               smp="1:1:1")
+    shares = [(int(a), int(b)) for a, b in re.findall(parts, run.text)]
+    need(len(shares) == 4 and shares[1][0] >= 95 and shares[1][1] == 0, "while b was paused they had %s %%" % (shares[1:2],))
+    for pair in shares[:1] + shares[2:]:
+        need(min(pair) >= 40, "while both ran they had %s %%" % (pair,))
+    ran = {vm: [r["run_ticks"] for r in run.of_type("stats", vm=vm)] for vm in vms}
+    need(ran["b"][0] == ran["b"][1], "b ran for %d ticks while it was paused" % (ran["b"][1] - ran["b"][0]))
+    need(ran["a"][1] - ran["a"][0] > SECOND * 9 // 10, "a ran for %d ticks meanwhile" % (ran["a"][1] - ran["a"][0]))
+    run.expect_end(0)
+
+
 def attach(context):
     """Input and raw output of the VM that is attached; the others' output comes back with the monitor. Records always show."""
     vms = {"a": flat("echo", "poweroff"), "b": flat("echo", "poweroff")}
@@ -192,6 +218,7 @@ def register(suite):
     suite.add("life-stuck-siblings", stuck("asi+stun", 2, ONE_CORE), 15)
     suite.add("life-stuck-cores", stuck("asi", 2, TWO_CORES), 20)
     suite.add("life-pause", pause, 10)
+    suite.add("life-pause-shared", pause_shared, 10)
     suite.add("life-attach", attach, 10)
     suite.add("life-trace", guest("life", "trace"), 3)
     suite.add("life-trace-monitor", trace_by_monitor, 5)

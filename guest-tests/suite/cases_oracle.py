@@ -123,6 +123,8 @@ SIBLINGS = ["--smp", "1:1:2", "--vcpus", "2"]
 BEFORE = "what no trace shows"
 SHARED = ["--vms", "2", "--switches", "2"]
 NETWORK = ["--network", "--smp", "1:2:1", "--skip", "3000000", "--instructions", "300000"]
+DISK = ["--mitigation", "asi", "--disk", "--skip", "3500000", "--instructions", "150000"]
+TURNS = DISK + ["--vms", "2", "--words", "naps"]
 # VERW works on this model, and `paranoid` has it used.
 VERW = ["--model", "tigerlake", "--paranoid"]
 
@@ -151,6 +153,29 @@ def shows(*wanted, arguments, defect=None):
             need(any(f["kind"] == kind and f["owner"].startswith(owner) and what in (None, f["what"])
                      for f in result["findings"]), "no %s of %s %s: %s" % (kind, owner, what or "", result["findings"][:3]))
     return test
+
+
+def oracle_disk(context):
+    """A VM that does nothing but read and write its disk gives no reason for an escalation; of two that take turns neither
+    leaves its copy's data to the other."""
+    status, result = tool(context, "oracle", *DISK)
+    count = result["count"]
+    need(count["entries"] >= 50, "only %d VM entries were traced" % count["entries"])
+    # The emulator counts each of the 512 words that a request copies.
+    need(result["instructions"]["root"] > 512 * count["entries"], "these were no requests: %s" % result["instructions"])
+    need(count["hidden-touches"] == count["flushes"] == 0, "requests escalate: %s" % count)
+    need(status == 0 and not result["findings"], "found: %s" % result["findings"][:3])
+    clean(*TURNS, switches=1)(context)
+
+
+def oracle_disk_skip_flush(context):
+    """What a request's data was copied to or from is found."""
+    folder = variant(context, "skip_flush", "BREAK=skip_flush")
+    status, result = tool(context, "oracle", "--build", folder, *TURNS)
+    window(result, 30)
+    lines = sum(f["lines"] for f in result["findings"]
+                if f["kind"] == "left-behind" and f["owner"].startswith("vm/") and f["site"] == "vblk_serve")
+    need(status == 1 and lines > 1000, "%d lines that a request touched are found" % lines)
 
 
 def oracle_off(context):
@@ -215,6 +240,8 @@ def register(suite):
     suite.add("oracle-net", clean("--mitigation", "asi", *NETWORK), 40)
     suite.add("oracle-net-skip-flush-caught", shows(("left-behind", "vm/", None), defect="skip_flush",
                                                     arguments=["--mitigation", "asi"] + NETWORK), 60)
+    suite.add("oracle-disk", oracle_disk, 30)
+    suite.add("oracle-disk-skip-flush-caught", oracle_disk_skip_flush, 40)
     suite.add("witness-shared-core", witness_shared_core("asi+stun"), 30)
     suite.add("witness-shared-core-off", witness_shared_core("off"), 30)
     suite.add("witness-skip-scrub-caught", witness_skip_scrub, 45)

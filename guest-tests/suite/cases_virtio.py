@@ -7,6 +7,7 @@ import random
 import struct
 
 from .cases_guests import ARRANDALE
+from .cases_life import boot as life, monitor
 from .cases_linux import EXPECTED_WARNINGS, FILES, PRINT, boot, re
 from .harness import BUILD, ROOT, Skip, config, flat, guest_file, need
 
@@ -71,6 +72,46 @@ def no_numbers(context):
     run = context.boot(config({"t": flat("calm")}), guest_file("calm"), model=ARRANDALE)
     run.expect_end(0)
     need("has no virtio-rng: this CPU lacks RDRAND" in run.text, "nothing is said of the missing numbers")
+
+
+CYCLES = 10
+
+
+def lives(run, vm, count):
+    """Each life found what the one before wrote, none anything else; as much memory was free for each."""
+    need(not run.failures_of(vm), "%s: %s" % (vm, run.failures_of(vm)[:2]))
+    seen = [line for line in run.guest_lines(vm) if line.startswith("life ")]
+    need(seen == ["life %d of %s" % (i + 1, vm) for i in range(count)], "the disk says %s" % seen)
+
+
+def outlasts(names, size):
+    """What a VM writes outlasts its own reboot and the operator's reset, stop and start; no memory is lost. @names: the VMs
+    that write the image, each its own copy if there are two."""
+    def test(context):
+        a, others = names[0], names[1:]
+        vms = {name: flat("virtio", "lives=" + name, "4M", disk="disk.img") for name in names}
+        running = "\"vm\":\"%s\",\"state\":\"running\""
+        gone = [("stop a", "\"vm\":\"a\",\"state\":\"stopped\"", None), ("vms", "memory: \\d+ KiB of", None)]
+        steps = [("reset a", running % "a", "life 3 of a")]
+        for i in range(CYCLES):
+            steps += gone + [("start a", running % "a", "life %d of a" % (4 + i))]
+        steps += [("restart " + name, running % name, "life 3 of " + name) for name in others]
+        # Who comes to its second life first is nobody's business.
+        script = "expect life 2 of" + "[\\s\\S]*life 2 of" * len(others) + "\n" + monitor()
+        for command, answer, then in steps + [("audit", "\\n.*: 0 violations", None)]:
+            script += "send %s\nexpect %s\nexpect cloister> \n" % (command, answer) + ("expect %s\n" % then if then else "")
+        run = life(context, vms, script + "send end\n", ("virtio",), files={"disk.img": b"\xd1" * size})
+        lives(run, "a", 3 + CYCLES)
+        for name in others:
+            lives(run, name, 3)
+        gone = [int(n) for n in re.findall(r"memory: (\d+) KiB of", run.text)]
+        need(len(gone) == CYCLES and len(set(gone)) == 1, "free while it was gone: %s" % gone)
+        free = [r["free"] for r in run.of_type("vm", vm="a", state="running")]
+        need(len(set(free[1:])) == 1, "free while it ran: %s" % free)
+        context.note("free %s\n" % free)
+        run.expect_audits(1)
+        run.expect_end(0)
+    return test
 
 
 def ticks(stats):
@@ -167,6 +208,8 @@ def fuzz(context):
 def register(suite):
     suite.add("virtio-guest", guest, 3)
     suite.add("virtio-sharing", sharing, 5)
+    suite.add("virtio-outlasts", outlasts("a", (3 << 20) + 512), 10)
+    suite.add("virtio-outlasts-copies", outlasts("ab", (3 << 20) + 512), 15)
     suite.add("virtio-refused", refused, 3)
     suite.add("virtio-no-numbers", no_numbers, 3)
     suite.add("virtio-linux", linux, 60)

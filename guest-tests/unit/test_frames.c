@@ -1,6 +1,7 @@
 /* unit-sources: mm/frames.c hv/lib/string.c */
 /* SPDX-License-Identifier: MIT */
 #include "guest-tests/unit/fake_memory.h"
+#include "hv/errno.h"
 #include "mm/frames.h"
 
 #define FRAMES (FAKE_MEMORY_SIZE / PAGE_SIZE)
@@ -210,6 +211,95 @@ TEST(random_operations_keep_every_promise)
 	CHECK(free_bytes() == at_start);
 	/* Merged again: the largest blocks are there. */
 	CHECK(!hpa_is_none(frames_alloc(FRAMES_MAX_ORDER, MEM_VM, 1)));
+}
+
+/* A file that begins and ends within a chunk and has a whole one in between. */
+#define FILE_BASE (MIB(40) + 3 * PAGE_SIZE)
+#define FILE_SIZE (MIB(5) + 100)
+#define FILE_END ALIGN_UP(FILE_BASE + FILE_SIZE, PAGE_SIZE)
+
+static void start_with_file(void)
+{
+	fake_memory_reset();
+	fake_range(FILE_BASE, FILE_SIZE, BOOT_RANGE_FILE);
+	CHECK(frames_init(&fake_boot) == 0);
+}
+
+/* All of the file, and nothing beside it. */
+static bool file_is(enum mem_class class, uint16_t owner)
+{
+	for (uint64_t at = FILE_BASE; at < FILE_END; at += PAGE_SIZE)
+		if (frames_class(HPA(at)) != class || frames_owner(HPA(at)) != owner)
+			return false;
+	return frames_class(HPA(FILE_BASE - PAGE_SIZE)) == MEM_FREE &&
+	       frames_class(HPA(FILE_END)) == MEM_FREE;
+}
+
+TEST(a_file_becomes_one_vms)
+{
+	uint64_t before;
+
+	start_with_file();
+	before = free_bytes();
+	CHECK(file_is(MEM_BOOT, BOOT_OWNER_FILE));
+	CHECK(frames_claim(HPA(FILE_BASE), FILE_SIZE, MEM_VM, 3) == 0);
+	CHECK(file_is(MEM_VM, 3));
+	CHECK(frames_span(HPA(MIB(42))) == PAGE_SIZE_2M);
+	CHECK(frames_span(HPA(MIB(42) - PAGE_SIZE)) == PAGE_SIZE);
+	CHECK(frames_claim(HPA(FILE_BASE), FILE_SIZE, MEM_VM, 3) == 0);
+	CHECK(frames_claim(HPA(FILE_BASE), FILE_SIZE, MEM_VM, 4) == -E_INVAL);
+	CHECK(frames_claim(HPA(FILE_BASE), FILE_SIZE, MEM_SHARED, BIT(3)) == -E_INVAL);
+	CHECK(file_is(MEM_VM, 3));
+	for (uint64_t at = FILE_BASE; at < FILE_END; at += PAGE_SIZE)
+		CHECK(*(uint8_t *)hpa_to_ptr(HPA(at)) == 0xa5);
+	CHECK(free_bytes() == before);
+}
+
+TEST(a_file_is_shared_by_more_and_more)
+{
+	start_with_file();
+	CHECK(frames_claim(HPA(FILE_BASE), FILE_SIZE, MEM_SHARED, BIT(1)) == 0);
+	CHECK(file_is(MEM_SHARED, BIT(1)));
+	CHECK(frames_claim(HPA(FILE_BASE), FILE_SIZE, MEM_SHARED, BIT(1) | BIT(4)) == 0);
+	CHECK(file_is(MEM_SHARED, BIT(1) | BIT(4)));
+	CHECK(frames_claim(HPA(FILE_BASE), FILE_SIZE, MEM_VM, BIT(1) | BIT(4)) == -E_INVAL);
+	CHECK(file_is(MEM_SHARED, BIT(1) | BIT(4)));
+	CHECK(PANICS(frames_free(HPA(FILE_BASE), 0)));
+	CHECK(PANICS(frames_free(HPA(MIB(42)), FRAMES_MAX_ORDER)));
+	CHECK(file_is(MEM_SHARED, BIT(1) | BIT(4)));
+}
+
+/* Whatever of it is no file's, none of it is given. */
+TEST(only_files_can_be_claimed)
+{
+	static const struct {
+		uint64_t base, size;
+	} wrong[] = {
+		{ FILE_BASE + 1, FILE_SIZE - 1 },
+		{ FILE_BASE + 512, PAGE_SIZE },
+		{ FILE_BASE - PAGE_SIZE, FILE_SIZE + PAGE_SIZE },
+		{ FILE_BASE, FILE_END - FILE_BASE + 1 },
+		{ MIB(42), FILE_END - MIB(42) + PAGE_SIZE },
+		{ MIB(48), PAGE_SIZE },		/* free */
+		{ MIB(16), PAGE_SIZE },		/* the image */
+		{ MIB(32), PAGE_SIZE },		/* reserved */
+		{ FAKE_MEMORY_SIZE, PAGE_SIZE } /* nothing */
+	};
+	hpa_t own;
+
+	start_with_file();
+	for (unsigned i = 0; i < 2 * ARRAY_SIZE(wrong); i++) {
+		enum mem_class class = i % 2 ? MEM_VM : MEM_SHARED, before;
+
+		before = frames_class(HPA(wrong[i / 2].base));
+		CHECK(frames_claim(HPA(wrong[i / 2].base), wrong[i / 2].size, class, 2) ==
+		      -E_INVAL);
+		CHECK(frames_class(HPA(wrong[i / 2].base)) == before);
+		CHECK(file_is(MEM_BOOT, BOOT_OWNER_FILE));
+	}
+	own = frames_alloc(0, MEM_SENSITIVE, PURPOSE_OTHER);
+	CHECK(frames_claim(own, PAGE_SIZE, MEM_VM, 2) == -E_INVAL);
+	CHECK(frames_class(own) == MEM_SENSITIVE && frames_owner(own) == PURPOSE_OTHER);
 }
 
 UNIT_MAIN
