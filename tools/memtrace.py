@@ -19,13 +19,15 @@ UNCACHED = (b"UC", b"UC-", b"WC")
 # What the processor accesses for itself; any other remark is taken for an access by the instruction.
 OWN = {"VMCS", "MSR BITMAP", "VMX LDMSR"} | {kind + level for kind in ("", "EPT ") for level in ("PML4E", "PDPTE", "PDE", "PTE")}
 MSR_FLUSH_CMD = 0x10b
+PLACE = re.compile(rb"[0-9a-f]{4}:([0-9a-f]{16}) .*; ([0-9a-f]+)")
 CR3_MASK = 0x000ffffffffff000
 HOST_PCIDS = (1, 2)  # of restricted and full
 WRITES_CR3 = re.compile(rb": mov cr3, (r\w+)")
 # The compiler clears CR3's bit 63 with an AND whose operand may be the root in memory.
 LOADS = re.compile(rb": (?:mov|and) (r\w+), qword ptr")
 SETS = {name: re.compile(rb": mov %s, 0x([0-9a-f]+)" % name) for name in (b"eax", b"ecx")}
-RECENT = 8
+RECENT = 8  # that count for what a register holds
+HISTORY = 600  # an NMI and its handler may come in between
 
 
 class Cpu:
@@ -34,7 +36,7 @@ class Cpu:
     def __init__(self):
         self.guest = None  # not known before its first instruction
         self.line = b""  # of the instruction that it executes
-        self.recent = deque(maxlen=RECENT)  # the last instructions in root mode, with the last 8 bytes read by each
+        self.recent = deque(maxlen=HISTORY)  # the last instructions in root mode, with the last 8 bytes read by each
         self.value = 0
         self.exiting = False  # the processor has written the guest's state to its VMCS
 
@@ -132,6 +134,8 @@ class Parser:
         if not guest:
             if cpu.recent:
                 cpu.recent[-1][1] = cpu.value
+                if b": iret" in cpu.recent[-1][0]:
+                    self._forget_handler(cpu.recent, line)
             if b" cr3, " in line:
                 events.append((ROOT, number, self._loaded(cpu, WRITES_CR3.search(line)), line))
             elif b": wrmsr" in line and self._set(cpu, b"ecx") == MSR_FLUSH_CMD and self._set(cpu, b"eax") == 1:
@@ -142,9 +146,20 @@ class Parser:
         cpu.line = line
 
     @staticmethod
+    def _forget_handler(recent, line):
+        """Behind an IRET to @line: what came before that is what was executed last, not the handler."""
+        back = int(PLACE.search(line).group(1), 16)
+        for i in range(len(recent) - 1, -1, -1):
+            before = PLACE.search(recent[i][0])
+            if int(before.group(1), 16) + len(before.group(2)) // 2 == back:
+                for _ in range(len(recent) - 1 - i):
+                    recent.pop()
+                return
+
+    @staticmethod
     def _loaded(cpu, write):
         """The value of the register that goes to CR3, if one of the last instructions loaded it from memory."""
-        for text, value in reversed(cpu.recent):
+        for text, value in list(cpu.recent)[:-RECENT - 1:-1]:
             load = LOADS.search(text)
             if write and load and load.group(1) == write.group(1):
                 return value & CR3_MASK
@@ -153,7 +168,7 @@ class Parser:
     @staticmethod
     def _set(cpu, register):
         """The constant that one of the last instructions put into @register."""
-        for text, _ in reversed(cpu.recent):
+        for text, _ in list(cpu.recent)[:-RECENT - 1:-1]:
             found = SETS[register].search(text)
             if found:
                 return int(found.group(1), 16)
