@@ -14,6 +14,13 @@ expect \\d-cloud-amd64 20s
 expect #
 send poweroff -f
 """
+# With several guests their output comes by whole lines, which a prompt is not: the console is given to one at a time.
+ATTACH = """expect %s
+press ^]
+expect cloister> 60s
+send attach %s
+send
+"""
 SOURCE = {"uefi": "efi", "bios": "multiboot2"}
 
 
@@ -80,10 +87,12 @@ def built(name):
 
 
 def disk(name, firmware):
-    """Boots to Linux's login, runs a command, powers off."""
+    """Boots to both guests' logins, one behind the other, and powers them off."""
     def test(context):
-        run = context.boot(disk=built(name), firmware=firmware, script=LOGIN, timeout=600)
-        run.expect_vm("linux", "poweroff")
+        script = (ATTACH % ("demonstration guest 200s", "alpha") + LOGIN + ATTACH % ('"state":"poweroff" 60s', "beta") + LOGIN)
+        run = context.boot(disk=built(name), firmware=firmware, script=script, timeout=600)
+        for vm in ("alpha", "beta"):
+            run.expect_vm(vm, "poweroff")
         run.expect_errors()
         run.expect_end(0)
     return test
