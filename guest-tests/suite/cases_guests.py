@@ -495,7 +495,8 @@ def register(suite):
     suite.add("shared-core", shared_core("1:1:1"))
     suite.add("shared-core-threads", recorded(shared_core(ONE_CORE)))
     suite.add("shared-core-always-flush-stun", shared_core(ONE_CORE, "always-flush+stun"))
-    suite.add("policies", policies(ONE_CORE))
+    suite.add("policies", open_defect(policies(ONE_CORE), "with smt = off on a single core both vCPUs make progress at a time, and "
+                                          "entries find their gate shut"))
     suite.add("policies-more-cores", policies(TWO_CORES))
     suite.add("policies-beside-others", policies_beside)
     suite.add("monitor", monitor, 10)
