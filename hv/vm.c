@@ -172,16 +172,8 @@ static inline bool set_remote(struct vcpu *vcpu, unsigned bit)
 	return !was;
 }
 
-/* The vCPU's CPU is told, once, until it takes the bit. One that has no CPU takes it when it comes
- * to one: this does not bring it there. */
-static void tell(struct vcpu *vcpu, unsigned bit)
-{
-	if (set_remote(vcpu, bit) && __atomic_load_n(&vcpu->attached, __ATOMIC_SEQ_CST))
-		lapic_send(vcpu->host_apic_id, HOST_VECTOR_KICK);
-}
-
-/* The same, and it is brought to a CPU. @vm is its VM, seen as @vcpu is: in the current window or
- * through the physmap. */
+/* The vCPU's CPU is told, once, until it takes the bit; one that has no CPU is brought to one. @vm
+ * is its VM, seen as @vcpu is: in the current window or through the physmap. */
 static inline void post(struct vm *vm, struct vcpu *vcpu, unsigned bit)
 {
 	if (!set_remote(vcpu, bit)) /* model: remote */
@@ -211,14 +203,11 @@ void vcpu_post_net(struct vm_record *record)
 	post(record->vm, record->vcpus[0], REMOTE_NET);
 }
 
-void vcpu_post_leave(struct vcpu *vcpu)
-{
-	tell(vcpu, REMOTE_LEAVE);
-}
-
 void vcpu_post_trace(struct vcpu *vcpu)
 {
-	tell(vcpu, REMOTE_TRACE);
+	/* One that has no CPU takes it when it comes to one: this does not bring it there. */
+	if (set_remote(vcpu, REMOTE_TRACE) && __atomic_load_n(&vcpu->attached, __ATOMIC_SEQ_CST))
+		lapic_send(vcpu->host_apic_id, HOST_VECTOR_KICK);
 }
 
 static inline void take_vectors(struct vcpu *vcpu, unsigned word)
@@ -247,8 +236,6 @@ static __attribute__((noinline)) void take_several(struct vcpu *vcpu, uint32_t b
 		vcpu->work |= WORK_NET;
 	if (bits & BIT(REMOTE_STOP))
 		vcpu->work |= WORK_STOP;
-	if (bits & BIT(REMOTE_LEAVE))
-		vcpu->work |= WORK_SWITCH;
 	if (bits & BIT(REMOTE_TRACE))
 		vcpu->work =
 			(vcpu->work & ~(uint32_t)WORK_TRACE) | (vcpu->vm->traced ? WORK_TRACE : 0);
