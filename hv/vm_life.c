@@ -339,11 +339,8 @@ int vm_hold(struct vm_record *record, enum vm_hold why)
 
 	spinlock_acquire(&record->lock);
 	err = check_running(record);
-	if (!err) {
+	if (!err)
 		__atomic_fetch_or(&record->held, (uint8_t)why, __ATOMIC_SEQ_CST);
-		for (unsigned i = 0; i < record->config->vcpus; i++)
-			vcpu_post_leave(record->vcpus[i]);
-	}
 	spinlock_release(&record->lock);
 	if (!err)
 		sched_hold((unsigned)(record - vm_records));
