@@ -379,10 +379,9 @@ void sched_loop(void)
 		} else {
 			record = attach(cpu, &vcpu); /* model: attach */
 		}
-		if (monitor_deadline()) {
-			cpu->slice_end = tsc_earlier(cpu->slice_end, monitor_deadline());
-			cpu->slice_last = true;
-		}
+		console_pump();
+		wake_by(monitor_deadline());
+		wake_by(console_due());
 		if (record)
 			vm_run(record, vcpu); /* model: run */
 		rest(cpu);		      /* model: sleep */

@@ -284,15 +284,42 @@ void vcpu_send_sipi(struct vcpu *vcpu, uint8_t vector)
 
 static void flush_line(struct vm *vm)
 {
-	if (vm->console_view != VM_VIEW_HIDDEN)
-		console_guest_line(vm->name, vm->id, vm->console_line, vm->console_length);
+	if (vm->console_view != VM_VIEW_HIDDEN) {
+		console_guest_line(&vm->console_out, vm->name, vm->id, vm->console_line,
+				   vm->console_length);
+		this_cpu()->vcpu->work |= WORK_PRINT;
+	}
 	vm->console_length = 0;
 }
 
-void vm_console_flush(struct vm *vm)
+void vm_print(struct vcpu *vcpu)
 {
-	if (vm->console_length)
+	struct vm *vm = vcpu->vm;
+	bool done;
+
+	vm_lock(vm);
+	done = console_guest_send(&vm->console_out, vm->id);
+	vm_unlock(vm);
+	if (done) {
+		vcpu->work &= ~(uint32_t)WORK_PRINT;
+		return;
+	}
+	/* The core is somebody else's meanwhile if its slice is over. */
+	interrupts_take();
+	if (wake_check_slice(rdtsc()))
+		vcpu_timer_program(vcpu);
+}
+
+void vm_leave_console(struct vcpu *vcpu, bool ends)
+{
+	struct vm *vm = vcpu->vm;
+
+	vm_lock(vm);
+	if (ends && vm->console_length)
 		flush_line(vm);
+	console_guest_leave(&vm->console_out, vm->id);
+	vm_unlock(vm);
+	vcpu->work &= ~(uint32_t)WORK_PRINT;
 }
 
 void vm_console_write(struct vm *vm, uint8_t byte)

@@ -11,6 +11,7 @@
 #include "drivers/guest/machine.h"
 #include "hv/asi.h"
 #include "hv/config.h"
+#include "hv/console.h"
 #include "hv/hypercall_abi.h"
 #include "hv/layout.h"
 #include "hv/lib/histogram.h"
@@ -45,6 +46,7 @@ enum vcpu_work {
 	WORK_TRACE = 1 << 11, /* exits are recorded: stays set */
 	WORK_NET = 1 << 12,   /* frames have come, or it is time to look for some to send */
 	WORK_SEND = 1 << 13,  /* frames are to go to the switch */
+	WORK_PRINT = 1 << 14, /* a line waits for the UART, and the guest for the line */
 };
 
 /* Bits of vcpu.remote: what other CPUs ask of a vCPU; its own CPU turns it into work. */
@@ -202,6 +204,7 @@ struct vm {
 	uint8_t cpuid_count;
 	uint8_t cpuid_basic[0x20]; /* leaf -> first entry; CPUID_NO_ENTRY */
 	uint8_t cpuid_ext[0x10];
+	struct console_text console_out;
 	unsigned console_length;
 	char console_line[VM_CONSOLE_LINE];
 	struct vm_sched sched;
@@ -375,8 +378,11 @@ unsigned vcpu_copy_trace(const struct vcpu *vcpu, struct hypercall_trace *out, u
 /** What is typed comes to CPU @id from now on. Full map. */
 void vm_route_console(unsigned id);
 
-/** The guest's bytes that wait for the end of their line. The current VM; any map. */
-void vm_console_flush(struct vm *vm);
+/** WORK_PRINT: sends what the UART takes of the VM's lines, and takes interrupts. Any map. */
+void vm_print(struct vcpu *vcpu);
+/** The vCPU leaves its CPU: what is left of its VM's lines is queued; if the VM @ends, a line
+ * without an end is one too. Full map. */
+void vm_leave_console(struct vcpu *vcpu, bool ends);
 
 /** Its VM has got frames: it is to look for them. Full map. */
 void vcpu_post_net(struct vm_record *record);
