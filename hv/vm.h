@@ -290,10 +290,13 @@ struct vm_record {
 	const struct config_vm *config;
 	struct spinlock lock; /* state, joined, and the frames given to the guest */
 	enum vm_state state;
-	enum vm_wish wish; /* outlives a stop: the operator's machine does not end by itself */
-	uint8_t held;	   /* bits of enum vm_hold: no vCPU comes to a CPU */
-	uint32_t starts;   /* how often its kernel was loaded */
-	unsigned joined;   /* CPUs that use its window: vCPUs that are on one, visitors */
+	enum vm_wish wish;     /* outlives a stop: the operator's machine does not end by itself */
+	uint8_t held;	       /* bits of enum vm_hold: no vCPU comes to a CPU */
+	enum vm_state becomes; /* BUILDING: when its memory is scrubbed */
+	uint32_t scrubber;     /* CPU that does so, and 1; 0: nobody does */
+	uint64_t scrubbed;     /* guest-physical address up to which that is done */
+	uint32_t starts;       /* how often its kernel was loaded */
+	unsigned joined;       /* CPUs that use its window: vCPUs that are on one, visitors */
 	uint32_t cpu[CONFIG_MAX_VCPUS]; /* where each vCPU runs: a row of places[]; with `cpus =
 					   share` where it is now, or VM_NO_CPU */
 	uint32_t places[2][CONFIG_MAX_VCPUS]; /* [0] if only one thread of a core runs guests */
@@ -318,6 +321,10 @@ int vm_create(unsigned index, const struct config_vm *config);
 /** Gives all that VM @record has back to the pool, which scrubs it: memory, tables, VMCSs. Nobody
  * uses it any more. Copes with one that is half built. Full map. */
 void vm_destroy(struct vm_record *record);
+
+/** Zeroes a piece of the memory of VM @record that @at stands before, and gives it back if it
+ * @ends; false: there is none. Nobody runs the VM. Full map. */
+bool vm_scrub_piece(struct vm_record *record, uint64_t *at, bool ends);
 
 /**
  * A CPU wants to run vCPU @vcpu of VM @record: true if it may, and then vm_run() or a later

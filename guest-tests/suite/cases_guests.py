@@ -3,7 +3,7 @@
 
 from .escalations import recorded
 from .cases_build import variant
-from .harness import config, flat, guest_file, need, open_defect
+from .harness import config, flat, guest_file, need
 
 SKYLAKE, ICELAKE, HASWELL = "corei7_skylake_x", "corei7_icelake_u", "corei7_haswell_4770"
 # No TSC-deadline, no APIC virtualisation, no leaf 7, no INVPCID: the fallbacks.
@@ -419,9 +419,7 @@ def register(suite):
         suite.add("clock" + label, guest("clock", "", dict(more), {"vcpus": 2}, smp="1:2:1"))
         suite.add("clock-moves" + label, guest("clock", "moves", dict(more, mitigation="asi+stun"),
                                                {"vcpus": 2, "set_policy": "on"}, smp=ONE_CORE), 8)
-        suite.add("clock-shared-core" + label, open_defect(
-            clock_shared_core(more), "a deadline was 17.8 ms late beside another VM, and a slice is 10 ms: a line on the console takes "
-            "the core 4 ms, what is said of a VM that ends more"), 8)
+        suite.add("clock-shared-core" + label, clock_shared_core(more), 8)
         for smp, count in ((ONE_CORE, 2), ("1:4:2", 8)):
             suite.add("guest-crowd-%d%s" % (count, label), guest("crowd", "vcpus-%d" % count, dict(more, mitigation="asi+stun"),
                                                                 {"vcpus": count}, smp=smp), 10)
