@@ -582,7 +582,14 @@ guest:
 	escalate_or_not();
 	goto vmx_do_work;
 shut:
-	stun_wait();					/* vmx_exit_entry: wait; vmx_launch: wait */
+	stun_wait();					/* vmx_exit_entry: wait; vmx_launch: wait; vmx_wait_at_gate: wait */
+	atomic { interrupt_take_kick() };		/* vmx_wait_at_gate: kick */
+	if
+	:: work_switch ->
+		stun_left_guest();			/* vmx_wait_at_gate: out */
+		goto vmx_do_work
+	:: else
+	fi;
 	goto enter;
 
 	/* hv/vm_run.c */
