@@ -44,7 +44,8 @@ static void timer_interrupt(void)
 	vcpu_timer_program(vcpu);
 }
 
-void interrupt_take_kick(void)
+/* In line where kicks arrive, for each IPI of a guest's is one. */
+static inline void take_kick(void)
 {
 	struct percpu *cpu = this_cpu();
 
@@ -54,6 +55,11 @@ void interrupt_take_kick(void)
 	if (cpu->resched || mitigation_is_changing())
 		cpu->vcpu->work |= WORK_SWITCH; /* model: switch */
 	vcpu_take_remote(cpu->vcpu);
+}
+
+void interrupt_take_kick(void)
+{
+	take_kick();
 }
 
 /* The scheduler reads, or brings the VM that does. Until then the UART keeps what is typed, and its
@@ -98,7 +104,7 @@ void interrupt_handle(uint8_t vector)
 		console_interrupt();
 		break;
 	case HOST_VECTOR_KICK:
-		interrupt_take_kick();
+		take_kick();
 		break;
 	case HOST_VECTOR_WAKE:
 		wake_interrupt();
