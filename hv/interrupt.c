@@ -25,7 +25,11 @@ void interrupt_call_scheduler(void)
 		cpu->vcpu->work |= WORK_SWITCH; /* model: switch */
 }
 
-static void timer_interrupt(void)
+/* Keeps interrupt_handle() free of registers to save that only one case needs: an IPI of a guest's
+ * comes this way, and is measured in instructions. */
+#define OWN_FRAME __attribute__((noinline))
+
+static OWN_FRAME void timer_interrupt(void)
 {
 	struct vcpu *vcpu = this_cpu()->vcpu;
 	uint64_t now = rdtsc();
@@ -44,7 +48,6 @@ static void timer_interrupt(void)
 	vcpu_timer_program(vcpu);
 }
 
-/* In line where kicks arrive, for each IPI of a guest's is one. */
 static inline void take_kick(void)
 {
 	struct percpu *cpu = this_cpu();
@@ -73,7 +76,7 @@ static void leave_input(void)
 
 /* What is typed is the console VM's, so only while that VM is here is it read: another's stack must
  * not hold it. */
-static void console_interrupt(void)
+static OWN_FRAME void console_interrupt(void)
 {
 	struct vcpu *vcpu = this_cpu()->vcpu;
 	int c;
