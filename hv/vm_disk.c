@@ -45,11 +45,7 @@ static int map_file(struct vm_record *record, const struct boot_file *file, bool
 	uint16_t id = record->window.vm_id;
 	uint64_t size = ALIGN_UP(file->size, PAGE_SIZE);
 	enum mem_class class = writable ? MEM_VM : MEM_SHARED;
-	uint16_t owner = writable ? id
-				  : (uint16_t)(frames_class(file->base) == MEM_SHARED
-						       ? frames_owner(file->base) | BIT(id)
-						       : BIT(id));
-	int err = frames_claim(file->base, size, class, owner);
+	int err = frames_claim(file->base, size, class, writable ? id : (uint16_t)BIT(id));
 
 	if (err)
 		return err;
