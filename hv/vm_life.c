@@ -57,9 +57,11 @@ void vm_refuse(const struct config_vm *config, const char *reason)
 _Noreturn void vm_end_run(int64_t status, const char *reason)
 {
 	asi_exit(ASI_CAUSE_VM_STATE);
-	FIRE_ONLY(fire_report());
+	FIRE_ONLY(fire_cease());
+	console_lock(); /* nobody is stopped within a line */
 	interrupt_stop_others();
 	console_seize();
+	FIRE_ONLY(fire_report());
 	record_begin("end");
 	record_i64("status", status);
 	record_str("reason", reason);
