@@ -189,12 +189,12 @@ void vcpu_post(struct vcpu *vcpu, uint8_t vector, bool level)
 	unsigned word = vector / 32 + (level ? 8 : 0);
 
 	__atomic_fetch_or(&vcpu->remote_vectors[word], 1U << (vector % 32), __ATOMIC_SEQ_CST);
-	post(vcpu->vm, vcpu, REMOTE_VECTORS + word);
+	post(VM_HERE, vcpu, REMOTE_VECTORS + word);
 }
 
 void vcpu_post_stop(struct vcpu *vcpu)
 {
-	post(vcpu->vm, vcpu, REMOTE_STOP);
+	post(VM_HERE, vcpu, REMOTE_STOP);
 }
 
 /* Its sender has another VM's window. */
@@ -256,7 +256,7 @@ void vcpu_take_remote(struct vcpu *vcpu)
 void vcpu_send_nmi(struct vcpu *vcpu)
 {
 	if (!vcpu_is_here(vcpu)) {
-		post(vcpu->vm, vcpu, REMOTE_NMI);
+		post(VM_HERE, vcpu, REMOTE_NMI);
 		return;
 	}
 	vcpu->nmi_pending = true;
@@ -271,7 +271,7 @@ void vcpu_send_init(struct vcpu *vcpu)
 	else if (vcpu_is_here(vcpu))
 		vcpu->work |= WORK_INIT;
 	else
-		post(vcpu->vm, vcpu, REMOTE_INIT);
+		post(VM_HERE, vcpu, REMOTE_INIT);
 }
 
 void vcpu_send_sipi(struct vcpu *vcpu, uint8_t vector)
@@ -279,7 +279,7 @@ void vcpu_send_sipi(struct vcpu *vcpu, uint8_t vector)
 	if (vcpu_is_here(vcpu)) /* it runs, so it does not wait for one */
 		return;
 	vcpu->remote_sipi = vector;
-	post(vcpu->vm, vcpu, REMOTE_SIPI);
+	post(VM_HERE, vcpu, REMOTE_SIPI);
 }
 
 static void flush_line(struct vm *vm)

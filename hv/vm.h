@@ -344,9 +344,10 @@ int vm_attach_disks(struct vm_record *record);
  */
 const struct boot_file *vm_find_file(const struct config_vm *config, const char *what,
 				     const char *name, unsigned line);
+
+struct loader_entry;
 /** Puts the VM's kernel and the files that go with it into its memory, which is current; *entry is
  * for its first vCPU. Says itself what is wrong. Full map. 0 or a negative error. */
-struct loader_entry;
 int vm_load_kernel(const struct vm_record *record, struct loader_entry *entry);
 
 /** Does guest memory at @gpa have its frame? The current VM, any map. */

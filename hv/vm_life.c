@@ -5,7 +5,6 @@
 #include "hv/asm.h"
 #include "hv/boot_state.h"
 #include "hv/console.h"
-#include "hv/cpu.h"
 #include "hv/errno.h"
 #include "hv/fire.h"
 #include "hv/interrupt.h"

@@ -317,11 +317,7 @@ send policy off
 expect "vm":"b","state":"poweroff"
 press ^]
 """)
-    for vm in vms:
-        run.expect_guest("echo", vm)
-        run.expect_vm(vm, "poweroff")
-    run.expect_errors()
-    run.expect_end(0)
+    run.expect_all_well(vms, "echo")
 
 
 def policies_beside(context):
@@ -332,10 +328,7 @@ def policies_beside(context):
     run = context.boot(config(vms, mitigation="asi+stun"), files, smp=TWO_CORES)
     run.expect_guest("calm", "same")
     run.expect_guest("smp", "other")
-    for vm in vms:
-        run.expect_vm(vm, "poweroff")
-    run.expect_errors()
-    run.expect_end(0)
+    run.expect_all_well(vms)
 
 
 def shared_core(smp, mode="asi+stun"):
@@ -359,11 +352,7 @@ def apic_shared_core(hypervisor):
         vms = {"a": flat("apic", words), "b": flat("apic", words)}
         run = context.boot(config(vms, **hypervisor), guest_file("apic"), timeout=200)
         need(run.one("boot")["apicv"] != bool(hypervisor), "the boot record says %s" % run.one("boot"))
-        for vm in vms:
-            run.expect_guest("apic", vm)
-            run.expect_vm(vm, "poweroff")
-        run.expect_errors()
-        run.expect_end(0)
+        run.expect_all_well(vms, "apic")
     return test
 
 
@@ -372,11 +361,8 @@ def clock_shared_core(hypervisor):
     def test(context):
         vms = {"a": flat("clock", "shared poweroff"), "b": flat("clock", "shared poweroff")}
         run = context.boot(config(vms, **hypervisor), guest_file("clock"), timeout=200)
-        for vm in vms:
-            run.expect_guest("clock", vm)
-            run.expect_vm(vm, "poweroff")
+        run.expect_all_well(vms, "clock")
         need(max(r["value"] for r in run.of_type("bench")) > 100000, "the VMs did not take turns")
-        run.expect_end(0)
     return test
 
 
