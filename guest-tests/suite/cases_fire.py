@@ -52,6 +52,7 @@ def nothing_lost(run, shots):
         need(one["sent"] >= shots, "only %d NMIs were sent to CPU %d" % (one["sent"], one["cpu"]))
         need(one["lost"] == 0, "%d NMIs were never taken: %s" % (one["lost"], one))
         need(0 <= one["taken"] - one["sent"] <= one["by_stun"], "sent and taken do not agree: %s" % one)
+        need(one["outside"] == 0, "where no code of Cloister's is: %s" % one)
         need(one["open"] == 0, "in full beside an open gate: %s" % one)
         need(one["elsewhere"] == 0, "in a map that is neither: %s" % one)
         need(one["left"] == 0 and one["left_idle"] == 0, "registers of a guest's on the CPU's own stacks: %s" % one)
