@@ -20,7 +20,6 @@
 /* How often the victim's stacks are looked at, and how deep. */
 #define SEARCH_EVERY 64
 #define SEARCH_WORDS 96
-#define FORGET_EVERY 13
 /* guest-tests/guests/fire.c keeps these bits in its registers. */
 #define GUEST_MARK 0x5ec2e7
 #define MARK_SHIFT 40
@@ -46,7 +45,7 @@ static unsigned shooting GLOBAL_DATA("test build: CPUs that shoot");
 
 static uint64_t text_size(void)
 {
-	return (uint64_t)(text_end - text_start);
+	return (uint64_t)text_end - (uint64_t)text_start;
 }
 
 static void note(uint8_t *bits, uint64_t offset)
@@ -69,11 +68,7 @@ void fire_hit(const struct exception_frame *frame)
 	if (frame->rip >= (uint64_t)vmx_exit_entry && frame->rip < (uint64_t)vmx_launch)
 		write_cr2(0);
 #endif
-	/* The emulator keeps pieces of code that it has decoded, glues what is executed before and
-	 * behind each other, and takes no NMI within: this makes it begin anew, elsewhere each
-	 * time. */
-	if (++victim->in_root % FORGET_EVERY == 0)
-		__asm__ volatile("wbinvd" : : : "memory");
+	victim->in_root++;
 	if (at < text_size()) {
 		note(full ? fire_full : fire_restricted, at);
 		if (full != (cpu->asi_state == ASI_FULL))
