@@ -13,10 +13,13 @@
 #include "hv/mitigation.h"
 #include "hv/monitor.h"
 #include "hv/percpu.h"
+#include "hv/vm_life.h"
 #include "hv/wake.h"
 
 /* How long to sleep before looking again who has not followed a change of policy. */
 #define FOLLOW_US 1000
+/* How long a VM runs before the next piece of another one's memory is scrubbed. */
+#define SCRUB_US 1000
 
 /* By the number of the core's first CPU, its leader. Every thread watches the clock. */
 static struct core {
@@ -223,9 +226,10 @@ static struct vm_record *attach(struct percpu *cpu, unsigned *vcpu)
 	unsigned leader = cpus[cpu->id].leader;
 	struct core *core = &cores[leader];
 	struct vm_record *record = NULL;
-	bool turned = false;
+	bool takes_part, turned = false;
 
 	spinlock_acquire(&lock);
+	takes_part = entity_is_thread(leader, cpu->id);
 	if (core->switching && !core->attached) { /* model: last */
 		core->switching = false;	  /* model: switching */
 		if (core->entity)
@@ -237,8 +241,7 @@ static struct vm_record *attach(struct percpu *cpu, unsigned *vcpu)
 		begin_turn(core, leader); /* model: begin */
 		turned = core->entity != NULL;
 	}
-	if (core->entity && !core->switching &&
-	    entity_is_thread(leader, cpu->id)) { /* model: turn */
+	if (core->entity && !core->switching && takes_part) { /* model: turn */
 		int index = entity_vcpu_on(core->entity, cpu->id);
 
 		record = &vm_records[core->entity->vm];
@@ -251,9 +254,11 @@ static struct vm_record *attach(struct percpu *cpu, unsigned *vcpu)
 		}
 	}
 	cpu->resched = core->switching; /* model: resched */
-	cpu->free = !core->switching && !core->entity && entity_is_thread(leader, cpu->id);
+	cpu->free = !core->switching && !core->entity && takes_part;
 	cpu->slice_begin = core->slice_begin;
-	cpu->slice_end = core->switching ? 0 : core->slice_end;
+	/* A parked thread does not watch the clock: with nothing to give up, it would be woken by a
+	 * time that stays over, again and again, in full beside the guest. */
+	cpu->slice_end = core->switching || !takes_part ? 0 : core->slice_end;
 	cpu->slice_last = core->slice_last;
 	cpu->wake_at = core->wake_at;
 	cpu->sliced = core->slice_end != 0;
@@ -362,6 +367,7 @@ void sched_loop(void)
 	for (;;) {
 		struct vm_record *record = NULL;
 		unsigned vcpu;
+		bool scrubs;
 
 		/* What came for the VM that left would else be the next one's first exit. */
 		interrupts_take();	      /* model: take */
@@ -369,6 +375,7 @@ void sched_loop(void)
 		cpu->kicked = false;	      /* model: kicked */
 		mitigation_follow();
 		monitor_poll();
+		scrubs = vm_scrub_some();
 		sched_rotate(wanted_by_input(cpu)); /* model: rotate */
 		if (mitigation_is_changing()) {
 			cpu->slice_end = rdtsc() + entity_us(FOLLOW_US);
@@ -377,10 +384,11 @@ void sched_loop(void)
 		} else {
 			record = attach(cpu, &vcpu); /* model: attach */
 		}
-		if (monitor_deadline()) {
-			cpu->slice_end = tsc_earlier(cpu->slice_end, monitor_deadline());
-			cpu->slice_last = true;
-		}
+		console_pump();
+		wake_by(monitor_deadline());
+		wake_by(console_due());
+		if (scrubs)
+			wake_by(record ? rdtsc() + entity_us(SCRUB_US) : 1);
 		if (record)
 			vm_run(record, vcpu); /* model: run */
 		rest(cpu);		      /* model: sleep */

@@ -5,7 +5,9 @@
 
 #include "hv/asm.h"
 #include "hv/flush.h"
+#include "hv/interrupt.h"
 #include "hv/percpu.h"
+#include "hv/stun.h"
 
 /* Instructions of features that the guest's CPUID does not show. */
 static void exit_undefined(void)
@@ -145,14 +147,16 @@ static inline void dispatch(struct vcpu *vcpu, uint32_t reason)
 static void hold_back(struct vcpu *vcpu)
 {
 	while (vcpu->work & (WORK_STOP | WORK_REQUEST | WORK_SWITCH | WORK_INIT | WORK_HALT |
-			     WORK_SIPI | WORK_NET | WORK_SEND)) {
+			     WORK_SIPI | WORK_NET | WORK_SEND | WORK_PRINT)) {
 		if ((vcpu->work & (WORK_NET | WORK_SEND)) || vcpu->net_deadline)
 			vm_net_work(vcpu);
 		if (vcpu->work & (WORK_STOP | WORK_REQUEST))
 			vm_leave(vcpu);
 		if (vcpu->work & WORK_SWITCH)
 			vm_yield(vcpu); /* model: switch */
-		if (vcpu->work & WORK_INIT)
+		if (vcpu->work & WORK_PRINT)
+			vm_print(vcpu);
+		else if (vcpu->work & WORK_INIT)
 			vcpu_take_init(vcpu);
 		else if (vcpu->work & (WORK_HALT | WORK_SIPI))
 			vcpu_wait(vcpu); /* model: wait */
@@ -205,6 +209,22 @@ void vmx_exit(struct vcpu *vcpu)
 		vmx_do_work(vcpu);
 	}
 	vcpu->stats.ticks[reason] += (uint32_t)rdtsc() - vcpu->exit_tsc;
+}
+
+/* What others asked for meanwhile is done first: its interrupt would only end the entry at once,
+ * and an NMI in its stead met the wait. */
+void vmx_wait_at_gate(struct vcpu *vcpu)
+{
+	for (;;) {
+		uint32_t before = vcpu->work;
+
+		stun_wait(vcpu);       /* model: wait */
+		interrupt_take_kick(); /* model: kick */
+		if (vcpu->work == before)
+			return;
+		stun_left_guest(vcpu); /* model: out */
+		vmx_do_work(vcpu);
+	}
 }
 
 /* Under always-flush+stun nothing sensitive may be touched before the siblings are out. */

@@ -14,7 +14,8 @@ enum { QUEUE_RX, QUEUE_TX };
 enum { CONFIG_MAC = 0, CONFIG_STATUS = 6, STATUS_LINK_UP = 1 };
 enum { HEADER_NEEDS_CSUM = 1, HEADER_GSO_NONE = 0 };
 
-/* Frames for the guest in one exit; more come with the next one. */
+/* The guest's buffers that are looked at in one exit, whether they hold a frame or not: what does
+ * not come with it comes with the next one. */
 #define RX_BURST 256
 
 bool vnet_attach(struct vm *vm, unsigned unit, uint64_t mac)
@@ -110,8 +111,7 @@ static void send(struct vm *vm, struct vnet_card *card, uint64_t now)
 	vm_net_send(vm);
 }
 
-/* From now on the ring is looked at when a whole batch is in it, or the window is over: a clock
- * that the guest moved makes it no longer. */
+/* From now on the ring is looked at when a whole batch is in it, or the window is over. */
 static void batch(struct vm *vm, struct virtio *device, struct vnet_card *card, uint64_t now)
 {
 	uint64_t passed = now - card->sent;
@@ -178,9 +178,9 @@ static void complete_checksum(struct frame *frame)
 }
 
 /* How many requests hold @bytes, the first of which is taken; 0: there are too few yet; the count
- * beyond the ring's size: they never will. */
+ * beyond the ring's size: they never will. *looked counts those that were looked at. */
 static unsigned gather(struct vm *vm, struct virtio *device, struct vring_chain *chain,
-		       uint64_t bytes)
+		       uint64_t bytes, unsigned *looked)
 {
 	struct vring *ring = &device->queue[QUEUE_RX];
 	unsigned limit = device->accepted & F_MRG_RXBUF ? ring->size : 1, n = 0;
@@ -191,6 +191,7 @@ static unsigned gather(struct vm *vm, struct virtio *device, struct vring_chain 
 		have += chain->in_bytes;
 		n++;
 	}
+	*looked += n;
 	if (likely(n == 1 && have >= bytes))
 		return 1;
 	for (unsigned i = 0; i < n; i++)
@@ -218,13 +219,13 @@ static void fill(struct vring_chain *chain, const uint8_t **from, uint64_t *left
 }
 
 /* One frame for the guest; false: it has no buffers yet. */
-static bool receive(struct vm *vm, struct virtio *device, struct frame *frame)
+static bool receive(struct vm *vm, struct virtio *device, struct frame *frame, unsigned *looked)
 {
 	struct vring_chain *chain = &vm_machine(vm)->pci.chain;
 	struct vring *ring = &device->queue[QUEUE_RX];
 	uint64_t header_left = sizeof(frame->header), left = frame->length;
 	const uint8_t *header = (const uint8_t *)&frame->header, *data = frame->data;
-	unsigned count = gather(vm, device, chain, header_left + left);
+	unsigned count = gather(vm, device, chain, header_left + left, looked);
 
 	if (!count)
 		return false;
@@ -258,20 +259,20 @@ static void deliver(struct vm *vm, struct virtio *device)
 	struct frame_queue *inbox = vm_net_inbox(vm, device->unit);
 	struct vring *ring = &device->queue[QUEUE_RX];
 	struct frame *frame;
-	unsigned i;
+	unsigned i, looked = 0;
 
 	if (!virtio_is_live(device, QUEUE_RX)) {
 		frame_queue_clear(inbox);
 		return;
 	}
-	for (i = 0; (frame = frame_queue_first(inbox)) != NULL && i < RX_BURST; i++) {
-		if (!receive(vm, device, frame))
+	for (i = 0; (frame = frame_queue_first(inbox)) != NULL && looked < RX_BURST; i++) {
+		if (!receive(vm, device, frame, &looked))
 			break;
 		frame_queue_remove(inbox);
 	}
 	if (!frame) {
 		vring_quiet(ring, INT16_MAX);
-	} else if (i && i < RX_BURST) {
+	} else if (i && looked < RX_BURST) {
 		/* It is at work: not a notification for each buffer that comes back. */
 		vring_quiet(ring, ring->size / 4);
 		vm_net_poll_in(vm, vm_net_window(vm));

@@ -117,6 +117,8 @@ class Run:
             raise Failure("the hypervisor panicked: %s" % self.of_type("panic")[0])
         if self.of_type("unparsable"):
             raise Failure("a record is not JSON: %s" % self.of_type("unparsable")[0]["line"])
+        if "FIFO overflow" in result.log:
+            raise Failure("more is written to a UART than its FIFO takes: %s" % result.log)
 
     def lines(self):
         return self.text.splitlines()
@@ -185,6 +187,15 @@ class Run:
         done = [line for line in self.guest_lines(vm) if re.match(r"done %s: \d+ passed, 0 failed" % guest, line)]
         if len(done) != 1:
             raise Failure("the guest %s did not come to its end" % guest)
+
+    def expect_all_well(self, vms, guest=None):
+        """Each of @vms powered off, having passed the checks of @guest if that is given; no error, and a good end."""
+        for vm in vms:
+            if guest:
+                self.expect_guest(guest, vm)
+            self.expect_vm(vm, "poweroff")
+        self.expect_errors()
+        self.expect_end(0)
 
 
 def need(condition, text):
