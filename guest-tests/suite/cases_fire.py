@@ -13,11 +13,11 @@ PROTOCOL = {"vmx_exit_entry", "vmx_launch", "vmx_exit", "vmx_do_work", "exceptio
             "asi_exit", "asi_enter", "asi_rest", "asi_wake", "leave", "full_maps", "stun_hold", "stun_release", "stun_wait",
             "vmx_wait_at_gate", "stun_left_guest", "flush_core", "flush_predictor", "rsb_fill", "interrupts_wait"}
 # Of these every boundary has to be hit. Of all others chance may leave some out, where it seldom comes by.
-WHOLE = {"vmx_exit_entry", "vmx_launch", "asi_exit", "asi_enter", "stun_wait", "stun_release"}
+WHOLE = {"vmx_exit_entry", "vmx_launch", "vmx_wait_at_gate", "asi_exit", "asi_enter", "stun_wait", "stun_release"}
 MISSED_AT_MOST, LEAST = 0.02, 300
 # Here CR3 is written, so here alone it may differ from what the CPU says of itself; the last one does both behind each other.
 SWITCHES = {"leave", "asi_exit", "asi_handle_fault", "asi_enter", "asi_rest", "flush_core", "fill_l1d", "vm_set_window"}
-RESTRICTED_ONLY = {"vmx_exit_entry", "vmx_launch", "stun_wait"}
+RESTRICTED_ONLY = {"vmx_exit_entry", "vmx_launch", "vmx_wait_at_gate", "stun_wait"}
 # What executes where no NMI can come: from an NMI exit to its IRET, and in the handler of one.
 BLOCKED = {"interrupt_unblock_nmi", "interrupt_handle_nmi", "nmi_common", "fire_hit"}
 
