@@ -12,8 +12,6 @@
 #include "hv/stun.h"
 #include "hv/symbols.h"
 
-/* One bit for each byte of text. */
-#define TEXT_MAX KIB(128)
 /* How long to wait for an NMI to be taken before it is called lost: polls, far beyond any handler.
  */
 #define PATIENCE 1000000
@@ -22,7 +20,6 @@
 /* How often the victim's stacks are looked at, and how deep. */
 #define SEARCH_EVERY 64
 #define SEARCH_WORDS 96
-#define FORGET_EVERY 13
 /* guest-tests/guests/fire.c keeps these bits in its registers. */
 #define GUEST_MARK 0x5ec2e7
 #define MARK_SHIFT 40
@@ -32,15 +29,13 @@
 extern const char vmx_exit_entry[], vmx_launch[];
 #endif
 
-typedef uint8_t text_bits[TEXT_MAX / 8];
-
-static text_bits in_restricted GLOBAL_DATA("test build: where NMIs hit");
-static text_bits in_full GLOBAL_DATA("test build: where NMIs hit");
-static text_bits between GLOBAL_DATA("test build: where NMIs hit");
+/* Where NMIs hit: in each, one bit for each byte of text, however much of that there is
+ * (linker.ld). */
+extern uint8_t fire_restricted[], fire_full[], fire_between[];
 
 /* Of each CPU as a victim. */
 static struct victim {
-	uint64_t in_root, open, elsewhere, stunned;
+	uint64_t in_root, outside, open, elsewhere, stunned;
 	uint64_t sent, lost, left, left_idle; /* written by the CPU that shoots */
 	bool shot_at;
 } victims[PERCPU_MAX] GLOBAL_DATA("test build: how many NMIs came");
@@ -48,19 +43,21 @@ static struct victim {
 static bool over GLOBAL_DATA("test build: the run ends");
 static unsigned shooting GLOBAL_DATA("test build: CPUs that shoot");
 
-static void note(text_bits bits, uint64_t rip)
+static uint64_t text_size(void)
 {
-	uint64_t offset = rip - (uint64_t)text_start;
+	return (uint64_t)text_end - (uint64_t)text_start;
+}
 
-	if (offset < TEXT_MAX)
-		__atomic_fetch_or(&bits[offset / 8], (uint8_t)(1U << offset % 8), __ATOMIC_RELAXED);
+static void note(uint8_t *bits, uint64_t offset)
+{
+	__atomic_fetch_or(&bits[offset / 8], (uint8_t)(1U << offset % 8), __ATOMIC_RELAXED);
 }
 
 void fire_hit(const struct exception_frame *frame)
 {
 	struct percpu *cpu = this_cpu();
 	struct victim *victim = &victims[cpu->id];
-	uint64_t root = read_cr3() & ROOT_MASK;
+	uint64_t root = read_cr3() & ROOT_MASK, at = frame->rip - (uint64_t)text_start;
 	bool full = root == (cpu->cr3_full & ROOT_MASK);
 
 #ifdef BREAK_nmi_touches
@@ -71,14 +68,14 @@ void fire_hit(const struct exception_frame *frame)
 	if (frame->rip >= (uint64_t)vmx_exit_entry && frame->rip < (uint64_t)vmx_launch)
 		write_cr2(0);
 #endif
-	/* The emulator keeps pieces of code that it has decoded, glues what is executed before and
-	 * behind each other, and takes no NMI within: this makes it begin anew, elsewhere each
-	 * time. */
-	if (++victim->in_root % FORGET_EVERY == 0)
-		__asm__ volatile("wbinvd" : : : "memory");
-	note(full ? in_full : in_restricted, frame->rip);
-	if (full != (cpu->asi_state == ASI_FULL))
-		note(between, frame->rip);
+	victim->in_root++;
+	if (at < text_size()) {
+		note(full ? fire_full : fire_restricted, at);
+		if (full != (cpu->asi_state == ASI_FULL))
+			note(fire_between, at);
+	} else {
+		victim->outside++;
+	}
 	victim->elsewhere += !full && root != (cpu->cr3_restricted & ROOT_MASK);
 	for (unsigned i = 0; full && flush_actions()->stun && i < cpu->sibling_count; i++)
 		victim->open += __atomic_load_n(&stun_gate(cpu->siblings[i].id)->word,
@@ -172,11 +169,11 @@ static void write_hits(const char *map, const uint8_t *bits)
 	enum { ROOM = 120, LONGEST = 12, LETTERS = 26 };
 	unsigned last = 0, at = 0;
 
-	while (at < TEXT_MAX) {
+	while (at < text_size()) {
 		char line[ROOM];
 		unsigned used = 0;
 
-		for (; at < TEXT_MAX && used < ROOM - LONGEST; at++) {
+		for (; at < text_size() && used < ROOM - LONGEST; at++) {
 			unsigned distance = at - last;
 
 			if (!(bits[at / 8] >> at % 8 & 1))
@@ -219,13 +216,14 @@ void fire_report(void)
 		record_u64("in_root", victim->in_root);
 		record_u64("by_stun", victim->stunned);
 		record_u64("lost", victim->lost);
+		record_u64("outside", victim->outside);
 		record_u64("open", victim->open);
 		record_u64("elsewhere", victim->elsewhere);
 		record_u64("left", victim->left);
 		record_u64("left_idle", victim->left_idle);
 		record_end();
 	}
-	write_hits("restricted", in_restricted);
-	write_hits("full", in_full);
-	write_hits("between", between);
+	write_hits("restricted", fire_restricted);
+	write_hits("full", fire_full);
+	write_hits("between", fire_between);
 }

@@ -36,8 +36,8 @@ class Cpu:
     def __init__(self):
         self.guest = None  # not known before its first instruction
         self.line = b""  # of the instruction that it executes
-        self.recent = deque(maxlen=HISTORY)  # the last instructions in root mode, with the last 8 bytes read by each
-        self.value = 0
+        self.recent = deque(maxlen=HISTORY)  # the last instructions in root mode, with the first 8 bytes read by each
+        self.value = None
         self.exiting = False  # the processor has written the guest's state to its VMCS
 
 
@@ -102,7 +102,8 @@ class Parser:
             events.append((LEAVE, number))
         first = int(address, 16)
         size = int(length[5:-1])
-        if size == 8 and not cpu.guest:
+        # The first only: what an NMI behind it takes from the IDT and pushes has the same instruction's line.
+        if size == 8 and not cpu.guest and cpu.value is None and words[1] == b"RD]:":
             cpu.value = self._value(line, at if at >= 0 else None)
         for touched in range(first >> 6, (first + size - 1 >> 6) + 1):
             events.append((TOUCH, number, touched, cpu.line))
@@ -142,7 +143,8 @@ class Parser:
                 events.append((FLUSH, number))
             elif b": verw " in line:
                 events.append((VERW, number))
-            cpu.recent.append([line, 0])
+            cpu.recent.append([line, None])
+            cpu.value = None
         cpu.line = line
 
     @staticmethod
@@ -162,7 +164,7 @@ class Parser:
         for text, value in list(cpu.recent)[:-RECENT - 1:-1]:
             load = LOADS.search(text)
             if write and load and load.group(1) == write.group(1):
-                return value & CR3_MASK
+                return None if value is None else value & CR3_MASK
         return None
 
     @staticmethod

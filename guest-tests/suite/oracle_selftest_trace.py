@@ -79,6 +79,11 @@ class Parsing(unittest.TestCase):
         self.assertEqual(self.parse(pop, other, write)[-1], (memtrace.ROOT, 0, None, write))
         clear = self.ROOT_LINE % (1, b"and rax, qword ptr ds:[rbx+128]")
         self.assertEqual(self.parse(clear, data, write)[-1], (memtrace.ROOT, 0, 0x18a000, write))
+        # An NMI between the two.
+        push = other.replace(b"RD", b"WR")
+        handler, back = self.ROOT_LINE % (7, b"push rcx"), self.ROOT_LINE % (8, b"iret")
+        self.assertEqual(self.parse(load, data, other, push, handler, push, back, other, write)[-1],
+                         (memtrace.ROOT, 0, 0x18a000, write))
 
     def test_flush_command(self):
         write = self.ROOT_LINE % (3, b"wrmsr")
