@@ -122,18 +122,17 @@ static inline bool vring_read(struct vring_chain *chain, void *to, uint32_t len)
 	return true;
 }
 
-/** Takes the last byte of the writable part away, NULL if it is empty. */
+/** Takes the last byte of the writable part away, which must not be empty. */
 static inline uint8_t *vring_last_byte(struct vring_chain *chain)
 {
-	struct vring_piece *piece;
+	struct vring_piece *piece = chain->end - 1;
+	uint32_t left = piece->len - 1;
 
-	if (unlikely(!chain->in_bytes))
-		return NULL;
-	piece = chain->end - 1;
 	chain->in_bytes--;
-	if (likely(--piece->len == 0))
+	piece->len = left;
+	if (likely(!left))
 		chain->end = piece;
-	return piece->base + piece->len;
+	return piece->base + left;
 }
 
 #endif
