@@ -200,19 +200,29 @@ void vring_unpop(struct vring *ring)
 void vring_quiet(struct vring *ring, uint16_t count)
 {
 	if (ring->event_idx)
-		*avail_event(ring) = (uint16_t)(ring->next_avail + count - 1);
+		*avail_event(ring) = (uint16_t)(ring->known_avail + count - 1);
 	else
 		*(volatile uint16_t *)ring->used = USED_NO_NOTIFY;
 }
 
-bool vring_rearm(struct vring *ring)
+static bool notify_behind(struct vring *ring, uint16_t idx)
 {
 	if (ring->event_idx)
-		*avail_event(ring) = ring->next_avail;
+		*avail_event(ring) = idx;
 	else
 		*(volatile uint16_t *)ring->used = 0;
 	store_before_load();
-	return ring->avail[1] != ring->next_avail;
+	return ring->avail[1] != idx;
+}
+
+bool vring_rearm(struct vring *ring)
+{
+	return notify_behind(ring, ring->next_avail);
+}
+
+bool vring_want_more(struct vring *ring)
+{
+	return notify_behind(ring, ring->known_avail);
 }
 
 bool vring_wants_interrupt(struct vring *ring)

@@ -96,6 +96,9 @@ void vring_quiet(struct vring *ring, uint16_t count);
 /** Asks to be notified of the next request; true if there is one already. */
 bool vring_rearm(struct vring *ring);
 
+/** The same where what there is does not suffice: to be notified of one behind those looked at. */
+bool vring_want_more(struct vring *ring);
+
 /** Does the driver want an interrupt for what was given back since it was last asked? */
 bool vring_wants_interrupt(struct vring *ring);
 
