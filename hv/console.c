@@ -85,6 +85,8 @@ void console_unlock(void)
 void console_seize(void)
 {
 	console.seized = true;
+	/* Who was stopped may have written more than it noted. */
+	console.com1.room = console.com2.room = 0;
 }
 
 /* With the lock held for the picture too, which knows no colours and moves no cursor: sequences

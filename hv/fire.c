@@ -198,13 +198,15 @@ static void write_hits(const char *map, const uint8_t *bits)
 	}
 }
 
-void fire_report(void)
+void fire_cease(void)
 {
 	__atomic_store_n(&over, true, __ATOMIC_SEQ_CST);
 	while (__atomic_load_n(&shooting, __ATOMIC_SEQ_CST))
 		cpu_relax();
-	/* What is left to do takes time, and the others would only slow it down. */
-	interrupt_stop_others();
+}
+
+void fire_report(void)
+{
 	for (unsigned i = 0; i < cpu_count; i++) {
 		const struct victim *victim = &victims[i];
 

@@ -26,7 +26,9 @@ void fire_stunned(unsigned id);
  * or the run ends. Full map; returns at once on a CPU that is not to shoot. */
 void fire_shoot(void);
 
-/** The run ends: stops the shooting and writes the `fire` records. Full map. */
+/** The run ends: no shot is fired behind this. Any map. */
+void fire_cease(void);
+/** Writes the `fire` records. Full map, the other CPUs have stopped. */
 void fire_report(void);
 
 #endif

@@ -44,7 +44,7 @@ static void timer_interrupt(void)
 	vcpu_timer_program(vcpu);
 }
 
-static void kick_interrupt(void)
+void interrupt_take_kick(void)
 {
 	struct percpu *cpu = this_cpu();
 
@@ -98,7 +98,7 @@ void interrupt_handle(uint8_t vector)
 		console_interrupt();
 		break;
 	case HOST_VECTOR_KICK:
-		kick_interrupt();
+		interrupt_take_kick();
 		break;
 	case HOST_VECTOR_WAKE:
 		wake_interrupt();

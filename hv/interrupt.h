@@ -17,6 +17,10 @@ enum host_vector {
 /** Serves the interrupt and ends it at the local APIC. Restricted suffices. */
 void interrupt_handle(uint8_t vector);
 
+/** HOST_VECTOR_KICK, or an NMI in its stead: turns what other CPUs asked of this one, and of its
+ * vCPU, into work. Any map. */
+void interrupt_take_kick(void);
+
 /** This CPU goes to the scheduler, before the next entry or from the idle loop. Any map. */
 void interrupt_call_scheduler(void);
 

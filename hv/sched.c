@@ -223,9 +223,10 @@ static struct vm_record *attach(struct percpu *cpu, unsigned *vcpu)
 	unsigned leader = cpus[cpu->id].leader;
 	struct core *core = &cores[leader];
 	struct vm_record *record = NULL;
-	bool turned = false;
+	bool takes_part, turned = false;
 
 	spinlock_acquire(&lock);
+	takes_part = entity_is_thread(leader, cpu->id);
 	if (core->switching && !core->attached) { /* model: last */
 		core->switching = false;	  /* model: switching */
 		if (core->entity)
@@ -237,8 +238,7 @@ static struct vm_record *attach(struct percpu *cpu, unsigned *vcpu)
 		begin_turn(core, leader); /* model: begin */
 		turned = core->entity != NULL;
 	}
-	if (core->entity && !core->switching &&
-	    entity_is_thread(leader, cpu->id)) { /* model: turn */
+	if (core->entity && !core->switching && takes_part) { /* model: turn */
 		int index = entity_vcpu_on(core->entity, cpu->id);
 
 		record = &vm_records[core->entity->vm];
@@ -251,9 +251,11 @@ static struct vm_record *attach(struct percpu *cpu, unsigned *vcpu)
 		}
 	}
 	cpu->resched = core->switching; /* model: resched */
-	cpu->free = !core->switching && !core->entity && entity_is_thread(leader, cpu->id);
+	cpu->free = !core->switching && !core->entity && takes_part;
 	cpu->slice_begin = core->slice_begin;
-	cpu->slice_end = core->switching ? 0 : core->slice_end;
+	/* A parked thread does not watch the clock: with nothing to give up, it would be woken by a
+	 * time that stays over, again and again, in full beside the guest. */
+	cpu->slice_end = core->switching || !takes_part ? 0 : core->slice_end;
 	cpu->slice_last = core->slice_last;
 	cpu->wake_at = core->wake_at;
 	cpu->sliced = core->slice_end != 0;

@@ -52,8 +52,8 @@ void stun_release(struct percpu *cpu);
  */
 bool stun_for_good(struct percpu *cpu);
 
-/** The gate is shut: not in the guest after all; returns once it was passed. From vmx/entry.asm,
- * restricted map, interrupts off. */
+/** The gate is shut: not in the guest after all; returns once it was passed. Restricted map,
+ * interrupts off. */
 void stun_wait(struct vcpu *vcpu);
 
 /** This CPU is not in its guest: clears what the gate's passing set. Any map. */

@@ -172,23 +172,16 @@ static inline bool set_remote(struct vcpu *vcpu, unsigned bit)
 	return !was;
 }
 
-/* The vCPU's CPU is told, once, until it takes the bit. One that has no CPU takes it when it comes
- * to one: this does not bring it there. */
-static void tell(struct vcpu *vcpu, unsigned bit)
-{
-	if (set_remote(vcpu, bit) && __atomic_load_n(&vcpu->attached, __ATOMIC_SEQ_CST))
-		lapic_send(vcpu->host_apic_id, HOST_VECTOR_KICK);
-}
-
-/* The same, and it is brought to a CPU. The current VM's. */
-static inline void post(struct vcpu *vcpu, unsigned bit)
+/* The vCPU's CPU is told, once, until it takes the bit; one that has no CPU is brought to one. @vm
+ * is its VM, seen as @vcpu is: in the current window or through the physmap. */
+static inline void post(struct vm *vm, struct vcpu *vcpu, unsigned bit)
 {
 	if (!set_remote(vcpu, bit)) /* model: remote */
 		return;
 	if (__atomic_load_n(&vcpu->attached, __ATOMIC_SEQ_CST)) /* model: attached */
 		lapic_send(vcpu->host_apic_id, HOST_VECTOR_KICK);
 	else
-		wake_vcpu(vcpu->vm, vcpu); /* model: wake */
+		wake_vcpu(vm, vcpu); /* model: wake */
 }
 
 void vcpu_post(struct vcpu *vcpu, uint8_t vector, bool level)
@@ -196,35 +189,25 @@ void vcpu_post(struct vcpu *vcpu, uint8_t vector, bool level)
 	unsigned word = vector / 32 + (level ? 8 : 0);
 
 	__atomic_fetch_or(&vcpu->remote_vectors[word], 1U << (vector % 32), __ATOMIC_SEQ_CST);
-	post(vcpu, REMOTE_VECTORS + word);
+	post(vcpu->vm, vcpu, REMOTE_VECTORS + word);
 }
 
 void vcpu_post_stop(struct vcpu *vcpu)
 {
-	post(vcpu, REMOTE_STOP);
+	post(vcpu->vm, vcpu, REMOTE_STOP);
 }
 
-/* Its sender has another VM's window, so @vcpu is looked at through the physmap. */
+/* Its sender has another VM's window. */
 void vcpu_post_net(struct vm_record *record)
 {
-	struct vcpu *vcpu = record->vcpus[0];
-
-	if (!set_remote(vcpu, REMOTE_NET))
-		return;
-	if (__atomic_load_n(&vcpu->attached, __ATOMIC_SEQ_CST))
-		lapic_send(vcpu->host_apic_id, HOST_VECTOR_KICK);
-	else
-		wake_vcpu(record->vm, vcpu);
-}
-
-void vcpu_post_leave(struct vcpu *vcpu)
-{
-	tell(vcpu, REMOTE_LEAVE);
+	post(record->vm, record->vcpus[0], REMOTE_NET);
 }
 
 void vcpu_post_trace(struct vcpu *vcpu)
 {
-	tell(vcpu, REMOTE_TRACE);
+	/* One that has no CPU takes it when it comes to one: this does not bring it there. */
+	if (set_remote(vcpu, REMOTE_TRACE) && __atomic_load_n(&vcpu->attached, __ATOMIC_SEQ_CST))
+		lapic_send(vcpu->host_apic_id, HOST_VECTOR_KICK);
 }
 
 static inline void take_vectors(struct vcpu *vcpu, unsigned word)
@@ -253,8 +236,6 @@ static __attribute__((noinline)) void take_several(struct vcpu *vcpu, uint32_t b
 		vcpu->work |= WORK_NET;
 	if (bits & BIT(REMOTE_STOP))
 		vcpu->work |= WORK_STOP;
-	if (bits & BIT(REMOTE_LEAVE))
-		vcpu->work |= WORK_SWITCH;
 	if (bits & BIT(REMOTE_TRACE))
 		vcpu->work =
 			(vcpu->work & ~(uint32_t)WORK_TRACE) | (vcpu->vm->traced ? WORK_TRACE : 0);
@@ -275,7 +256,7 @@ void vcpu_take_remote(struct vcpu *vcpu)
 void vcpu_send_nmi(struct vcpu *vcpu)
 {
 	if (!vcpu_is_here(vcpu)) {
-		post(vcpu, REMOTE_NMI);
+		post(vcpu->vm, vcpu, REMOTE_NMI);
 		return;
 	}
 	vcpu->nmi_pending = true;
@@ -290,7 +271,7 @@ void vcpu_send_init(struct vcpu *vcpu)
 	else if (vcpu_is_here(vcpu))
 		vcpu->work |= WORK_INIT;
 	else
-		post(vcpu, REMOTE_INIT);
+		post(vcpu->vm, vcpu, REMOTE_INIT);
 }
 
 void vcpu_send_sipi(struct vcpu *vcpu, uint8_t vector)
@@ -298,7 +279,7 @@ void vcpu_send_sipi(struct vcpu *vcpu, uint8_t vector)
 	if (vcpu_is_here(vcpu)) /* it runs, so it does not wait for one */
 		return;
 	vcpu->remote_sipi = vector;
-	post(vcpu, REMOTE_SIPI);
+	post(vcpu->vm, vcpu, REMOTE_SIPI);
 }
 
 static void flush_line(struct vm *vm)

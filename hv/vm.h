@@ -53,7 +53,6 @@ enum vcpu_remote {
 	REMOTE_INIT,
 	REMOTE_SIPI,	/* vector in remote_sipi */
 	REMOTE_STOP,	/* the VM ends */
-	REMOTE_LEAVE,	/* it is to leave its CPU: the VM is held */
 	REMOTE_TRACE,	/* vm.traced has changed */
 	REMOTE_NET,	/* frames have come */
 	REMOTE_VECTORS, /* there is something in remote_vectors[0]; a bit for each word */
@@ -358,10 +357,9 @@ void vm_stop(struct vcpu *vcpu, const char *reason, uint64_t detail);
 _Noreturn void vm_leave(struct vcpu *vcpu);
 _Noreturn void vm_yield(struct vcpu *vcpu);
 
-/** The VM ends, or is held: vCPU @vcpu, which may run on another CPU, is to leave. Or it is to look
- * whether its exits are traced. Full map. */
+/** The VM ends: vCPU @vcpu, which may run on another CPU, is to leave. Or it is to look whether its
+ * exits are traced. Full map. */
 void vcpu_post_stop(struct vcpu *vcpu);
-void vcpu_post_leave(struct vcpu *vcpu);
 void vcpu_post_trace(struct vcpu *vcpu);
 
 /** Has the exits of @vcpu's VM recorded, or not: of all its vCPUs. On @vcpu's own CPU; any map. */

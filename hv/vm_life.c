@@ -58,9 +58,11 @@ void vm_refuse(const struct config_vm *config, const char *reason)
 _Noreturn void vm_end_run(int64_t status, const char *reason)
 {
 	asi_exit(ASI_CAUSE_VM_STATE);
-	FIRE_ONLY(fire_report());
+	FIRE_ONLY(fire_cease());
+	console_lock(); /* nobody is stopped within a line */
 	interrupt_stop_others();
 	console_seize();
+	FIRE_ONLY(fire_report());
 	record_begin("end");
 	record_i64("status", status);
 	record_str("reason", reason);
@@ -339,11 +341,8 @@ int vm_hold(struct vm_record *record, enum vm_hold why)
 
 	spinlock_acquire(&record->lock);
 	err = check_running(record);
-	if (!err) {
+	if (!err)
 		__atomic_fetch_or(&record->held, (uint8_t)why, __ATOMIC_SEQ_CST);
-		for (unsigned i = 0; i < record->config->vcpus; i++)
-			vcpu_post_leave(record->vcpus[i]);
-	}
 	spinlock_release(&record->lock);
 	if (!err)
 		sched_hold((unsigned)(record - vm_records));

@@ -194,7 +194,7 @@ class Bochs:
     def complaints(work):
         try:
             with open(os.path.join(work, "bochs.log"), errors="replace") as log:
-                wanted = [line.rstrip() for line in log if re.search(r">>PANIC<<|VMENTER|VMFAIL|VMCS", line)]
+                wanted = [line.rstrip() for line in log if re.search(r">>PANIC<<|VMENTER|VMFAIL|VMCS|FIFO overflow", line)]
         except OSError:
             return ""
         return "\n".join(wanted[-10:])

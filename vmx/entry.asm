@@ -8,7 +8,7 @@
 	extern vmx_exit
 	extern vmx_exit_stunned
 	extern vmx_entry_failed
-	extern stun_wait
+	extern vmx_wait_at_gate
 	extern rsb_fill
 	extern bhb_clear
 
@@ -95,7 +95,7 @@ vmx_exit_entry:
 	vmresume		; model: enter
 	jmp entry_failed
 .shut:	mov rdi, rsp
-	call stun_wait		; model: wait
+	call vmx_wait_at_gate	; model: wait
 	jmp .enter
 
 ; void vmx_launch(struct vcpu *): the first entry; the stack moves to the vCPU's own. Does not return.
@@ -111,7 +111,7 @@ vmx_launch:
 	vmlaunch		; model: enter
 	jmp entry_failed
 .shut:	mov rdi, rsp
-	call stun_wait		; model: wait
+	call vmx_wait_at_gate	; model: wait
 	jmp .enter
 
 entry_failed:

@@ -5,7 +5,9 @@
 
 #include "hv/asm.h"
 #include "hv/flush.h"
+#include "hv/interrupt.h"
 #include "hv/percpu.h"
+#include "hv/stun.h"
 
 /* Instructions of features that the guest's CPUID does not show. */
 static void exit_undefined(void)
@@ -205,6 +207,22 @@ void vmx_exit(struct vcpu *vcpu)
 		vmx_do_work(vcpu);
 	}
 	vcpu->stats.ticks[reason] += (uint32_t)rdtsc() - vcpu->exit_tsc;
+}
+
+/* What others asked for meanwhile is done first: its interrupt would only end the entry at once,
+ * and an NMI in its stead met the wait. */
+void vmx_wait_at_gate(struct vcpu *vcpu)
+{
+	for (;;) {
+		uint32_t before = vcpu->work;
+
+		stun_wait(vcpu);       /* model: wait */
+		interrupt_take_kick(); /* model: kick */
+		if (vcpu->work == before)
+			return;
+		stun_left_guest(vcpu); /* model: out */
+		vmx_do_work(vcpu);
+	}
 }
 
 /* Under always-flush+stun nothing sensitive may be touched before the siblings are out. */

@@ -16,6 +16,10 @@ void vmx_exit_stunned(struct vcpu *vcpu);
 /** What has to happen before the next entry, as vcpu->work says. May end or yield the vCPU and then
  * does not return. Interrupts off; afterwards nothing sensitive may be touched. */
 void vmx_do_work(struct vcpu *vcpu);
+/** The gate is shut on the way into the guest; returns once it was passed, and what came meanwhile
+ * is done. From vmx/entry.asm, restricted map, interrupts off. */
+void vmx_wait_at_gate(struct vcpu *vcpu);
+
 /** From vmx/entry.asm: VMLAUNCH or VMRESUME refused. */
 _Noreturn void vmx_entry_failed(struct vcpu *vcpu);
 

@@ -5,7 +5,6 @@
 #include "drivers/host/lapic.h"
 #include "hv/asm.h"
 #include "hv/interrupt.h"
-#include "hv/mitigation.h"
 #include "hv/wake.h"
 #include "vmx/exit.h"
 
@@ -33,9 +32,8 @@ void exit_exception_nmi(struct vcpu *vcpu)
 
 	if ((info >> INTR_TYPE_SHIFT & 7) == INTR_NMI) {
 		interrupt_handle_nmi();
-		if (unlikely(mitigation_is_changing()))
-			vcpu->work |= WORK_SWITCH;
-		vcpu_take_remote(vcpu); /* the operator may urge it: vm_urge() */
+		/* The guest may be deaf to interrupts: vm_urge(). */
+		interrupt_take_kick(); /* model: kick */
 		/* Entry would do so too, but before it this CPU may wait: for a gate, or halted. */
 		interrupt_unblock_nmi();
 		vcpu_requeue_event();

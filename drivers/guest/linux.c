@@ -175,8 +175,7 @@ int linux_load(const struct loader_job *job)
 	if (initrd)
 		copy_bulk(ram->base + initrd, in->initrd, in->initrd_size);
 	build_zero_page(ram, in, initrd);
-	loader_environment(job, false);
-	job->entry->rip = load + ENTRY_64;
+	loader_environment(job, false, load + ENTRY_64);
 	job->entry->rsi = LOW_INFO;
 	return 0;
 }

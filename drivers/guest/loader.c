@@ -40,7 +40,7 @@ unsigned loader_map(const struct loader_ram *ram, struct loader_range map[LOADER
 	return count;
 }
 
-void loader_environment(const struct loader_job *job, bool protected_mode)
+void loader_environment(const struct loader_job *job, bool protected_mode, uint64_t rip)
 {
 	uint8_t *base = job->ram->base, *tables = base + LOW_PAGE_TABLES, *gdt = base + LOW_GDT;
 	uint64_t pointers = LOW_PAGE_TABLES + PAGE_SIZE, directories = pointers + PAGE_SIZE;
@@ -57,7 +57,8 @@ void loader_environment(const struct loader_job *job, bool protected_mode)
 	loader_put(gdt + 8, 0, 8);
 	loader_put(gdt + 16, protected_mode ? 0x00cf9b000000ffffULL : 0x00af9b000000ffffULL, 8);
 	loader_put(gdt + 24, 0x00cf93000000ffffULL, 8);
-	*job->entry = (struct loader_entry){ .rsp = LOW_STACK_TOP,
+	*job->entry = (struct loader_entry){ .rip = rip,
+					     .rsp = LOW_STACK_TOP,
 					     .gdt_base = LOW_GDT,
 					     .gdt_limit = 31,
 					     .cs = 0x10,
@@ -111,16 +112,16 @@ static int place(const struct loader_job *job, const struct loader_module *modul
 	return 0;
 }
 
-int loader_place_modules(const struct loader_job *job, uint64_t end,
-			 struct loader_placed placed[LOADER_MAX_PLACED], unsigned *count)
+int loader_place_extras(const struct loader_job *job, uint64_t end,
+			struct loader_placed placed[LOADER_MAX_PLACED], unsigned *count)
 {
 	const struct loader_input *in = job->in;
 	const struct loader_module initrd = { in->initrd, in->initrd_size, "" };
 	uint64_t text = LOW_CMDLINE + LOADER_MAX_TEXT;
-	int err = 0;
+	int err = loader_put_cmdline(job, LOADER_MAX_TEXT - 1);
 
 	*count = 0;
-	if (in->initrd)
+	if (in->initrd && !err)
 		err = place(job, &initrd, &end, &placed[(*count)++], text);
 	for (unsigned i = 0; i < in->module_count && !err; i++) {
 		text += LOADER_MAX_TEXT;
@@ -147,8 +148,7 @@ static int flat_load(const struct loader_job *job)
 	if (err)
 		return err;
 	copy_bulk(ram->base + FLAT_BASE, in->kernel, in->kernel_size);
-	loader_environment(job, false);
-	job->entry->rip = FLAT_BASE;
+	loader_environment(job, false, FLAT_BASE);
 	job->entry->rsi = LOW_CMDLINE;
 	return 0;
 }

@@ -39,9 +39,9 @@ struct loader_range {
 /** The guest's memory map, sorted; returns the number of lines. */
 unsigned loader_map(const struct loader_ram *ram, struct loader_range map[LOADER_MAX_RANGES]);
 
-/** GDT, stack, reset code and, for 64-bit mode, an identity map of 4 GiB; fills *job->entry but for
- * RIP and the registers. */
-void loader_environment(const struct loader_job *job, bool protected_mode);
+/** GDT, stack, reset code and, for 64-bit mode, an identity map of 4 GiB; fills *job->entry, at
+ * @rip, but for the general registers. */
+void loader_environment(const struct loader_job *job, bool protected_mode, uint64_t rip);
 
 /** Puts a sentence with up to two numbers (as %llu, %llx) into job->why; returns @err. */
 int loader_fail(const struct loader_job *job, int err, const char *fmt, uint64_t a, uint64_t b);
@@ -58,10 +58,10 @@ struct loader_placed {
 };
 #define LOADER_MAX_PLACED (LOADER_MAX_MODULES + 1)
 
-/** Copies the initrd and the modules to pages from @end on, their texts to low memory; *count of
- * @placed. */
-int loader_place_modules(const struct loader_job *job, uint64_t end,
-			 struct loader_placed placed[LOADER_MAX_PLACED], unsigned *count);
+/** What comes with a kernel that takes modules: copies the command line, and the initrd and the
+ * modules to pages from @end on, their texts to low memory; *count of @placed. */
+int loader_place_extras(const struct loader_job *job, uint64_t end,
+			struct loader_placed placed[LOADER_MAX_PLACED], unsigned *count);
 
 int linux_load(const struct loader_job *job); /* drivers/guest/linux.c */
 bool linux_is(const uint8_t *kernel, uint64_t size);

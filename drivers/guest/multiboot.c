@@ -183,14 +183,11 @@ int multiboot_load(const struct loader_job *job)
 	err = header.flags & HEADER_HAS_ADDRESSES ? load_by_addresses(job, &header, &entry, &end)
 						  : load_elf(job, &entry, &end);
 	if (!err)
-		err = loader_put_cmdline(job, LOADER_MAX_TEXT - 1);
-	if (!err)
-		err = loader_place_modules(job, end, placed, &count);
+		err = loader_place_extras(job, end, placed, &count);
 	if (err)
 		return err;
 	describe(job, placed, count);
-	loader_environment(job, true);
-	job->entry->rip = entry;
+	loader_environment(job, true, entry);
 	job->entry->eax = BOOT_MAGIC;
 	job->entry->ebx = LOW_INFO;
 	return 0;

@@ -96,14 +96,11 @@ int pvh_load(const struct loader_job *job)
 	if (!err)
 		err = velf_load(job, &elf, &end);
 	if (!err)
-		err = loader_put_cmdline(job, LOADER_MAX_TEXT - 1);
-	if (!err)
-		err = loader_place_modules(job, end, placed, &count);
+		err = loader_place_extras(job, end, placed, &count);
 	if (err)
 		return err;
 	describe(job, placed, count);
-	loader_environment(job, true);
-	job->entry->rip = entry;
+	loader_environment(job, true, entry);
 	job->entry->ebx = LOW_INFO;
 	return 0;
 }

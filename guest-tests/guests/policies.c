@@ -122,7 +122,8 @@ static void try_policy(unsigned i)
 	      policies[i].stuns ? s.stuns_sent >= ROUNDS / 2 : s.stuns_sent == 0);
 }
 
-/* How often the sibling gets on while this vCPU makes no exit. */
+/* How often the sibling gets on while this vCPU makes no exit: without PAUSE, which would give the
+ * thread to the other vCPU (directed yield) and count turns as running side by side. */
 static unsigned progress_beside(void)
 {
 	uint64_t last = spins;
@@ -133,7 +134,6 @@ static unsigned progress_beside(void)
 
 		changes += now != last;
 		last = now;
-		cpu_relax();
 	}
 	return changes;
 }

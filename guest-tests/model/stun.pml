@@ -342,11 +342,11 @@ inline asi_rest()
 }
 
 /* hv/interrupt.c; a handler may touch what only full maps. */
-inline kick_interrupt()
+inline interrupt_take_kick()
 {
-	ADD(kicked, i);					/* kick_interrupt: kicked */
+	ADD(kicked, i);					/* interrupt_take_kick: kicked */
 	if
-	:: attached_here && HAS(resched, i) -> work_switch = 1	/* kick_interrupt: switch */
+	:: attached_here && HAS(resched, i) -> work_switch = 1	/* interrupt_take_kick: switch */
 	:: else
 	fi
 }
@@ -382,7 +382,7 @@ sched_loop:
 	atomic {					/* sched_loop: take */
 		DROP(ipi_stun, i);
 		if
-		:: HAS(ipi_kick, i) -> DROP(ipi_kick, i); kick_interrupt()
+		:: HAS(ipi_kick, i) -> DROP(ipi_kick, i); interrupt_take_kick()
 		:: else
 		fi
 	};
@@ -450,7 +450,7 @@ sched_loop:
 		ADD(idle, i);
 end_idle:	if					/* rest: wait */
 		:: atomic { HAS(ipi_stun, i) -> DROP(ipi_stun, i); DROP(idle, i) }
-		:: atomic { HAS(ipi_kick, i) -> DROP(ipi_kick, i); DROP(idle, i); kick_interrupt() }
+		:: atomic { HAS(ipi_kick, i) -> DROP(ipi_kick, i); DROP(idle, i); interrupt_take_kick() }
 		fi;
 		escalate_or_not()
 	od;
@@ -484,7 +484,7 @@ vmx_do_work:
 		fi;
 end_halted:	if
 		:: atomic { HAS(ipi_stun, i) -> DROP(ipi_stun, i) }
-		:: atomic { HAS(ipi_kick, i) -> DROP(ipi_kick, i); kick_interrupt();
+		:: atomic { HAS(ipi_kick, i) -> DROP(ipi_kick, i); interrupt_take_kick();
 			if
 			:: waits = 0
 			:: skip
@@ -547,8 +547,9 @@ guest:
 			k = 0
 		}
 	:: atomic { HAS(nmi, i) && nfull(buffer[i]) ->
-			leave_guest();
-			break }
+			leave_guest() };
+		atomic { interrupt_take_kick() };	/* exit_exception_nmi: kick */
+		break
 	:: atomic { HAS(ipi_stun, i) && nfull(buffer[i]) ->
 			DROP(ipi_stun, i);
 			leave_guest();
@@ -556,7 +557,7 @@ guest:
 	:: atomic { HAS(ipi_kick, i) && nfull(buffer[i]) ->
 			DROP(ipi_kick, i);
 			leave_guest() };
-		atomic { kick_interrupt() };
+		atomic { interrupt_take_kick() };
 		break
 	/* For a reason of its own. */
 #ifdef LIVE
@@ -581,7 +582,14 @@ guest:
 	escalate_or_not();
 	goto vmx_do_work;
 shut:
-	stun_wait();					/* vmx_exit_entry: wait; vmx_launch: wait */
+	stun_wait();					/* vmx_exit_entry: wait; vmx_launch: wait; vmx_wait_at_gate: wait */
+	atomic { interrupt_take_kick() };		/* vmx_wait_at_gate: kick */
+	if
+	:: work_switch ->
+		stun_left_guest();			/* vmx_wait_at_gate: out */
+		goto vmx_do_work
+	:: else
+	fi;
 	goto enter;
 
 	/* hv/vm_run.c */

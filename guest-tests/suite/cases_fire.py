@@ -11,7 +11,7 @@ from .harness import BUILD, Failure, build, config, flat, guest_file, need, open
 # The way out, the way to full and back, the gate, and the way in, with what they call.
 PROTOCOL = {"vmx_exit_entry", "vmx_launch", "vmx_exit", "vmx_do_work", "exception_common", "exception_handle", "asi_handle_fault",
             "asi_exit", "asi_enter", "asi_rest", "asi_wake", "leave", "full_maps", "stun_hold", "stun_release", "stun_wait",
-            "stun_left_guest", "flush_core", "flush_predictor", "rsb_fill", "interrupts_wait"}
+            "vmx_wait_at_gate", "stun_left_guest", "flush_core", "flush_predictor", "rsb_fill", "interrupts_wait"}
 # Of these every boundary has to be hit. Of all others the emulator may withhold some: it executes pieces of code that it
 # has decoded, and two instructions that it has glued together are one to it (docs/HARDWARE.md).
 WHOLE = {"vmx_exit_entry", "vmx_launch", "asi_exit", "asi_enter", "stun_wait", "stun_release"}

@@ -417,10 +417,8 @@ def register(suite):
     for label, more in (("", {}), ("-software", {"apicv": "off"})):
         suite.add("apic-shared-core" + label, apic_shared_core(more), 8)
         suite.add("clock" + label, guest("clock", "", dict(more), {"vcpus": 2}, smp="1:2:1"))
-        suite.add("clock-moves" + label, open_defect(guest("clock", "moves", dict(more, mitigation="asi+stun"),
-                                               {"vcpus": 2, "set_policy": "on"}, smp=ONE_CORE),
-                                                      "after the first change to smt = off and back a CPU sleeps that has a vCPU to "
-                                                      "run, while the other's guest keeps interrupts off"), 8)
+        suite.add("clock-moves" + label, guest("clock", "moves", dict(more, mitigation="asi+stun"),
+                                               {"vcpus": 2, "set_policy": "on"}, smp=ONE_CORE), 8)
         suite.add("clock-shared-core" + label, open_defect(
             clock_shared_core(more), "a deadline was 17.8 ms late beside another VM, and a slice is 10 ms: a line on the console takes "
             "the core 4 ms, what is said of a VM that ends more"), 8)
@@ -495,8 +493,7 @@ def register(suite):
     suite.add("shared-core", shared_core("1:1:1"))
     suite.add("shared-core-threads", recorded(shared_core(ONE_CORE)))
     suite.add("shared-core-always-flush-stun", shared_core(ONE_CORE, "always-flush+stun"))
-    suite.add("policies", open_defect(policies(ONE_CORE), "with smt = off on a single core both vCPUs make progress at a time, and "
-                                          "entries find their gate shut"))
+    suite.add("policies", policies(ONE_CORE))
     suite.add("policies-more-cores", policies(TWO_CORES))
     suite.add("policies-beside-others", policies_beside)
     suite.add("monitor", monitor, 10)

@@ -117,6 +117,8 @@ class Run:
             raise Failure("the hypervisor panicked: %s" % self.of_type("panic")[0])
         if self.of_type("unparsable"):
             raise Failure("a record is not JSON: %s" % self.of_type("unparsable")[0]["line"])
+        if "FIFO overflow" in result.log:
+            raise Failure("more is written to a UART than its FIFO takes: %s" % result.log)
 
     def lines(self):
         return self.text.splitlines()
