@@ -48,7 +48,7 @@ static inline bool flat_piece(const struct vring *ring, uint32_t at, struct vrin
 			      uint32_t *control)
 {
 	const volatile struct vring_desc *desc = &ring->desc[at];
-	uint64_t addr;
+	uint64_t addr, end;
 	uint32_t len;
 
 	if (unlikely(at >= ring->size))
@@ -56,7 +56,7 @@ static inline bool flat_piece(const struct vring *ring, uint32_t at, struct vrin
 	addr = desc->addr;
 	len = desc->len;
 	*control = ((const volatile uint32_t *)desc)[3]; /* flags, and next above them */
-	if (unlikely(!len || addr + len < addr || addr + len > ring->flat_size))
+	if (unlikely(!len || __builtin_add_overflow(addr, len, &end) || end > ring->flat_size))
 		return false;
 	piece->base = ring->flat + addr;
 	piece->len = len;
@@ -79,7 +79,15 @@ static inline bool walk_flat(const struct vring *ring, struct vring_chain *chain
 		if (control & (DESC_WRITE | DESC_INDIRECT))
 			break;
 		bytes += piece->len;
-		if (unlikely(++piece == limit || !(control & DESC_NEXT)))
+		piece++;
+		if (unlikely(!(control & DESC_NEXT))) {
+			chain->next = chain->piece;
+			chain->out = chain->end = piece;
+			chain->out_bytes = bytes;
+			chain->in_bytes = 0;
+			return true;
+		}
+		if (unlikely(piece == limit))
 			return false;
 		at = control >> 16;
 	}
