@@ -14,9 +14,9 @@ struct boot_file *files_find(struct boot_info *bi, const char *name);
 void files_expect_config(struct boot_info *bi);
 
 /**
- * Reads the configuration, if it has status BOOT_FILE_OK, and lists each kernel, initrd and disk
- * that it names, as missing, unless it is there already. @bi's file addresses must be valid
- * pointers (identity map).
+ * Reads the configuration, if it has status BOOT_FILE_OK, and lists each kernel, initrd,
+ * module and disk that it names, as missing, unless it is there already. @bi's file addresses must
+ * be valid pointers (identity map).
  */
 void files_expect_named(struct boot_info *bi);
 

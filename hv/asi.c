@@ -10,7 +10,7 @@
 
 static const char *const cause_names[ASI_CAUSE_COUNT] = {
 	[ASI_CAUSE_FAULT] = "sensitive-access",
-	[ASI_CAUSE_CONSOLE] = "framebuffer",
+	[ASI_CAUSE_CONSOLE] = "console",
 	[ASI_CAUSE_POPULATE] = "populate",
 	[ASI_CAUSE_VM_STATE] = "vm-state",
 	[ASI_CAUSE_CHECK] = "check",

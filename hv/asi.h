@@ -18,7 +18,7 @@
 /* Why a CPU left the restricted map. */
 enum asi_cause {
 	ASI_CAUSE_FAULT,    /* code touched sensitive data without asking first */
-	ASI_CAUSE_CONSOLE,  /* the framebuffer */
+	ASI_CAUSE_CONSOLE,  /* the picture, and text that waits for the UART */
 	ASI_CAUSE_POPULATE, /* guest memory is taken from the pool on first touch */
 	ASI_CAUSE_VM_STATE, /* a VM starts, stops or is reset */
 	ASI_CAUSE_CHECK,    /* the maps are examined */

@@ -4,13 +4,20 @@
 #include "drivers/host/framebuffer.h"
 #include "drivers/host/uart.h"
 #include "hv/asi.h"
+#include "hv/asm.h"
 #include "hv/config.h"
+#include "hv/console_queue.h"
+#include "hv/cpu.h"
 #include "hv/global.h"
 #include "hv/lib/print.h"
+#include "hv/lib/string.h"
 #include "hv/percpu.h"
 #include "hv/record.h"
 #include "hv/spinlock.h"
+#include "hv/wake.h"
 #include "mm/space.h"
+
+#define NOBODY (-1)
 
 /* What serial output needs; everything that passes through here is being shown to the operator. */
 static struct {
@@ -21,7 +28,15 @@ static struct {
 	bool line_open; /* the last byte was not a newline */
 	bool in_escape; /* on the screen */
 	bool seized;
-} console GLOBAL_DATA("port numbers and the state of the line; no text is kept");
+	bool queues;	 /* VMs go on while the UART sends what the hypervisor says */
+	bool queueing;	 /* what is being written is queued */
+	bool queued;	 /* there is something in the queue */
+	int writer;	 /* VM of which a line has begun and is not out yet; NOBODY */
+	unsigned pumper; /* CPU that sees to the queue; PERCPU_MAX: none yet */
+} console GLOBAL_DATA("port numbers and the state of the line; no text is kept") = {
+	.writer = NOBODY,
+	.pumper = PERCPU_MAX,
+};
 
 /* The picture shows every guest's output, so it is sensitive: full map only. */
 static struct framebuffer screen;
@@ -56,37 +71,41 @@ static bool is_alone(void)
 }
 
 /* The way to full can end in a report of its own (hv/stun.c), which needs the lock: so it is gone
- * before the lock is taken. */
-static void lock_for(bool picture)
+ * before the lock is taken. That report goes out at once, for nothing sensitive may be touched. */
+static void lock_for(bool picture, bool queueing)
 {
-	if (unlikely(picture) && !this_cpu()->closed)
+	bool closed = (picture || queueing) && this_cpu()->closed;
+
+	if (unlikely(picture || queueing) && !closed)
 		asi_exit(ASI_CAUSE_CONSOLE);
 	if (!console.seized)
 		spinlock_acquire(&console.lock);
 	console.on_screen = picture;
+	console.queueing = queueing && !closed && !console.seized;
+	if (closed)
+		console.writer = NOBODY; /* its CPU may be this one, and sends no more */
 }
 
 void console_lock(void)
 {
-	lock_for(console.framebuffer);
+	lock_for(console.framebuffer, console.queues);
 }
 
 void console_lock_record(void)
 {
-	lock_for(is_alone());
+	lock_for(is_alone(), console.queues);
 }
 
 void console_unlock(void)
 {
+	bool first = console.queued && console.pumper == PERCPU_MAX;
+
+	if (first)
+		console.pumper = this_cpu()->id;
 	if (!console.seized)
 		spinlock_release(&console.lock);
-}
-
-void console_seize(void)
-{
-	console.seized = true;
-	/* Who was stopped may have written more than it noted. */
-	console.com1.room = console.com2.room = 0;
+	if (first)
+		wake_by(console_due());
 }
 
 /* With the lock held for the picture too, which knows no colours and moves no cursor: sequences
@@ -105,27 +124,74 @@ static void put_screen(char c)
 		framebuffer_putc(&screen, c);
 }
 
+static void send(char c)
+{
+	uart_putc(&console.com1, c);
+	uart_putc(&console.com2, c);
+}
+
+static bool has_room(void)
+{
+	return uart_room(&console.com1) && uart_room(&console.com2);
+}
+
+static void send_queued(void)
+{
+	char c;
+
+	console.queued = console_queue_get(&c);
+	if (console.queued)
+		send(c);
+}
+
 static void put_raw(char c)
 {
-	uart_putc(&console.com1, c);
-	uart_putc(&console.com2, c);
+	if (console.queueing) {
+		while (!console_queue_put(c)) /* it is full: this CPU waits */
+			send_queued();
+		console.queued = true;
+	} else {
+		send(c);
+	}
 	if (unlikely(console.on_screen))
 		put_screen(c);
 }
 
-static void put_guest(char c)
+void console_queue_output(void)
 {
-	uart_putc(&console.com1, c);
-	uart_putc(&console.com2, c);
-	if (unlikely(console.on_screen))
-		put_screen(c);
-	console.line_open = c != '\n';
+	console.queues = !is_alone();
 }
 
-static void put_guest_text(const char *s)
+void console_pump(void)
 {
-	while (*s)
-		put_guest(*s++);
+	unsigned id = this_cpu()->id;
+
+	if (!console.queued)
+		return;
+	spinlock_acquire(&console.lock);
+	if (console.pumper == PERCPU_MAX || percpu_core_is_closed(console.pumper))
+		console.pumper = id;
+	while (console.pumper == id && console.writer == NOBODY && console.queued && has_room())
+		send_queued();
+	if (!console.queued)
+		console.pumper = PERCPU_MAX;
+	spinlock_release(&console.lock);
+}
+
+uint64_t console_due(void)
+{
+	if (!console.queued || console.pumper != this_cpu()->id)
+		return 0;
+	return rdtsc() + cpu_facts.tsc_hz / 1000000 * UART_FIFO_US;
+}
+
+void console_seize(void)
+{
+	console.seized = true;
+	/* Who was stopped may have written more than it noted. */
+	console.com1.room = console.com2.room = 0;
+	while (console.queued && this_cpu()->asi_state == ASI_FULL)
+		send_queued();
 }
 
 void console_putc(char c)
@@ -185,30 +251,82 @@ void console_error(const char *fmt, ...)
 
 void console_guest_putc(char c)
 {
-	lock_for(is_alone());
-	put_guest(c);
+	lock_for(is_alone(), false);
+	if (unlikely(console.queued || console.writer != NOBODY)) {
+		console_unlock();
+		lock_for(is_alone(), true);
+	}
+	put_raw(c);
+	console.line_open = c != '\n';
 	console_unlock();
 }
 
-void console_guest_line(const char *name, unsigned id, const char *text, unsigned length)
+static void add(struct console_text *out, const char *text, size_t length)
+{
+	memcpy(out->text + out->length, text, length);
+	out->length += length;
+}
+
+void console_guest_line(struct console_text *out, const char *name, unsigned id, const char *text,
+			unsigned length)
 {
 	/* Green to cyan: what both dark and light screens show. */
-	const char colour[] = { '\x1b', '[', '3', (char)('2' + id % 5), 'm', '\0' };
+	const char colour[] = { '\x1b', '[', '3', (char)('2' + id % 5), 'm', '[', '\0' };
+	static const char behind_name[] = "]\x1b[0m ";
+	size_t extra = sizeof(colour) + strlen(name) + sizeof(behind_name) + 2;
 
-	lock_for(is_alone());
-	if (console.line_open) {
-		put_guest('\r');
-		put_guest('\n');
+	if (out->length + extra + length > sizeof(out->text))
+		console_guest_leave(out, id);
+	add(out, colour, strlen(colour));
+	add(out, name, strlen(name));
+	add(out, behind_name, strlen(behind_name));
+	add(out, text, length);
+	add(out, "\r\n", 2);
+}
+
+bool console_guest_send(struct console_text *out, unsigned id)
+{
+	bool done;
+
+	lock_for(is_alone(), false);
+	if (out->length && !console.queued && console.writer == NOBODY) {
+		console.writer = (int)id;
+		console_begin_line();
 	}
-	put_guest_text(colour);
-	put_guest('[');
-	put_guest_text(name);
-	put_guest(']');
-	put_guest_text("\x1b[0m ");
-	for (unsigned i = 0; i < length; i++)
-		put_guest(text[i]);
-	put_guest('\r');
-	put_guest('\n');
+	while (console.writer == (int)id && has_room()) {
+		put_raw(out->text[out->sent++]);
+		if (out->sent == out->length) {
+			out->sent = out->length = 0;
+			console.writer = NOBODY;
+		}
+	}
+	done = !out->length;
+	console_unlock();
+	return done;
+}
+
+void console_guest_leave(struct console_text *out, unsigned id)
+{
+	unsigned left = out->length - out->sent;
+	const char *text = out->text + out->sent;
+
+	if (!left)
+		return;
+	lock_for(is_alone(), true);
+	if (console.writer == (int)id && console_queue_put_first(text, left)) {
+		console.queued = true;
+	} else {
+		/* That there is no room for it is no reason to tear a line. */
+		if (console.writer == (int)id)
+			console.queueing = false;
+		else
+			console_begin_line();
+		while (left--)
+			put_raw(*text++);
+	}
+	if (console.writer == (int)id)
+		console.writer = NOBODY;
+	out->sent = out->length = 0;
 	console_unlock();
 }
 

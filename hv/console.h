@@ -31,10 +31,32 @@ void console_begin_line(void);
 void console_putc(char c);
 void console_puts(const char *s);
 
-/** A guest's output: bytes as they come when it has the console to itself, else whole lines behind
- * "[name] " in the colour of VM @id. */
+/** From now on the hypervisor's text is queued, unless only a picture shows it: there are several
+ * VMs, and none is to wait while the UART sends what is said of another. */
+void console_queue_output(void);
+/** The scheduler's part of that: sends what the UART takes. Full map. */
+void console_pump(void);
+/** When this CPU is to come back and do so, TSC; 0: it need not. Any map. */
+uint64_t console_due(void);
+
+/** Bytes of a guest that has the console to itself, as they come. */
 void console_guest_putc(char c);
-void console_guest_line(const char *name, unsigned id, const char *text, unsigned length);
+
+/** Lines of a guest that are on their way out; lies in its VM's window, guarded by the VM's lock.
+ */
+struct console_text {
+	uint32_t length, sent;
+	char text[1024];
+};
+
+/** Adds a line of VM @id behind "[name] " in its colour. */
+void console_guest_line(struct console_text *out, const char *name, unsigned id, const char *text,
+			unsigned length);
+/** Sends what the UART takes, if it is this VM's turn; true: nothing is left. Nothing comes between
+ * the pieces of a line. Restricted suffices if there is a UART. */
+bool console_guest_send(struct console_text *out, unsigned id);
+/** The VM leaves this CPU: what is left is queued. Full map. */
+void console_guest_leave(struct console_text *out, unsigned id);
 
 /** One byte of input, or -1. */
 int console_getc(void);

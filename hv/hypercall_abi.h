@@ -32,15 +32,14 @@ enum hypercall {
 				 -E_PERM. RDI HYPERCALL_POLICY_GET, always: -> the policy of the
 				 calling CPU with the same flags, and HYPERCALL_POLICY_CHANGING.
 				 CPL 3 too */
+	HYPERCALL_TRACE = 8,  /* RDI enum hypercall_trace_op. READ: RSI gpa, RDX bytes: what was
+				 recorded of the calling vCPU's last exits, oldest first, as
+				 struct hypercall_trace -> bytes written, whole entries. ON, OFF:
+				 whether exits of this VM are recorded -> 0 */
 	HYPERCALL_STATS_WORD = 9,  /* RDI index of a 64-bit word of struct hypercall_stats -> the
 				      word as it is now, or -E_RANGE; CPL 3 too */
 	HYPERCALL_MARK_WORDS = 10, /* RDI value; RSI, RDX, R8, R9: a label of up to 32 characters,
 				      the first in SIL, filled up with zeros: as MARK; CPL 3 too */
-
-	HYPERCALL_TRACE = 8, /* RDI enum hypercall_trace_op. READ: RSI gpa, RDX bytes: what was
-				recorded of the calling vCPU's last exits, oldest first, as
-				struct hypercall_trace -> bytes written, whole entries. ON, OFF:
-				whether exits of this VM are recorded -> 0 */
 
 	/* Only with `debug-hypercalls = on`, else -E_PERM: what tests need to provoke. */
 	HYPERCALL_DEBUG_TOUCH_SENSITIVE =

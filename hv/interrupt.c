@@ -25,7 +25,11 @@ void interrupt_call_scheduler(void)
 		cpu->vcpu->work |= WORK_SWITCH; /* model: switch */
 }
 
-static void timer_interrupt(void)
+/* Keeps interrupt_handle() free of registers to save that only one case needs: an IPI of a guest's
+ * comes this way, and is measured in instructions. */
+#define OWN_FRAME __attribute__((noinline))
+
+static OWN_FRAME void timer_interrupt(void)
 {
 	struct vcpu *vcpu = this_cpu()->vcpu;
 	uint64_t now = rdtsc();
@@ -44,7 +48,7 @@ static void timer_interrupt(void)
 	vcpu_timer_program(vcpu);
 }
 
-void interrupt_take_kick(void)
+static inline void take_kick(void)
 {
 	struct percpu *cpu = this_cpu();
 
@@ -54,6 +58,11 @@ void interrupt_take_kick(void)
 	if (cpu->resched || mitigation_is_changing())
 		cpu->vcpu->work |= WORK_SWITCH; /* model: switch */
 	vcpu_take_remote(cpu->vcpu);
+}
+
+void interrupt_take_kick(void)
+{
+	take_kick();
 }
 
 /* The scheduler reads, or brings the VM that does. Until then the UART keeps what is typed, and its
@@ -67,7 +76,7 @@ static void leave_input(void)
 
 /* What is typed is the console VM's, so only while that VM is here is it read: another's stack must
  * not hold it. */
-static void console_interrupt(void)
+static OWN_FRAME void console_interrupt(void)
 {
 	struct vcpu *vcpu = this_cpu()->vcpu;
 	int c;
@@ -98,7 +107,7 @@ void interrupt_handle(uint8_t vector)
 		console_interrupt();
 		break;
 	case HOST_VECTOR_KICK:
-		interrupt_take_kick();
+		take_kick();
 		break;
 	case HOST_VECTOR_WAKE:
 		wake_interrupt();

@@ -314,6 +314,8 @@ static void run(void)
 	if (audit_run("boot"))
 		console_error(
 			"the address spaces are not as they should be: see the audit records");
+	if (!boot_state_single_vm())
+		console_queue_output();
 	sched_replace(!config.smt_off);
 	for (unsigned i = 0; i < config.vm_count; i++)
 		if (vm_records[i].state == VM_READY)

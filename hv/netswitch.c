@@ -66,8 +66,10 @@ void netswitch_set_up(unsigned port, bool up)
 /* @port's entry for @mac; NULL: none that is young enough. */
 static struct learned *find(struct port *port, uint64_t mac, uint64_t now)
 {
+	/* It may have been seen after @now: by a CPU that came to the lock first. */
 	for (unsigned i = 0; i < NETSWITCH_LEARNED; i++)
-		if (port->learned[i].mac == mac && now - port->learned[i].seen <= max_age)
+		if (port->learned[i].mac == mac &&
+		    (int64_t)(now - port->learned[i].seen) <= (int64_t)max_age)
 			return &port->learned[i];
 	return NULL;
 }

@@ -46,7 +46,7 @@ static const char *const names[OBJECT_COUNT] = {
 /* What the code wants where it asks by itself. */
 static const char *const requested[ASI_CAUSE_COUNT] = {
 	[ASI_CAUSE_FAULT] = "",
-	[ASI_CAUSE_CONSOLE] = "framebuffer",
+	[ASI_CAUSE_CONSOLE] = "console",
 	[ASI_CAUSE_POPULATE] = "pool of frames",
 	[ASI_CAUSE_VM_STATE] = "state of VMs",
 	[ASI_CAUSE_CHECK] = "page tables",

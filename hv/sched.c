@@ -13,10 +13,13 @@
 #include "hv/mitigation.h"
 #include "hv/monitor.h"
 #include "hv/percpu.h"
+#include "hv/vm_life.h"
 #include "hv/wake.h"
 
 /* How long to sleep before looking again who has not followed a change of policy. */
 #define FOLLOW_US 1000
+/* How long a VM runs before the next piece of another one's memory is scrubbed. */
+#define SCRUB_US 1000
 
 /* By the number of the core's first CPU, its leader. Every thread watches the clock. */
 static struct core {
@@ -364,6 +367,7 @@ void sched_loop(void)
 	for (;;) {
 		struct vm_record *record = NULL;
 		unsigned vcpu;
+		bool scrubs;
 
 		/* What came for the VM that left would else be the next one's first exit. */
 		interrupts_take();	      /* model: take */
@@ -371,6 +375,7 @@ void sched_loop(void)
 		cpu->kicked = false;	      /* model: kicked */
 		mitigation_follow();
 		monitor_poll();
+		scrubs = vm_scrub_some();
 		sched_rotate(wanted_by_input(cpu)); /* model: rotate */
 		if (mitigation_is_changing()) {
 			cpu->slice_end = rdtsc() + entity_us(FOLLOW_US);
@@ -379,10 +384,11 @@ void sched_loop(void)
 		} else {
 			record = attach(cpu, &vcpu); /* model: attach */
 		}
-		if (monitor_deadline()) {
-			cpu->slice_end = tsc_earlier(cpu->slice_end, monitor_deadline());
-			cpu->slice_last = true;
-		}
+		console_pump();
+		wake_by(monitor_deadline());
+		wake_by(console_due());
+		if (scrubs)
+			wake_by(record ? rdtsc() + entity_us(SCRUB_US) : 1);
 		if (record)
 			vm_run(record, vcpu); /* model: run */
 		rest(cpu);		      /* model: sleep */

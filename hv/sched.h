@@ -4,11 +4,10 @@
  * speculation can read, and change only after every thread has left the old one.
  *
  * What is scheduled is an entity: as many vCPUs of a VM as a core has threads. It is bound to a
- * core
- * (`cpus =` a list, or nothing) or runs on any (`cpus = share`). A core runs the entity that had
- * the least time so far of those that may run there and are ready, at most a slice at a time; one
- * whose vCPUs all wait is asleep, and gives the core up as soon as another is ready. What happens
- * in restricted, so that posting an event or halting needs no escalation, is in hv/wake.h.
+ * core (`cpus =` a list, or nothing) or runs on any (`cpus = share`). A core runs the entity that
+ * had the least time so far of those that may run there and are ready, at most a slice at a time;
+ * one whose vCPUs all wait is asleep, and gives the core up as soon as another is ready. What
+ * happens in restricted, so that posting an event or halting needs no escalation, is in hv/wake.h.
  *
  * One lock for everything: it is taken when a core changes or looks for a VM, not at exits.
  */

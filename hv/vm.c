@@ -189,12 +189,12 @@ void vcpu_post(struct vcpu *vcpu, uint8_t vector, bool level)
 	unsigned word = vector / 32 + (level ? 8 : 0);
 
 	__atomic_fetch_or(&vcpu->remote_vectors[word], 1U << (vector % 32), __ATOMIC_SEQ_CST);
-	post(vcpu->vm, vcpu, REMOTE_VECTORS + word);
+	post(VM_HERE, vcpu, REMOTE_VECTORS + word);
 }
 
 void vcpu_post_stop(struct vcpu *vcpu)
 {
-	post(vcpu->vm, vcpu, REMOTE_STOP);
+	post(VM_HERE, vcpu, REMOTE_STOP);
 }
 
 /* Its sender has another VM's window. */
@@ -256,7 +256,7 @@ void vcpu_take_remote(struct vcpu *vcpu)
 void vcpu_send_nmi(struct vcpu *vcpu)
 {
 	if (!vcpu_is_here(vcpu)) {
-		post(vcpu->vm, vcpu, REMOTE_NMI);
+		post(VM_HERE, vcpu, REMOTE_NMI);
 		return;
 	}
 	vcpu->nmi_pending = true;
@@ -271,7 +271,7 @@ void vcpu_send_init(struct vcpu *vcpu)
 	else if (vcpu_is_here(vcpu))
 		vcpu->work |= WORK_INIT;
 	else
-		post(vcpu->vm, vcpu, REMOTE_INIT);
+		post(VM_HERE, vcpu, REMOTE_INIT);
 }
 
 void vcpu_send_sipi(struct vcpu *vcpu, uint8_t vector)
@@ -279,20 +279,47 @@ void vcpu_send_sipi(struct vcpu *vcpu, uint8_t vector)
 	if (vcpu_is_here(vcpu)) /* it runs, so it does not wait for one */
 		return;
 	vcpu->remote_sipi = vector;
-	post(vcpu->vm, vcpu, REMOTE_SIPI);
+	post(VM_HERE, vcpu, REMOTE_SIPI);
 }
 
 static void flush_line(struct vm *vm)
 {
-	if (vm->console_view != VM_VIEW_HIDDEN)
-		console_guest_line(vm->name, vm->id, vm->console_line, vm->console_length);
+	if (vm->console_view != VM_VIEW_HIDDEN) {
+		console_guest_line(&vm->console_out, vm->name, vm->id, vm->console_line,
+				   vm->console_length);
+		this_cpu()->vcpu->work |= WORK_PRINT;
+	}
 	vm->console_length = 0;
 }
 
-void vm_console_flush(struct vm *vm)
+void vm_print(struct vcpu *vcpu)
 {
-	if (vm->console_length)
+	struct vm *vm = vcpu->vm;
+	bool done;
+
+	vm_lock(vm);
+	done = console_guest_send(&vm->console_out, vm->id);
+	vm_unlock(vm);
+	if (done) {
+		vcpu->work &= ~(uint32_t)WORK_PRINT;
+		return;
+	}
+	/* The core is somebody else's meanwhile if its slice is over. */
+	interrupts_take();
+	if (wake_check_slice(rdtsc()))
+		vcpu_timer_program(vcpu);
+}
+
+void vm_leave_console(struct vcpu *vcpu, bool ends)
+{
+	struct vm *vm = vcpu->vm;
+
+	vm_lock(vm);
+	if (ends && vm->console_length)
 		flush_line(vm);
+	console_guest_leave(&vm->console_out, vm->id);
+	vm_unlock(vm);
+	vcpu->work &= ~(uint32_t)WORK_PRINT;
 }
 
 void vm_console_write(struct vm *vm, uint8_t byte)

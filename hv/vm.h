@@ -11,6 +11,7 @@
 #include "drivers/guest/machine.h"
 #include "hv/asi.h"
 #include "hv/config.h"
+#include "hv/console.h"
 #include "hv/hypercall_abi.h"
 #include "hv/layout.h"
 #include "hv/lib/histogram.h"
@@ -45,6 +46,7 @@ enum vcpu_work {
 	WORK_TRACE = 1 << 11, /* exits are recorded: stays set */
 	WORK_NET = 1 << 12,   /* frames have come, or it is time to look for some to send */
 	WORK_SEND = 1 << 13,  /* frames are to go to the switch */
+	WORK_PRINT = 1 << 14, /* a line waits for the UART, and the guest for the line */
 };
 
 /* Bits of vcpu.remote: what other CPUs ask of a vCPU; its own CPU turns it into work. */
@@ -202,6 +204,7 @@ struct vm {
 	uint8_t cpuid_count;
 	uint8_t cpuid_basic[0x20]; /* leaf -> first entry; CPUID_NO_ENTRY */
 	uint8_t cpuid_ext[0x10];
+	struct console_text console_out;
 	unsigned console_length;
 	char console_line[VM_CONSOLE_LINE];
 	struct vm_sched sched;
@@ -287,10 +290,13 @@ struct vm_record {
 	const struct config_vm *config;
 	struct spinlock lock; /* state, joined, and the frames given to the guest */
 	enum vm_state state;
-	enum vm_wish wish; /* outlives a stop: the operator's machine does not end by itself */
-	uint8_t held;	   /* bits of enum vm_hold: no vCPU comes to a CPU */
-	uint32_t starts;   /* how often its kernel was loaded */
-	unsigned joined;   /* CPUs that use its window: vCPUs that are on one, visitors */
+	enum vm_wish wish;     /* outlives a stop: the operator's machine does not end by itself */
+	uint8_t held;	       /* bits of enum vm_hold: no vCPU comes to a CPU */
+	enum vm_state becomes; /* BUILDING: when its memory is scrubbed */
+	uint32_t scrubber;     /* CPU that does so, and 1; 0: nobody does */
+	uint64_t scrubbed;     /* guest-physical address up to which that is done */
+	uint32_t starts;       /* how often its kernel was loaded */
+	unsigned joined;       /* CPUs that use its window: vCPUs that are on one, visitors */
 	uint32_t cpu[CONFIG_MAX_VCPUS]; /* where each vCPU runs: a row of places[]; with `cpus =
 					   share` where it is now, or VM_NO_CPU */
 	uint32_t places[2][CONFIG_MAX_VCPUS]; /* [0] if only one thread of a core runs guests */
@@ -316,6 +322,10 @@ int vm_create(unsigned index, const struct config_vm *config);
  * uses it any more. Copes with one that is half built. Full map. */
 void vm_destroy(struct vm_record *record);
 
+/** Zeroes a piece of the memory of VM @record that @at stands before, and gives it back if it
+ * @ends; false: there is none. Nobody runs the VM. Full map. */
+bool vm_scrub_piece(struct vm_record *record, uint64_t *at, bool ends);
+
 /**
  * A CPU wants to run vCPU @vcpu of VM @record: true if it may, and then vm_run() or a later
  * vm_part() must follow. Full map.
@@ -334,9 +344,10 @@ int vm_attach_disks(struct vm_record *record);
  */
 const struct boot_file *vm_find_file(const struct config_vm *config, const char *what,
 				     const char *name, unsigned line);
+
+struct loader_entry;
 /** Puts the VM's kernel and the files that go with it into its memory, which is current; *entry is
  * for its first vCPU. Says itself what is wrong. Full map. 0 or a negative error. */
-struct loader_entry;
 int vm_load_kernel(const struct vm_record *record, struct loader_entry *entry);
 
 /** Does guest memory at @gpa have its frame? The current VM, any map. */
@@ -375,8 +386,11 @@ unsigned vcpu_copy_trace(const struct vcpu *vcpu, struct hypercall_trace *out, u
 /** What is typed comes to CPU @id from now on. Full map. */
 void vm_route_console(unsigned id);
 
-/** The guest's bytes that wait for the end of their line. The current VM; any map. */
-void vm_console_flush(struct vm *vm);
+/** WORK_PRINT: sends what the UART takes of the VM's lines, and takes interrupts. Any map. */
+void vm_print(struct vcpu *vcpu);
+/** The vCPU leaves its CPU: what is left of its VM's lines is queued; if the VM @ends, a line
+ * without an end is one too. Full map. */
+void vm_leave_console(struct vcpu *vcpu, bool ends);
 
 /** Its VM has got frames: it is to look for them. Full map. */
 void vcpu_post_net(struct vm_record *record);

@@ -10,6 +10,7 @@
 #include "hv/vm.h"
 #include "hv/vm_cpuid.h"
 #include "mm/frames.h"
+#include "mm/zero.h"
 #include "vmx/caps.h"
 #include "vmx/vcpu.h"
 
@@ -152,6 +153,7 @@ static int create(struct vm_record *record, const struct config_vm *config, uint
 	for (unsigned i = 0; i < CONFIG_MAX_VCPUS; i++)
 		record->vmcs[i] = HPA_NONE;
 	record->memory_used = 0;
+	record->scrubbed = 0;
 	err = space_window_create(&record->window, id);
 	if (!err)
 		err = create_private(record);
@@ -178,19 +180,35 @@ static void let_siblings_run(void)
 	asi_exit(ASI_CAUSE_SCHEDULE);
 }
 
-static void free_ram(struct vm_record *record)
+bool vm_scrub_piece(struct vm_record *record, uint64_t *at, bool ends)
 {
 	const struct vm *vm = record->vm;
 
-	for (uint64_t gpa = 0; gpa < GIB(4) + vm->ram_high; gpa += VM_POPULATE_CHUNK) {
+	while (*at < GIB(4) + vm->ram_high) {
+		uint64_t gpa = *at;
 		struct pg_leaf leaf;
 
+		*at += VM_POPULATE_CHUNK;
 		if (!vm_is_populated(vm, gpa) || !pgtable_walk(&record->ept, gpa, &leaf))
 			continue;
-		frames_free(leaf.hpa, CHUNK_ORDER);
-		if (gpa / VM_POPULATE_CHUNK % SIBLINGS_WAIT_CHUNKS == 0)
-			let_siblings_run();
+		if (ends)
+			frames_free(leaf.hpa, CHUNK_ORDER);
+#ifndef BREAK_skip_restart_scrub
+		else
+			zero_pages(hpa_to_ptr(leaf.hpa), VM_POPULATE_CHUNK);
+#endif
+		return true;
 	}
+	return false;
+}
+
+static void free_ram(struct vm_record *record)
+{
+	uint64_t at = record->scrubbed;
+
+	for (unsigned n = 1; vm_scrub_piece(record, &at, true); n++)
+		if (n % SIBLINGS_WAIT_CHUNKS == 0)
+			let_siblings_run();
 }
 
 static void free_block(hpa_t *block, unsigned order)

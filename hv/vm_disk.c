@@ -13,6 +13,7 @@
 #include "mm/frames.h"
 
 #define SECTOR 512
+#define SIZE_MAX_GIB 31 /* with its place within 2 MiB it fits into VM_DISK_SPAN */
 #define CHUNK_ORDER 9
 #define COPIES_ORDER 5
 static_assert((PAGE_SIZE << COPIES_ORDER) / sizeof(hpa_t) >= VM_DISK_SPAN / PAGE_SIZE_2M,
@@ -44,11 +45,7 @@ static int map_file(struct vm_record *record, const struct boot_file *file, bool
 	uint16_t id = record->window.vm_id;
 	uint64_t size = ALIGN_UP(file->size, PAGE_SIZE);
 	enum mem_class class = writable ? MEM_VM : MEM_SHARED;
-	uint16_t owner = writable ? id
-				  : (uint16_t)(frames_class(file->base) == MEM_SHARED
-						       ? frames_owner(file->base) | BIT(id)
-						       : BIT(id));
-	int err = frames_claim(file->base, size, class, owner);
+	int err = frames_claim(file->base, size, class, writable ? id : (uint16_t)BIT(id));
 
 	if (err)
 		return err;
@@ -105,7 +102,7 @@ static bool attach(struct vm_record *record, unsigned index)
 	if (!file)
 		return false;
 	frames_stats(&stats);
-	if (file->size < SECTOR || file->size > VM_DISK_SPAN - PAGE_SIZE_2M)
+	if (file->size < SECTOR || file->size > GIB(SIZE_MAX_GIB))
 		why = "is no disk image: it must have 512 bytes to 31 GiB";
 	else if (disk->read_only || uses(disk->file) == 1)
 		why = map_file(record, file, !disk->read_only, &va) ? "cannot be mapped" : NULL;

@@ -5,7 +5,6 @@
 #include "hv/asm.h"
 #include "hv/boot_state.h"
 #include "hv/console.h"
-#include "hv/cpu.h"
 #include "hv/errno.h"
 #include "hv/fire.h"
 #include "hv/interrupt.h"
@@ -15,7 +14,6 @@
 #include "hv/record.h"
 #include "hv/sched.h"
 #include "mm/frames.h"
-#include "mm/zero.h"
 
 /* Sensitive: changed in full only, when VMs come and go. */
 static struct spinlock life_lock;
@@ -144,36 +142,22 @@ static void report_end(const struct vm_record *record)
 				vm->stop_reason ? reason : NULL);
 }
 
-/* The guest's memory of before is not the guest's of now. Cached translations go when each vCPU is
- * loaded after its reset. */
-static void scrub_for_restart(const struct vm_record *record)
+static void set_wish(struct vm_record *record, enum vm_wish wish)
 {
-	const struct vm *vm = record->vm;
-
-#ifndef BREAK_skip_restart_scrub
-	for (uint64_t gpa = 0; gpa < GIB(4) + vm->ram_high; gpa += VM_POPULATE_CHUNK) {
-		uint64_t chunk = gpa / VM_POPULATE_CHUNK;
-
-		if (vm->populated[chunk / 8] >> (chunk % 8) & 1)
-			zero_pages((void *)(GUEST_BASE + gpa), VM_POPULATE_CHUNK);
-	}
-#else
-	(void)vm;
-#endif
+	spinlock_acquire(&record->lock);
+	record->wish = wish;
+	spinlock_release(&record->lock);
 }
 
-/* The VM has left this CPU and every other: its memory goes back. */
+/* The VM has left this CPU and every other. Its memory is scrubbed piece by piece, while others run
+ * (vm_scrub_some); it stays the VM's if that is to become READY. */
 static void take_down(struct vm_record *record, enum vm_state becomes)
 {
-	unsigned index = (unsigned)(record - vm_records);
-
-	sched_remove(index);
+	sched_remove((unsigned)(record - vm_records));
 	set_state(record, VM_BUILDING);
-	vm_destroy(record);
-	set_state(record, becomes);
-	/* What is typed from now on can only be for the monitor. */
-	if (boot_state_console_vm() == (int)index)
-		console_set_input(true);
+	record->becomes = becomes;
+	record->scrubbed = 0;
+	__atomic_store_n(&record->scrubber, this_cpu()->id + 1, __ATOMIC_RELEASE);
 }
 
 static int build(struct vm_record *record)
@@ -187,42 +171,86 @@ static int build(struct vm_record *record)
 	return 0;
 }
 
-/* The last one out: reports, and leaves the VM ready for another start or gone. */
+/* The VM's memory is as new. Cached translations of it go when each vCPU is loaded after its reset.
+ */
+static void begin_anew(struct vm_record *record)
+{
+	set_wish(record, VM_WISH_NONE);
+	set_state(record, VM_READY);
+	sched_add((unsigned)(record - vm_records));
+}
+
+/* All of the VM's memory has gone back. */
 static void finish(struct vm_record *record)
 {
+	vm_destroy(record);
+	/* What is typed from now on can only be for the monitor. */
+	if (boot_state_console_vm() == (int)(record - vm_records))
+		console_set_input(true);
+	if (record->becomes == VM_BUILDING) {
+		record->wish = VM_WISH_NONE; /* nobody else touches it yet */
+		record->held = 0;
+		if (build(record) == 0)
+			return;
+		any_failed = true;
+		record->becomes = VM_ENDED;
+	}
+	set_state(record, record->becomes);
+	if (record->becomes == VM_REFUSED)
+		vm_report_state(record->config->name, "refused", "its files cannot be loaded");
+	vm_end_run_if_over();
+}
+
+/* Or is it from now on, since the one that was runs nothing any more? */
+static bool is_scrubber(struct vm_record *record, uint32_t self)
+{
+	uint32_t scrubber = __atomic_load_n(&record->scrubber, __ATOMIC_ACQUIRE);
+
+	return scrubber == self ||
+	       (scrubber && percpu_core_is_closed(scrubber - 1) &&
+		__atomic_compare_exchange_n(&record->scrubber, &scrubber, self, false,
+					    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+}
+
+bool vm_scrub_some(void)
+{
+	bool more = false;
+
+	for (unsigned i = 0; i < CONFIG_MAX_VMS; i++) {
+		struct vm_record *record = &vm_records[i];
+
+		if (!is_scrubber(record, this_cpu()->id + 1))
+			continue;
+		more |= vm_scrub_piece(record, &record->scrubbed, record->becomes != VM_READY);
+		if (more)
+			break;
+		record->scrubber = 0;
+		if (record->becomes == VM_READY)
+			begin_anew(record);
+		else
+			finish(record);
+	}
+	return more;
+}
+
+/* The last one out: reports, and sees that the VM is made ready for another start, or goes. */
+static void end(struct vm_record *record)
+{
 	const struct vm *vm = VM_HERE;
-	unsigned index = (unsigned)(record - vm_records);
 	enum vm_wish wish = record->wish;
 	bool failed = wish == VM_WISH_NONE && vm->stop_reason;
 	bool reboot = wish == VM_WISH_NONE && !failed && vm->request == VM_REQUEST_REBOOT;
 
 	report_end(record);
 	vm_net_set_up(record, false);
-	if (reboot || wish == VM_WISH_RESET) {
-		scrub_for_restart(record);
-		vm_set_window(NULL);
-		/* Nobody joins it before the scheduler begins anew with it. */
-		sched_remove(index);
-		spinlock_acquire(&record->lock);
-		record->wish = VM_WISH_NONE;
-		record->state = VM_READY;
-		spinlock_release(&record->lock);
-		sched_detached();
-		sched_add(index);
-		return;
-	}
-	vm_set_window(NULL);
-	sched_detached();
-	take_down(record, wish == VM_WISH_RESTART ? VM_BUILDING : VM_ENDED);
-	if (wish == VM_WISH_RESTART) {
-		record->wish = VM_WISH_NONE; /* nobody else touches it yet */
-		record->held = 0;
-		failed = build(record) != 0;
-		if (failed)
-			set_state(record, VM_ENDED);
-	}
 	any_failed |= failed;
-	vm_end_run_if_over();
+	vm_set_window(NULL);
+	/* Nobody joins it before the scheduler begins anew with it. */
+	if (reboot || wish == VM_WISH_RESET)
+		take_down(record, VM_READY);
+	else
+		take_down(record, wish == VM_WISH_RESTART ? VM_BUILDING : VM_ENDED);
+	sched_detached();
 }
 
 void vm_part(struct vm_record *record)
@@ -234,7 +262,7 @@ void vm_part(struct vm_record *record)
 	last = record->state == VM_ENDING && record->joined == 0;
 	spinlock_release(&record->lock);
 	if (last) {
-		finish(record);
+		end(record);
 		return;
 	}
 	vm_set_window(NULL); /* model: window */
@@ -252,10 +280,8 @@ void vm_abort(struct vm_record *record, bool failed)
 	sched_detached();
 	record->joined--;
 	record->wish = VM_WISH_NONE;
-	take_down(record, VM_REFUSED);
-	vm_report_state(record->config->name, "refused", "its files cannot be loaded");
 	any_failed = true;
-	vm_end_run_if_over();
+	take_down(record, VM_REFUSED);
 }
 
 /* Comes in as one of the VM's CPUs, so that it cannot end meanwhile. The lock is held. */

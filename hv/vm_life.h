@@ -55,6 +55,10 @@ bool vm_is_settled(const struct vm_record *record);
  * back (docs/HARDWARE.md). */
 void vm_urge(struct vm_record *record);
 
+/** Scrubs a piece of the memory of a VM that this CPU was the last to run, and ends what became of
+ * it; true: there is more. A piece is short enough for others to wait for. */
+bool vm_scrub_some(void);
+
 /** Ends the run if no VM can go on and nobody waits for the operator. */
 void vm_end_run_if_over(void);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* A VM's life on its CPU: loading, the first entry, and the ways in which it ends. */
+/* A VM on a CPU: its window, the kernel's loading, and how its vCPUs come to a CPU and leave it. */
 #include "drivers/guest/loader.h"
 #include "drivers/host/lapic.h"
 #include "drivers/host/rtc.h"
@@ -7,7 +7,6 @@
 #include "hv/audit.h"
 #include "hv/boot_state.h"
 #include "hv/console.h"
-#include "hv/errno.h"
 #include "hv/flush.h"
 #include "hv/interrupt.h"
 #include "hv/lib/string.h"
@@ -190,6 +189,7 @@ static void after_leave(void)
  * comes to the idle one. */
 static _Noreturn void detach(struct vcpu *vcpu)
 {
+	vm_leave_console(vcpu, vcpu->work & (WORK_STOP | WORK_REQUEST));
 	vcpu_unload(&vm_records[vcpu->vm->id], vcpu);
 	cpu_switch_stack((void *)PERCPU_IDLE_STACK_TOP, after_leave);
 	__builtin_unreachable();

@@ -99,6 +99,20 @@ void wake_detach(struct vcpu *vcpu)
 		__atomic_fetch_and(&s->asleep, (uint8_t)~bit, __ATOMIC_SEQ_CST); /* model: awake */
 }
 
+void wake_by(uint64_t time)
+{
+	struct percpu *cpu = this_cpu();
+
+	if (!time)
+		return;
+	cpu->slice_end = tsc_earlier(cpu->slice_end, time);
+	cpu->slice_last = true; /* model: soon */
+	if (!cpu->vcpu)
+		return;
+	vcpu_timer_program(cpu->vcpu);
+	vcpu_rearm_slice(cpu->vcpu);
+}
+
 /* If this CPU's core is wanted it goes to the scheduler: at once if its VM only waits, else when
  * that has had a slice of the least length. */
 static void give_up_soon(void)
@@ -111,10 +125,7 @@ static void give_up_soon(void)
 		interrupt_call_scheduler(); /* model: schedule */
 		return;
 	}
-	cpu->slice_end = tsc_earlier(cpu->slice_end, cpu->slice_begin + min_slice);
-	cpu->slice_last = true; /* model: soon */
-	vcpu_timer_program(cpu->vcpu);
-	vcpu_rearm_slice(cpu->vcpu);
+	wake_by(cpu->slice_begin + min_slice);
 }
 
 void wake_interrupt(void)

@@ -53,6 +53,9 @@ void wake_end_rest(void);
 /** HOST_VECTOR_WAKE: some VM wants a core, this one perhaps. Any map. */
 void wake_interrupt(void);
 
+/** This CPU comes to the scheduler at @time, TSC, if not before. Any map; a time of 0 is none. */
+void wake_by(uint64_t time);
+
 /** If this CPU's time slice is over and its core wanted, calls the scheduler, else begins another
  * slice; true in both cases. The caller programs the timer. Any map. */
 bool wake_check_slice(uint64_t now);

@@ -372,7 +372,11 @@ int frames_claim(hpa_t base, uint64_t size, enum mem_class class, uint16_t owner
 	}
 	for (uint32_t n = first; n < end && !err;) {
 		unsigned order = n % CHUNK_FRAMES || end - n < CHUNK_FRAMES ? 0 : FRAMES_MAX_ORDER;
+		hpa_t hpa = HPA((uint64_t)n << PAGE_SHIFT);
 
+		/* All of a file has the same owners. */
+		if (frames_class(hpa) == MEM_SHARED)
+			owner |= frames_owner(hpa);
 		set_class(n, order, class, owner);
 		n += 1U << order;
 	}

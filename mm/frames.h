@@ -52,8 +52,9 @@ void frames_free(hpa_t base, unsigned order);
 
 /**
  * Gives the frames of a boot file, [@base, @base + @size) with its last page as a whole, the class
- * MEM_VM or MEM_SHARED and @owner; again and again, for MEM_VM with the same owner only. -E_INVAL
- * if any of them is something else; nothing is done then.
+ * MEM_VM or MEM_SHARED and @owner; again and again, for MEM_VM with the same owner only, while
+ * MEM_SHARED adds @owner to those that there are. -E_INVAL if any of them is something else;
+ * nothing is done then.
  */
 int frames_claim(hpa_t base, uint64_t size, enum mem_class class, uint16_t owner);
 

@@ -11,7 +11,7 @@ debian: $(SETUP) # makes the Debian 12 that the tests host, and fetches a newer 
 bench: hypervisor guests # measures exits and boots in instructions; build/bench/results.json, report.html
 	@guest-tests/bench
 
-model: # proves the model of stunning, refutes its mutants, compares it with the code; logs: build/model/
+model: # proves the models of stunning and waking, refutes their mutants, compares them with the code; logs: build/model/
 	@guest-tests/model/check --build $(BUILD)
 
 # Each line traces one machine; a violation ends it. INSTRUCTIONS is what each is traced for.

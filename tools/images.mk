@@ -8,7 +8,7 @@ $(DEMO)/cloister.conf: tools/demo/cloister.conf $(SETUP)
 	cp $< $@
 
 .PHONY: run run-tcg run-kvm image iso
-run: hypervisor # boots the demonstration guest in the emulator, through UEFI
+run: hypervisor # boots two Linux guests in the emulator, through UEFI; they can ping each other
 	@tools/run $(BUILD) --firmware uefi
 
 run-tcg: hypervisor # boots in QEMU without VMX: says so and halts

@@ -6,7 +6,8 @@ core, every cache line that a thread of it touched since the core's last flush. 
 does, so what it does not complain about cannot have been there. The same for the fill, store and load buffers, by thread:
 VERW is promised to empty those of the thread that executes it, so nothing else takes away what that thread touched.
 
-A line's owner: PUBLIC (nobody's secret), HIDDEN (the hypervisor's), ("vm", x), ("cpu", n)."""
+A line's owner: PUBLIC (nobody's secret), HIDDEN (the hypervisor's), ("vm", x), ("cpu", n), or ("vms", {x, y}): what these
+may only read."""
 
 LINE = 64
 BEFORE = -1  # stands for all lines of a VM that the core may hold from before the trace
@@ -36,6 +37,10 @@ class Core:
         self.cpus = cpus
         self.vm = None  # that ran last
         self.held = {}  # owner: {line: (time of the last touch, where)}; public lines are not kept
+
+
+def is_of(owner, vm):
+    return owner == ("vm", vm) or (owner[0] == "vms" and vm in owner[1])
 
 
 class Checker:
@@ -83,7 +88,7 @@ class Checker:
     def _may_hold(self, owner, vm, core):
         """May a core that runs @vm hold a line of @owner? The private data of a CPU holds nothing of a guest, but only
         the CPUs of that core have business with it."""
-        return owner == PUBLIC or owner == ("vm", vm) or (owner[0] == "cpu" and self.core_of.get(owner[1]) == core)
+        return owner == PUBLIC or is_of(owner, vm) or (owner[0] == "cpu" and self.core_of.get(owner[1]) == core)
 
     # Events.
 
@@ -105,7 +110,7 @@ class Checker:
         """What the processor reads or writes to run a VM, its own structures among them, is that VM's: @owner. A flush
         cannot answer accesses that each entry repeats, but before another VM comes they have to be gone like all else."""
         self.time += 1
-        if owner[0] == "vm":
+        if owner[0] in ("vm", "vms"):
             self._hold(cpu, line, owner, where)
 
     def _hold(self, cpu, line, owner, where):
@@ -114,7 +119,7 @@ class Checker:
         core.held.setdefault(owner, {})[line] = (self.time, where)
         if self.judges_buffers:
             self.buffers[cpu].setdefault(owner, {})[line] = (self.time, where)
-        if self.guest[cpu] is not None and owner != ("vm", self.guest[cpu]):
+        if self.guest[cpu] is not None and not is_of(owner, self.guest[cpu]):
             self._violate(OUT_OF_VM, cpu, self.guest[cpu], line, owner, where, where)
         for sibling in self._siblings(cpu):
             vm = self.guest[sibling]
@@ -199,11 +204,14 @@ class Checker:
             self._judge(IN_BUFFERS, cpu, vm, self.buffers[thread], at)
 
     def _judge(self, kind, cpu, vm, held, at):
-        """@held: what is left where the guest @vm begins to run on @cpu."""
+        """@held: what is left where the guest @vm begins to run on @cpu. More VMs may have turned up since that read a line."""
         for owner, lines in held.items():
-            if not self._may_hold(owner, vm, self.core_of[cpu]):
-                for line, (_, where) in lines.items():
-                    self._violate(kind, cpu, vm, line, owner, where, at)
+            if self._may_hold(owner, vm, self.core_of[cpu]):
+                continue
+            for line, (_, where) in lines.items():
+                if owner[0] in ("vm", "vms") and line != BEFORE and is_of(self.owner_of(line), vm):
+                    continue
+                self._violate(kind, cpu, vm, line, owner, where, at)
 
     def leave(self, cpu):
         """The first instruction of the hypervisor after a VM exit, which loaded the host root."""

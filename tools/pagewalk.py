@@ -13,7 +13,7 @@ PRESENT, WRITE, LARGE, NX = 1, 2, 1 << 7, 1 << 63
 ADDRESS = 0x000ffffffffff000
 
 # Owners of frames. PUBLIC: what restricted shows to every VM. HIDDEN: what no restricted map reaches. The others are
-# pairs: ("vm", frame of the window's table) and ("cpu", number).
+# pairs: ("vm", frame of the window's table), ("cpu", number), and ("vms", set of such frames) of what several VMs may only read.
 PUBLIC, HIDDEN = ("public",), ("hidden",)
 
 
@@ -103,6 +103,7 @@ class Ownership:
     def __init__(self, symbols):
         self.symbols, self.layout = symbols, layout()
         self.owner = {}  # frame number: owner; HIDDEN is what is missing
+        self.read_only = set()  # frame numbers that windows show, none of them writable
         self.served = {}  # frame number: owner of what the processor reads there to run that VM; None: several
         self.text = set()
         self.image = {}  # frame number: virtual address; the loaders leave the image in one piece
@@ -131,22 +132,39 @@ class Ownership:
         for leaf in walk.in_slot(slot_of(base["IMAGE_BASE"])):
             self._claim_image(leaf)
         window = slot_of(base["WINDOW_BASE"])
-        for name, owner in (("GLOBAL_BASE", PUBLIC), ("CPU_BASE", ("cpu", cpu)), ("WINDOW_BASE", ("vm", walk.top.get(window)))):
-            self._claim_leaves(walk.in_slot(slot_of(base[name])), owner)
+        for name, owner in (("GLOBAL_BASE", PUBLIC), ("CPU_BASE", ("cpu", cpu))):
+            for leaf in walk.in_slot(slot_of(base[name])):
+                for frame in frames_of(leaf):
+                    self._claim(frame, owner)
+        self._claim_window(walk.in_slot(window), walk.top.get(window))
         for table in walk.slot_tables.get(window, ()):
             self.serve(table >> 12, ("vm", walk.top[window]))
 
     def add_window(self, read_page, table):
         """A VM that some CPU ran meanwhile, by the table that its PML4 entry named."""
         walk = Walk(read_page, table, 3, self.layout["WINDOW_BASE"])
-        self._claim_leaves(walk.leaves, ("vm", table))
+        self._claim_window(walk.leaves, table)
         for below in walk.tables:
             self.serve(below >> 12, ("vm", table))
 
-    def _claim_leaves(self, leaves, owner):
+    def _claim_window(self, leaves, table):
+        """What is writable is that VM's. What no VM may write, as a disk's image that several read, is theirs together."""
         for leaf in leaves:
             for frame in frames_of(leaf):
-                self._claim(frame, owner)
+                if leaf.writable:
+                    self.read_only.discard(frame)
+                elif frame not in self.owner:
+                    self.read_only.add(frame)
+                elif frame in self.read_only:
+                    self._share(frame, table)
+                    continue
+                self._claim(frame, ("vm", table))
+
+    def _share(self, frame, table):
+        kind, readers = self.owner[frame]
+        readers = readers if kind == "vms" else frozenset((readers,))
+        if table not in readers:
+            self.owner[frame] = ("vms", readers | {table})
 
     def serve(self, frame, owner):
         """The processor needs this frame to run the VM @owner. What serves several is nobody's."""

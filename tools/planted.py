@@ -36,10 +36,10 @@ class Vm:
         self.number = ~int.from_bytes(self.pattern[:4], "little") & 0xffffffff
 
 
-def make(esp, count, words="", guest=GUEST, memory_mode="eager", vcpus=1, sets_policy=False, network=False, disk=False,
+def make(esp, count, words="", guest=GUEST, memory_mode="eager", vcpus=1, sets_policy=False, network=False, disk=None,
          **hypervisor):
     """Fills the directory @esp with a configuration of @count VMs and their guest; the VMs. @words: for all, or a list.
-    @network: all are on one. @disk: all write one image, so that each has a copy if there are several."""
+    @network: all are on one. @disk: "rw", all write one image, so that each has a copy if there are several; "ro", all read it."""
     keys = dict({"console": "com1", "mitigation": "asi", "debug-hypercalls": "on"}, **hypervisor)
     vms = [Vm(i) for i in range(count)]
     lines = ["# " + REMARK, "[hypervisor]"] + ["%s = %s" % item for item in keys.items()]
@@ -50,7 +50,7 @@ def make(esp, count, words="", guest=GUEST, memory_mode="eager", vcpus=1, sets_p
         if network:
             lines.append("net = lan0,mac=52:54:00:00:00:%02x" % (1 + vms.index(vm)))
         if disk:
-            lines.append("disk = disk.img")
+            lines.append("disk = disk.img" + (",ro" if disk == "ro" else ""))
     if disk:
         with open(os.path.join(esp, "disk.img"), "wb") as out:
             out.write(bytes(DISK))

@@ -147,14 +147,16 @@ static inline void dispatch(struct vcpu *vcpu, uint32_t reason)
 static void hold_back(struct vcpu *vcpu)
 {
 	while (vcpu->work & (WORK_STOP | WORK_REQUEST | WORK_SWITCH | WORK_INIT | WORK_HALT |
-			     WORK_SIPI | WORK_NET | WORK_SEND)) {
+			     WORK_SIPI | WORK_NET | WORK_SEND | WORK_PRINT)) {
 		if ((vcpu->work & (WORK_NET | WORK_SEND)) || vcpu->net_deadline)
 			vm_net_work(vcpu);
 		if (vcpu->work & (WORK_STOP | WORK_REQUEST))
 			vm_leave(vcpu);
 		if (vcpu->work & WORK_SWITCH)
 			vm_yield(vcpu); /* model: switch */
-		if (vcpu->work & WORK_INIT)
+		if (vcpu->work & WORK_PRINT)
+			vm_print(vcpu);
+		else if (vcpu->work & WORK_INIT)
 			vcpu_take_init(vcpu);
 		else if (vcpu->work & (WORK_HALT | WORK_SIPI))
 			vcpu_wait(vcpu); /* model: wait */

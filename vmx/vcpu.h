@@ -11,6 +11,7 @@
 /* CR0 and CR4 bits that the guest cannot change without an exit. */
 #define VCPU_CR0_OWNED (CR0_NE | CR0_NW | CR0_CD)
 
+/* A VM's MSR bitmaps, a page each and one behind the other: of 1 << this pages, BITMAP_COUNT. */
 #define VCPU_MSR_BITMAP_ORDER 1
 
 /** Allocates the VMCSs and the MSR bitmaps of VM @record. Full map. 0 or -E_NOMEM. */
@@ -106,7 +107,8 @@ void vcpu_accept(struct vcpu *vcpu, unsigned index, uint32_t bits);
 /** For WORK_IRQ while the processor delivers by itself: tells it what requests and which EOIs are
  * to exit. @held: the guest cannot take an interrupt with this entry. */
 void apicv_hand_over(struct vcpu *vcpu, bool held);
-/** Which of the two MSR bitmaps of a VM, one behind the other. */
+
+/** Which of the two MSR bitmaps of a VM. */
 enum { BITMAP_PLAIN, BITMAP_ASSISTED, BITMAP_COUNT };
 
 /** Writes of the control registers as the guest means them; false: #GP. */

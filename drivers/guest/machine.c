@@ -13,6 +13,8 @@ void machine_reset(struct vm *vm)
 	vrtc_reset(vm);
 	vpci_reset(vm);
 	vpower_reset(vm);
+	/* The VM's clock, which they go by, begins anew. */
+	memset(vm_machine(vm)->card, 0, sizeof(vm_machine(vm)->card));
 }
 
 void machine_set_irq(struct vm *vm, unsigned gsi, bool level)

@@ -18,7 +18,8 @@
 enum { QUEUE_RX, QUEUE_TX };
 enum { CONFIG_MAC = 0, CONFIG_STATUS = 6, STATUS_LINK_UP = 1 };
 
-/* Packets for the guest in one exit, a large frame more or less; more come with the next one. */
+/* The guest's buffers that are looked at in one exit, whether they hold a frame or not, and packets
+ * beyond the first of a frame: what does not come with it comes with the next one. */
 #define RX_BURST 256
 
 bool vnet_attach(struct vm *vm, unsigned unit, uint64_t mac)
@@ -144,8 +145,7 @@ static bool send(struct vm *vm, struct virtio *device, uint64_t now, bool due)
 	return any;
 }
 
-/* From now on the ring is looked at when a whole batch is in it, or the window is over: a clock
- * that the guest moved makes it no longer. */
+/* From now on the ring is looked at when a whole batch is in it, or the window is over. */
 static void batch(struct vm *vm, struct virtio *device, struct vnet_card *card, uint64_t now)
 {
 	uint64_t passed = now - card->sent;
@@ -193,9 +193,9 @@ static void complete_checksum(struct frame *frame)
 }
 
 /* How many requests hold @bytes, the first of which is taken; 0: there are too few yet; the count
- * beyond the ring's size: they never will. */
+ * beyond the ring's size: they never will. *looked counts those that were looked at. */
 static unsigned gather(struct vm *vm, struct virtio *device, struct vring_chain *chain,
-		       uint64_t bytes)
+		       uint64_t bytes, unsigned *looked)
 {
 	struct vring *ring = &device->queue[QUEUE_RX];
 	unsigned limit = device->accepted & F_MRG_RXBUF ? ring->size : 1, n = 0;
@@ -206,6 +206,7 @@ static unsigned gather(struct vm *vm, struct virtio *device, struct vring_chain 
 		have += chain->in_bytes;
 		n++;
 	}
+	*looked += n;
 	if (likely(n == 1 && have >= bytes))
 		return 1;
 	for (unsigned i = 0; i < n; i++)
@@ -233,13 +234,13 @@ static void fill(struct vring_chain *chain, const uint8_t **from, uint64_t *left
 }
 
 /* One frame into the guest's buffers as it is; false: it has no buffers yet. */
-static bool put(struct vm *vm, struct virtio *device, struct frame *frame)
+static bool put(struct vm *vm, struct virtio *device, struct frame *frame, unsigned *looked)
 {
 	struct vring_chain *chain = &vm_machine(vm)->pci.chain;
 	struct vring *ring = &device->queue[QUEUE_RX];
 	uint64_t header_left = sizeof(frame->header), left = frame->length;
 	const uint8_t *header = (const uint8_t *)&frame->header, *data = frame->data;
-	unsigned count = gather(vm, device, chain, header_left + left);
+	unsigned count = gather(vm, device, chain, header_left + left, looked);
 
 	if (!count)
 		return false;
@@ -267,22 +268,22 @@ static bool put(struct vm *vm, struct virtio *device, struct frame *frame)
 }
 
 /* The oldest frame of the inbox, or if it is a large one that the driver does not take, its next
- * packet. Returns how many packets that were; 0: the guest has no buffers yet. */
-static unsigned receive(struct vm *vm, struct virtio *device, struct frame *frame)
+ * packet; false: the guest has no buffers yet. */
+static bool receive(struct vm *vm, struct virtio *device, struct frame *frame, unsigned *looked)
 {
 	bool cut = frame->header.gso_type != GSO_NONE &&
 		   !takes_large(device, frame->header.gso_type, F_GUEST_TSO4, F_GUEST_TSO6,
 				F_GUEST_CSUM);
 	struct frame *packet = cut ? (struct frame *)vm_machine(vm)->packet : frame;
-	unsigned packets = cut ? 1 : frame->packets;
 
 	if (cut)
 		segment_cut(frame, frame->next, packet);
-	if (!put(vm, device, packet))
-		return 0;
+	if (!put(vm, device, packet, looked))
+		return false;
+	*looked += packet->packets - 1U;
 	if (!cut || ++frame->next == frame->packets)
 		frame_queue_remove(vm_net_inbox(vm, device->unit));
-	return packets;
+	return true;
 }
 
 /* The inbox into the guest's buffers. Without buffers the frames stay there, and whatever finds no
@@ -292,21 +293,19 @@ static void deliver(struct vm *vm, struct virtio *device)
 	struct frame_queue *inbox = vm_net_inbox(vm, device->unit);
 	struct vring *ring = &device->queue[QUEUE_RX];
 	struct frame *frame;
-	unsigned i = 0, n;
+	unsigned i, looked = 0;
 
 	if (!virtio_is_live(device, QUEUE_RX)) {
 		frame_queue_clear(inbox);
 		return;
 	}
-	while ((frame = frame_queue_first(inbox)) != NULL && i < RX_BURST) {
-		n = receive(vm, device, frame);
-		if (!n)
+	for (i = 0; (frame = frame_queue_first(inbox)) != NULL && looked < RX_BURST; i++) {
+		if (!receive(vm, device, frame, &looked))
 			break;
-		i += n;
 	}
 	if (!frame) {
 		vring_quiet(ring, INT16_MAX);
-	} else if (i && i < RX_BURST) {
+	} else if (i && looked < RX_BURST) {
 		/* It is at work: not a notification for each buffer that comes back. */
 		vring_quiet(ring, ring->size / 4);
 		vm_net_poll_in(vm, vm_net_window(vm));

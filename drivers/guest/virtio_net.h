@@ -22,7 +22,7 @@ struct virtio;
 struct vnet_card {
 	bool batching;	 /* notifications are off, and the ring is polled */
 	uint16_t queued; /* packets put into the outbox since it was last sent */
-	uint64_t sent;	 /* when that was, guest TSC */
+	uint64_t sent;	 /* when that was, vm_tsc() */
 };
 
 /** Gives the VM card @unit with address @mac. While the VM is built. False: the bus is full. */

@@ -17,7 +17,6 @@ enum {
 #define LSR_DATA_READY BIT(0)
 #define LSR_THR_EMPTY BIT(5)
 #define LSR_IDLE BIT(6)
-#define FIFO_DEPTH 16
 /* More polls than a byte takes at 115200 baud on any machine; a port that stays busy is given up.
  */
 #define POLL_LIMIT 2000000
@@ -26,6 +25,7 @@ void uart_init(struct uart *uart, uint16_t port)
 {
 	uart->port = 0;
 	uart->room = 0;
+	uart->polls = 0;
 	outb(port + UART_SCRATCH, 0x5a);
 	if (inb(port + UART_SCRATCH) != 0x5a)
 		return;
@@ -39,20 +39,24 @@ void uart_init(struct uart *uart, uint16_t port)
 	uart->port = port;
 }
 
-static void wait_for(const struct uart *uart, uint8_t bit)
+unsigned uart_room(struct uart *uart)
 {
-	for (unsigned i = 0; i < POLL_LIMIT && !(inb(uart->port + UART_LSR) & bit); i++)
-		cpu_relax();
+	if (!uart->port)
+		return UART_FIFO_DEPTH;
+	if (!uart->room &&
+	    (inb(uart->port + UART_LSR) & LSR_THR_EMPTY || ++uart->polls >= POLL_LIMIT)) {
+		uart->room = UART_FIFO_DEPTH;
+		uart->polls = 0;
+	}
+	return uart->room;
 }
 
 void uart_putc(struct uart *uart, char c)
 {
 	if (!uart->port)
 		return;
-	if (!uart->room) {
-		wait_for(uart, LSR_THR_EMPTY);
-		uart->room = FIFO_DEPTH;
-	}
+	while (!uart_room(uart))
+		cpu_relax();
 	outb(uart->port + UART_DATA, (uint8_t)c);
 	uart->room--;
 }
@@ -66,8 +70,9 @@ int uart_getc(struct uart *uart)
 
 void uart_drain(struct uart *uart)
 {
-	if (uart->port)
-		wait_for(uart, LSR_IDLE);
+	for (unsigned i = 0;
+	     uart->port && i < POLL_LIMIT && !(inb(uart->port + UART_LSR) & LSR_IDLE); i++)
+		cpu_relax();
 }
 
 void uart_set_receive_irq(struct uart *uart, bool on)

@@ -12,10 +12,17 @@
 struct uart {
 	uint16_t port; /* 0: absent */
 	uint8_t room;
+	uint32_t polls; /* in vain, since it last had room */
 };
+
+#define UART_FIFO_DEPTH 16
+/* What a full FIFO needs: bytes of ten bits at 115200 baud. */
+#define UART_FIFO_US (UART_FIFO_DEPTH * 10 * 1000000 / 115200)
 
 /** 115200 baud, 8N1, FIFOs on, interrupts off. Leaves port 0 if no UART answers there. */
 void uart_init(struct uart *uart, uint16_t port);
+/** How many bytes can be sent without waiting. */
+unsigned uart_room(struct uart *uart);
 /** Sends a byte; waits, bounded, until the transmitter has room. */
 void uart_putc(struct uart *uart, char c);
 /** A received byte, or -1. */

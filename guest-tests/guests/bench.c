@@ -16,24 +16,12 @@ const char guest_name[] = "bench";
 
 static uint64_t samples[SAMPLES];
 
-static void sort(unsigned n)
-{
-	for (unsigned i = 1; i < n; i++) {
-		uint64_t v = samples[i];
-		unsigned j = i;
-
-		for (; j > 0 && samples[j - 1] > v; j--)
-			samples[j] = samples[j - 1];
-		samples[j] = v;
-	}
-}
-
 static void report(const char *label, uint64_t empty, unsigned n)
 {
 	static char name[40];
 	size_t length = strlen(label);
 
-	sort(n);
+	sort(samples, n);
 	memcpy(name, label, length);
 	memcpy(name + length, ".min", 5);
 	mark(name, samples[0] - empty);

@@ -62,21 +62,9 @@ static uint64_t empty_loop(void)
 	return least;
 }
 
-static void sort(uint64_t *values)
-{
-	for (unsigned i = 1; i < SAMPLES; i++) {
-		uint64_t v = values[i];
-		unsigned j = i;
-
-		for (; j > 0 && values[j - 1] > v; j--)
-			values[j] = values[j - 1];
-		values[j] = v;
-	}
-}
-
 static void report(const char *minimum, const char *median, uint64_t *values)
 {
-	sort(values);
+	sort(values, SAMPLES);
 	mark(minimum, values[0]);
 	mark(median, values[SAMPLES / 2]);
 }

@@ -80,14 +80,12 @@ static void cost(void)
 
 	count_until(BEGIN);
 	for (unsigned i = 0; i < SAMPLES; i++) {
-		uint64_t start = rdtsc(), ticks, j;
+		uint64_t start = rdtsc();
 
 		cpuid(0x40000000, 0);
-		ticks = rdtsc() - start;
-		for (j = i; j > 0 && samples[j - 1] > ticks; j--)
-			samples[j] = samples[j - 1];
-		samples[j] = ticks;
+		samples[i] = rdtsc() - start;
 	}
+	sort(samples, SAMPLES);
 	mark("least", samples[0]);
 	mark("median", samples[SAMPLES / 2]);
 	check("an exit takes some time", samples[0] > 0);

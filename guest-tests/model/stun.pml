@@ -342,11 +342,11 @@ inline asi_rest()
 }
 
 /* hv/interrupt.c; a handler may touch what only full maps. */
-inline interrupt_take_kick()
+inline take_kick()
 {
-	ADD(kicked, i);					/* interrupt_take_kick: kicked */
+	ADD(kicked, i);					/* take_kick: kicked */
 	if
-	:: attached_here && HAS(resched, i) -> work_switch = 1	/* interrupt_take_kick: switch */
+	:: attached_here && HAS(resched, i) -> work_switch = 1	/* take_kick: switch */
 	:: else
 	fi
 }
@@ -382,7 +382,7 @@ sched_loop:
 	atomic {					/* sched_loop: take */
 		DROP(ipi_stun, i);
 		if
-		:: HAS(ipi_kick, i) -> DROP(ipi_kick, i); interrupt_take_kick()
+		:: HAS(ipi_kick, i) -> DROP(ipi_kick, i); take_kick()
 		:: else
 		fi
 	};
@@ -450,7 +450,7 @@ sched_loop:
 		ADD(idle, i);
 end_idle:	if					/* rest: wait */
 		:: atomic { HAS(ipi_stun, i) -> DROP(ipi_stun, i); DROP(idle, i) }
-		:: atomic { HAS(ipi_kick, i) -> DROP(ipi_kick, i); DROP(idle, i); interrupt_take_kick() }
+		:: atomic { HAS(ipi_kick, i) -> DROP(ipi_kick, i); DROP(idle, i); take_kick() }
 		fi;
 		escalate_or_not()
 	od;
@@ -484,7 +484,7 @@ vmx_do_work:
 		fi;
 end_halted:	if
 		:: atomic { HAS(ipi_stun, i) -> DROP(ipi_stun, i) }
-		:: atomic { HAS(ipi_kick, i) -> DROP(ipi_kick, i); interrupt_take_kick();
+		:: atomic { HAS(ipi_kick, i) -> DROP(ipi_kick, i); take_kick();
 			if
 			:: waits = 0
 			:: skip
@@ -548,7 +548,7 @@ guest:
 		}
 	:: atomic { HAS(nmi, i) && nfull(buffer[i]) ->
 			leave_guest() };
-		atomic { interrupt_take_kick() };	/* exit_exception_nmi: kick */
+		atomic { take_kick() };			/* exit_exception_nmi: kick */
 		break
 	:: atomic { HAS(ipi_stun, i) && nfull(buffer[i]) ->
 			DROP(ipi_stun, i);
@@ -557,7 +557,7 @@ guest:
 	:: atomic { HAS(ipi_kick, i) && nfull(buffer[i]) ->
 			DROP(ipi_kick, i);
 			leave_guest() };
-		atomic { interrupt_take_kick() };
+		atomic { take_kick() };
 		break
 	/* For a reason of its own. */
 #ifdef LIVE
@@ -583,7 +583,7 @@ guest:
 	goto vmx_do_work;
 shut:
 	stun_wait();					/* vmx_exit_entry: wait; vmx_launch: wait; vmx_wait_at_gate: wait */
-	atomic { interrupt_take_kick() };		/* vmx_wait_at_gate: kick */
+	atomic { take_kick() };				/* vmx_wait_at_gate: kick */
 	if
 	:: work_switch ->
 		stun_left_guest();			/* vmx_wait_at_gate: out */

@@ -76,7 +76,7 @@ inline give_up_soon()
 	:: else ->
 		if
 		:: running == NOBODY || waits -> call_scheduler()	/* give_up_soon: schedule */
-		:: else -> soon = 1				/* give_up_soon: soon */
+		:: else -> soon = 1				/* wake_by: soon */
 		fi
 	fi
 }

@@ -50,11 +50,7 @@ def processors(firmware, smp, cpus, cores):
         need(len({c["apic_id"] for c in found}) == cpus, "APIC ids repeat: %s" % found)
         need(len({c["core"] for c in found}) == cores, "cores are not told apart: %s" % found)
         need(sum(c["primary"] for c in found) == cores, "not one first thread a core: %s" % found)
-        for vm in ("first", "last"):
-            run.expect_guest("calm", vm)
-            run.expect_vm(vm, "poweroff")
-        run.expect_errors()
-        run.expect_end(0)
+        run.expect_all_well(("first", "last"), "calm")
     return test
 
 
@@ -91,10 +87,7 @@ def disk(name, firmware):
     def test(context):
         script = (ATTACH % ("demonstration guest 200s", "alpha") + LOGIN + ATTACH % ('"state":"poweroff" 60s', "beta") + LOGIN)
         run = context.boot(disk=built(name), firmware=firmware, script=script, timeout=600)
-        for vm in ("alpha", "beta"):
-            run.expect_vm(vm, "poweroff")
-        run.expect_errors()
-        run.expect_end(0)
+        run.expect_all_well(("alpha", "beta"))
     return test
 
 

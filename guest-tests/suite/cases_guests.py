@@ -3,7 +3,7 @@
 
 from .escalations import recorded
 from .cases_build import variant
-from .harness import config, flat, guest_file, need, open_defect
+from .harness import config, flat, guest_file, need
 
 SKYLAKE, ICELAKE, HASWELL = "corei7_skylake_x", "corei7_icelake_u", "corei7_haswell_4770"
 # No TSC-deadline, no APIC virtualisation, no leaf 7, no INVPCID: the fallbacks.
@@ -317,11 +317,7 @@ send policy off
 expect "vm":"b","state":"poweroff"
 press ^]
 """)
-    for vm in vms:
-        run.expect_guest("echo", vm)
-        run.expect_vm(vm, "poweroff")
-    run.expect_errors()
-    run.expect_end(0)
+    run.expect_all_well(vms, "echo")
 
 
 def policies_beside(context):
@@ -332,10 +328,7 @@ def policies_beside(context):
     run = context.boot(config(vms, mitigation="asi+stun"), files, smp=TWO_CORES)
     run.expect_guest("calm", "same")
     run.expect_guest("smp", "other")
-    for vm in vms:
-        run.expect_vm(vm, "poweroff")
-    run.expect_errors()
-    run.expect_end(0)
+    run.expect_all_well(vms)
 
 
 def shared_core(smp, mode="asi+stun"):
@@ -359,11 +352,7 @@ def apic_shared_core(hypervisor):
         vms = {"a": flat("apic", words), "b": flat("apic", words)}
         run = context.boot(config(vms, **hypervisor), guest_file("apic"), timeout=200)
         need(run.one("boot")["apicv"] != bool(hypervisor), "the boot record says %s" % run.one("boot"))
-        for vm in vms:
-            run.expect_guest("apic", vm)
-            run.expect_vm(vm, "poweroff")
-        run.expect_errors()
-        run.expect_end(0)
+        run.expect_all_well(vms, "apic")
     return test
 
 
@@ -372,11 +361,8 @@ def clock_shared_core(hypervisor):
     def test(context):
         vms = {"a": flat("clock", "shared poweroff"), "b": flat("clock", "shared poweroff")}
         run = context.boot(config(vms, **hypervisor), guest_file("clock"), timeout=200)
-        for vm in vms:
-            run.expect_guest("clock", vm)
-            run.expect_vm(vm, "poweroff")
+        run.expect_all_well(vms, "clock")
         need(max(r["value"] for r in run.of_type("bench")) > 100000, "the VMs did not take turns")
-        run.expect_end(0)
     return test
 
 
@@ -419,9 +405,7 @@ def register(suite):
         suite.add("clock" + label, guest("clock", "", dict(more), {"vcpus": 2}, smp="1:2:1"))
         suite.add("clock-moves" + label, guest("clock", "moves", dict(more, mitigation="asi+stun"),
                                                {"vcpus": 2, "set_policy": "on"}, smp=ONE_CORE), 8)
-        suite.add("clock-shared-core" + label, open_defect(
-            clock_shared_core(more), "a deadline was 17.8 ms late beside another VM, and a slice is 10 ms: a line on the console takes "
-            "the core 4 ms, what is said of a VM that ends more"), 8)
+        suite.add("clock-shared-core" + label, clock_shared_core(more), 8)
         for smp, count in ((ONE_CORE, 2), ("1:4:2", 8)):
             suite.add("guest-crowd-%d%s" % (count, label), guest("crowd", "vcpus-%d" % count, dict(more, mitigation="asi+stun"),
                                                                 {"vcpus": count}, smp=smp), 10)

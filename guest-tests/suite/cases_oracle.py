@@ -168,6 +168,17 @@ def oracle_disk(context):
     clean(*TURNS, switches=1)(context)
 
 
+def oracle_shared_disk(context):
+    """What several VMs read of one image is nobody's to leak: frames that their windows show, and none may write."""
+    status, result = tool(context, "oracle", "--disk", "ro", "--vms", "2", "--smp", "1:2:1", "--skip", "3500000", "--instructions",
+                          "150000")
+    count = result["count"]
+    need(count["entries"] >= 30, "only %d VM entries were traced" % count["entries"])
+    # Every other request reads.
+    need(result["instructions"]["root"] > 256 * count["entries"], "these were no requests: %s" % result["instructions"])
+    need(status == 0 and not result["findings"], "found: %s" % result["findings"][:3])
+
+
 def oracle_disk_skip_flush(context):
     """What a request's data was copied to or from is found."""
     folder = variant(context, "skip_flush", "BREAK=skip_flush")
@@ -241,6 +252,7 @@ def register(suite):
     suite.add("oracle-net-skip-flush-caught", shows(("left-behind", "vm/", None), defect="skip_flush",
                                                     arguments=["--mitigation", "asi"] + NETWORK), 60)
     suite.add("oracle-disk", oracle_disk, 30)
+    suite.add("oracle-shared-disk", oracle_shared_disk, 15)
     suite.add("oracle-disk-skip-flush-caught", oracle_disk_skip_flush, 40)
     suite.add("witness-shared-core", witness_shared_core("asi+stun"), 30)
     suite.add("witness-shared-core-off", witness_shared_core("off"), 30)

@@ -11,11 +11,7 @@ def boot(context, vms, smp, **options):
     """All VMs come to their end well; {label: {vm: value}} of what they marked."""
     run = context.boot(config(vms, mitigation="asi+stun"), guest_file("share"), smp=smp, timeout=options.pop("timeout", 300),
                        **options)
-    for vm in vms:
-        run.expect_guest("share", vm)
-        run.expect_vm(vm, "poweroff")
-    run.expect_errors()
-    run.expect_end(0)
+    run.expect_all_well(vms, "share")
     marks = {}
     for record in run.of_type("bench"):
         marks.setdefault(record["label"], {})[record["vm"]] = record["value"]

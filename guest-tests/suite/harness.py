@@ -188,6 +188,15 @@ class Run:
         if len(done) != 1:
             raise Failure("the guest %s did not come to its end" % guest)
 
+    def expect_all_well(self, vms, guest=None):
+        """Each of @vms powered off, having passed the checks of @guest if that is given; no error, and a good end."""
+        for vm in vms:
+            if guest:
+                self.expect_guest(guest, vm)
+            self.expect_vm(vm, "poweroff")
+        self.expect_errors()
+        self.expect_end(0)
+
 
 def need(condition, text):
     if not condition:

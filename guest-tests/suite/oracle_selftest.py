@@ -17,6 +17,7 @@ from leakcheck import BEFORE, BESIDE_FULL, BESIDE_GUEST, HIDDEN, IN_BUFFERS, LEF
 A, B = ("vm", "a"), ("vm", "b")
 SHOWN, SECRET, OF_A, OF_B, OF_CPU1, OF_CPU2 = 1, 2, 3, 4, 5, 6
 OWNERS = {SHOWN: PUBLIC, OF_A: A, OF_B: B, OF_CPU1: ("cpu", 1), OF_CPU2: ("cpu", 2)}
+SHARED_DISK = 7
 BUFFER = range(100, 116)
 RESTRICTED, FULL, OTHER_RESTRICTED = 0x1000, 0x2000, 0x3000
 
@@ -162,6 +163,31 @@ class Leaks(unittest.TestCase):
         self.assertEqual(kinds(c), [])
         c.touch(0, OF_CPU2)
         self.assertEqual(kinds(c), [OUT_OF_VM])
+
+    def test_what_several_vms_read(self):
+        """It may stay from one of them to the other and be touched by both; a third VM must not find it."""
+        owners = {SHARED_DISK: ("vms", frozenset("ab"))}
+        for guests, want in (((A, B), []), ((A, ("vm", "c")), [LEFT_BEHIND]), ((("vm", "c"),), [OUT_OF_VM])):
+            c = leakcheck.Checker({0: 0}, lambda line: owners.get(line, HIDDEN))
+            for guest in guests:
+                c.enter(0, guest)
+                if guest[1] in "ab" or len(guests) == 1:
+                    c.touch(0, SHARED_DISK)
+                c.leave(0)
+            self.assertEqual(kinds(c), want)
+
+    def test_a_reader_that_turns_up_later(self):
+        owners = {SHARED_DISK: A}
+        c = leakcheck.Checker({0: 0}, lambda line: owners.get(line, HIDDEN))
+        c.enter(0, A)
+        c.touch(0, SHARED_DISK)
+        c.leave(0)
+        owners[SHARED_DISK] = ("vms", frozenset("ab"))
+        c.enter(0, B)
+        self.assertEqual(kinds(c), [])
+        c.leave(0)
+        c.enter(0, ("vm", "c"))
+        self.assertEqual(kinds(c), [LEFT_BEHIND])
 
     def test_guest_reaches_out(self):
         for line in (SECRET, OF_B):
@@ -486,6 +512,39 @@ class SharedCore(unittest.TestCase):
         owners.serve(self.BITMAP, A)
         self.assertEqual([owners.of_access_by_processor(f) for f in (self.VMCS_A, self.BITMAP, 99)], [A, PUBLIC, PUBLIC])
         self.assertEqual(owners.of(self.VMCS_A), HIDDEN)  # for instructions
+
+
+class Ownership(unittest.TestCase):
+    """Frames by the windows that show them, from made-up page tables: three levels, each entry in slot 0 but the last."""
+    ONE, TWO, THREE = 0x100000, 0x200000, 0x300000
+    OWN, SHARED = 0x900, 0x901  # frame numbers
+
+    def owners(self, *windows):
+        """@windows: (table, {frame: writable})."""
+        owners = pagewalk.Ownership(None)
+        for table, frames in windows:
+            below = {table: [table + 0x1000], table + 0x1000: [table + 0x2000],
+                     table + 0x2000: [frame << 12 | pagewalk.WRITE * writable for frame, writable in frames.items()]}
+            pages = {page: [entry | pagewalk.PRESENT | (pagewalk.WRITE if page != table + 0x2000 else 0) for entry in entries]
+                     for page, entries in below.items()}
+            owners.add_window(pages.__getitem__, table)
+        return owners
+
+    def test_what_two_may_only_read(self):
+        one, two, three = ((table, {self.OWN + 16 * n: True, self.SHARED: False})
+                           for n, table in enumerate((self.ONE, self.TWO, self.THREE)))
+        owners = self.owners(one, two, one, two)
+        self.assertEqual(owners.of(self.SHARED), ("vms", {self.ONE, self.TWO}))
+        self.assertEqual([owners.of(self.OWN), owners.of(self.OWN + 16)], [("vm", self.ONE), ("vm", self.TWO)])
+        self.assertEqual(owners.twice, [])
+        self.assertEqual(self.owners(one).of(self.SHARED), ("vm", self.ONE))
+        self.assertEqual(self.owners(one, two, three).of(self.SHARED), ("vms", {self.ONE, self.TWO, self.THREE}))
+
+    def test_what_one_may_write_is_not_shared(self):
+        for first, second in ((True, True), (True, False), (False, True)):
+            owners = self.owners((self.ONE, {self.SHARED: first}), (self.TWO, {self.SHARED: second}))
+            self.assertEqual(owners.of(self.SHARED), ("vm", self.ONE))
+            self.assertEqual(len(owners.twice), 1)
 
 
 if __name__ == "__main__":

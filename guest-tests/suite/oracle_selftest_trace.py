@@ -89,6 +89,30 @@ class Parsing(unittest.TestCase):
         self.assertEqual(self.kinds(number, zero, write), [])
         self.assertEqual(self.kinds(other, one, write), [])
 
+    def test_flush_that_an_nmi_interrupts(self):
+        """Its handler's instructions come in between; only those that an IRET leads back from are forgotten."""
+        place = b"(0).[%d] [0x000001000000] 0008:%016x (unk. ctxt): %s ; %s"
+        code, handler, far = 0xffffffff81000000, 0xffffffff81002000, 0xffffffff81003000
+
+        def at(va, text, size):
+            return place % (1, va, text, b"90" * size)
+
+        number, one, write = at(code, b"mov ecx, 0x0000010b", 5), at(code + 5, b"mov eax, 0x00000001", 5), at(code + 10, b"wrmsr", 2)
+        nmi = [at(handler + i, b"push r15", 1) for i in range(3 * memtrace.RECENT)] + [at(handler + 100, b"mov eax, 0x00000007", 5)]
+        back = at(handler + 105, b"iret", 2)
+        self.assertEqual(self.kinds(number, one, write), [memtrace.FLUSH])
+        for before, after in (([], [number, one]), ([number], [one]), ([number, one], [])):
+            self.assertEqual(self.kinds(*before, *nmi, back, *after, write), [memtrace.FLUSH])
+        # A handler that came upon another place, or has no end, tells what the registers hold.
+        self.assertEqual(self.kinds(number, one, *nmi, write), [])
+        self.assertEqual(self.kinds(number, one, *nmi, back, at(far, b"wrmsr", 2)), [])
+        # The value that CR3 gets, too.
+        load, cr3 = at(code, b"mov rax, qword ptr ss:[rbp+32]", 5), at(code + 5, b"mov cr3, rax", 3)
+        data = b"[CPU0 RD]: LIN 0xffffa00000000020 PHY 0x00000018b020 (len=8, WB): 0x80000000 0x0018A001"
+        frame = b"[CPU0 RD]: LIN 0xffffa00000000020 PHY 0x00000018b020 (len=8, WB): 0x00000000 0x00777000"
+        pop = at(handler, b"mov rax, qword ptr ss:[rsp]", 5)
+        self.assertEqual(self.parse(load, data, pop, frame, back, cr3)[-1], (memtrace.ROOT, 0, 0x18a000, cr3))
+
     def test_verw(self):
         self.assertEqual(self.kinds(self.ROOT_LINE % (1, b"verw word ptr ds:[rip+75590]")), [memtrace.VERW])
         self.assertEqual(self.kinds(self.ROOT_LINE % (1, b"verr word ptr ds:[rip+75590]")), [])

@@ -72,6 +72,17 @@ static bool assisted(void)
 	return vm->vcpu[PROCESSOR].lapic.assisted;
 }
 
+/* Virtual-interrupt delivery. */
+static void processor_deliver(int vector)
+{
+	CHECK(rvi == vector);
+	put(ISR, rvi, true);
+	put(IRR, rvi, false);
+	svi = rvi;
+	rvi = highest(PROCESSOR, IRR);
+	processor_ppr();
+}
+
 /* What the hypervisor does for WORK_IRQ, and VM entry. */
 static void enter(void)
 {
@@ -140,14 +151,8 @@ static int take_all(void)
 	if (!assisted())
 		return vector;
 	CHECK((rvi >> 4 > *reg(PROCESSOR, PPR) >> 4) == (vector >= 0));
-	if (vector >= 0) {
-		CHECK(rvi == vector);
-		put(ISR, rvi, true);
-		put(IRR, rvi, false);
-		svi = rvi;
-		rvi = highest(PROCESSOR, IRR);
-		processor_ppr();
-	}
+	if (vector >= 0)
+		processor_deliver(vector);
 	return vector;
 }
 
@@ -167,12 +172,7 @@ static void accept_at_once(uint8_t vector)
 		vlapic_take(&vm->vcpu[PROCESSOR], vector);
 	} else {
 		enter();
-		CHECK(rvi == vector);
-		put(ISR, rvi, true);
-		put(IRR, rvi, false);
-		svi = rvi;
-		rvi = highest(PROCESSOR, IRR);
-		processor_ppr();
+		processor_deliver(vector);
 	}
 }
 

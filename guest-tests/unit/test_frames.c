@@ -260,7 +260,7 @@ TEST(a_file_is_shared_by_more_and_more)
 	start_with_file();
 	CHECK(frames_claim(HPA(FILE_BASE), FILE_SIZE, MEM_SHARED, BIT(1)) == 0);
 	CHECK(file_is(MEM_SHARED, BIT(1)));
-	CHECK(frames_claim(HPA(FILE_BASE), FILE_SIZE, MEM_SHARED, BIT(1) | BIT(4)) == 0);
+	CHECK(frames_claim(HPA(FILE_BASE), FILE_SIZE, MEM_SHARED, BIT(4)) == 0);
 	CHECK(file_is(MEM_SHARED, BIT(1) | BIT(4)));
 	CHECK(frames_claim(HPA(FILE_BASE), FILE_SIZE, MEM_VM, BIT(1) | BIT(4)) == -E_INVAL);
 	CHECK(file_is(MEM_SHARED, BIT(1) | BIT(4)));

@@ -176,6 +176,15 @@ TEST(learns_and_forgets)
 	/* It moves to the port where it was seen last. */
 	CHECK(send(3, mac_of(0), far) == BIT(0));
 	CHECK(send(2, far, mac_of(2)) == BIT(3));
+	/* Nor is it lost where a CPU that read its clock first comes to the switch second. */
+	now -= 10;
+	CHECK(send(1, mac_of(0), far) == BIT(0));
+	CHECK(send(2, far, mac_of(2)) == BIT(1));
+	now += 10;
+	CHECK(send(3, mac_of(0), far) == BIT(0));
+	now -= 10;
+	CHECK(send(2, far, mac_of(2)) == BIT(3));
+	now += 10;
 	/* A port that went down knows nothing any more. */
 	netswitch_set_up(3, false);
 	netswitch_set_up(3, true);

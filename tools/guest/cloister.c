@@ -62,9 +62,8 @@ static int failed(const char *what, int64_t result)
 
 	switch (-result) {
 	case E_PERM:
-		why = "not allowed: this VM's section needs user-hypercalls = on, and set-policy = "
-		      "on "
-		      "to change the policy";
+		why = "not allowed: this VM's section needs user-hypercalls = on, and "
+		      "set-policy = on to change the policy";
 		break;
 	case E_NOENT:
 		why = "this hypervisor is too old for it";
@@ -189,7 +188,7 @@ static int mark(const char *label, const char *text)
 
 	errno = 0;
 	value = strtoull(text, &end, 0);
-	if (*text == '-' || *end || end == text || errno) {
+	if (*text < '0' || *text > '9' || *end || errno) {
 		fprintf(stderr, "cloister: mark: %s is not a number from 0 to 2^64 - 1\n", text);
 		return 2;
 	}

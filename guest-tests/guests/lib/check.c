@@ -50,6 +50,18 @@ void mark(const char *label, uint64_t value)
 	hypercall(HYPERCALL_MARK, (uint64_t)label, strlen(label), value);
 }
 
+void sort(uint64_t *values, unsigned count)
+{
+	for (unsigned i = 1; i < count; i++) {
+		uint64_t v = values[i];
+		unsigned j = i;
+
+		for (; j > 0 && values[j - 1] > v; j--)
+			values[j] = values[j - 1];
+		values[j] = v;
+	}
+}
+
 void expect_fault(const char *name, unsigned vector, uint64_t error, void (*fn)(uint64_t),
 		  uint64_t arg)
 {

@@ -37,6 +37,8 @@ _Noreturn void power_off(void);
 
 #define hypercall(number, a, b, c) cloister_call(number, a, b, c)
 void mark(const char *label, uint64_t value);
+/* Puts measurements in order, the least first. */
+void sort(uint64_t *values, unsigned count);
 
 /* Exceptions and interrupts. */
 enum {
