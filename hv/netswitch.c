@@ -125,6 +125,7 @@ static bool deliver(struct frame_queue *inbox, const struct frame *frame)
 		inbox->dropped++;
 		return false;
 	}
+	copy->packets = frame->packets;
 	copy->header = frame->header;
 	copy_bulk(copy->data, frame->data, frame->length);
 	frame_queue_add(inbox, copy, frame->length);

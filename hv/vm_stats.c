@@ -106,19 +106,21 @@ static void print_stun(const struct vcpu_stats *stats)
 /* Frames since the VM was built; what is lost came in vain. */
 static void print_net(const struct vm *vm)
 {
-	uint64_t sent = 0, refused = 0, received = 0, lost = 0;
+	uint64_t sent = 0, packets = 0, refused = 0, received = 0, lost = 0;
 
 	for (unsigned i = 0; i < vm->nic_count; i++) {
 		const struct frame_queue *outbox = vm_net_outbox(VM_HERE, i);
 		const struct frame_queue *inbox = vm_net_inbox(VM_HERE, i);
 
 		sent += outbox->frames;
+		packets += outbox->packets;
 		refused += outbox->dropped + outbox->refused;
 		received += inbox->frames;
 		lost += inbox->dropped + inbox->refused;
 	}
 	record_object("net");
 	record_u64("sent", sent);
+	record_u64("packets", packets);
 	record_u64("refused", refused);
 	record_u64("received", received);
 	record_u64("lost", lost);

@@ -33,7 +33,9 @@ struct frame *frame_queue_room(struct frame_queue *queue, uint32_t length)
 void frame_queue_add(struct frame_queue *queue, struct frame *frame, uint32_t length)
 {
 	frame->length = length;
+	frame->next = 0;
 	queue->frames++;
+	queue->packets += frame->packets;
 	__atomic_store_n(&queue->tail,
 			 (uint32_t)((uint8_t *)frame - queue->bytes) + space_of(length),
 			 __ATOMIC_RELEASE);

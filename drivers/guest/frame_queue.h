@@ -9,9 +9,11 @@
 
 #include "hv/types.h"
 
-#define FRAME_QUEUE_SIZE KIB(256)
-#define FRAME_MIN 14   /* Ethernet header */
-#define FRAME_MAX 1514 /* and 1500 bytes */
+#define FRAME_QUEUE_SIZE (KIB(512) - 128) /* with what precedes it a power of two */
+#define FRAME_MIN 14			  /* Ethernet header */
+#define FRAME_MAX 1514			  /* and 1500 bytes */
+/* A VLAN tag more, and the longest IP packet: what is many TCP segments (segment.h). */
+#define FRAME_LARGE (FRAME_MIN + 4 + 65535)
 #define FRAME_MAC_MASK 0xffffffffffffULL
 #define FRAME_MAC_GROUP BIT(0) /* multicast or broadcast, where the first byte is the lowest */
 
@@ -24,7 +26,9 @@ static_assert(sizeof(struct frame_header) == 12, "virtio 1.2, 5.1.6");
 
 /** A frame in a queue, its header checked by whoever put it there. */
 struct frame {
-	uint32_t length; /* of data[] */
+	uint32_t length;  /* of data[] */
+	uint16_t packets; /* that it would be on a wire */
+	uint16_t next;	  /* its consumer's: how many of them are delivered */
 	struct frame_header header;
 	uint8_t data[];
 };
@@ -35,13 +39,13 @@ struct frame_queue {
 	uint64_t refused;			    /* frames that it took and dropped */
 	/* The producer's. */
 	uint32_t tail __attribute__((aligned(64)));
-	uint64_t frames;
+	uint64_t frames, packets;
 	uint64_t dropped; /* frames that did not come in */
 	uint8_t bytes[FRAME_QUEUE_SIZE] __attribute__((aligned(64)));
 };
 
-/** Producer: room for a frame of @length bytes, or NULL. Nobody sees it before frame_queue_add().
- */
+/** Producer: room for a frame of @length bytes, or NULL. Nobody sees it before frame_queue_add(),
+ * when its data, header and packets are there. */
 struct frame *frame_queue_room(struct frame_queue *queue, uint32_t length);
 void frame_queue_add(struct frame_queue *queue, struct frame *frame, uint32_t length);
 

@@ -21,6 +21,8 @@ struct machine {
 	struct vpci pci;
 	struct vpower power;
 	struct vnet_card card[VNET_MAX];
+	uint8_t packet[VNET_PACKET]
+		__attribute__((aligned(8))); /* of a large frame, as it is delivered */
 };
 
 /* Where RAM ends and devices begin. */

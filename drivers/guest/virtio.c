@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "drivers/guest/machine.h"
+#include "drivers/guest/virtio_serve.h"
 
 #include "hv/lib/string.h"
 
@@ -134,55 +135,11 @@ struct vring_chain *virtio_chain(struct vm *vm)
 static bool serve_one(struct vm *vm, struct virtio *device, struct vring_chain *chain,
 		      uint32_t *written)
 {
-	if (likely(device->kind == VIRTIO_BLK)) {
-		*written = vblk_serve(vm, device, chain);
-		return true;
-	}
-	*written = 0;
-	switch (device->kind) {
-	case VIRTIO_RNG:
+	if (device->kind == VIRTIO_RNG)
 		*written = vrng_serve(chain);
-		return true;
-	case VIRTIO_CONSOLE:
+	else if (device->kind == VIRTIO_CONSOLE)
 		return vconsole_serve(vm, device, chain);
-	default:
-		return true;
-	}
-}
-
-/*
- * All requests there are, more that come meanwhile too, and one interrupt for them. A driver that
- * adds some for ever, or large ones, gets its turn in between: its notification is made again.
- */
-static void serve(struct vm *vm, struct virtio *device, struct vring *queue)
-{
-	struct vring_chain *chain = virtio_chain(vm);
-	uint64_t cost = 0;
-	int got;
-
-	do {
-		while ((got = vring_pop(vm, queue, chain)) > 0) {
-			bool done;
-			uint32_t written;
-
-			cost += VIRTIO_REQUEST_COST + chain->out_bytes + chain->in_bytes;
-			done = serve_one(vm, device, chain, &written);
-			if (likely(done))
-				vring_push(queue, chain->head, written);
-			else
-				vring_unpop(queue);
-			if (unlikely(!done || cost > VIRTIO_BUDGET)) {
-				vm_again(vm);
-				virtio_signal(vm, device, queue);
-				return;
-			}
-		}
-		if (unlikely(got < 0)) {
-			virtio_fail(vm, device, VIRTIO_BROKEN_QUEUE);
-			break;
-		}
-	} while (unlikely(vring_rearm(queue)));
-	virtio_signal(vm, device, queue);
+	return true;
 }
 
 void virtio_notify(struct vm *vm, struct virtio *device, unsigned queue)
@@ -193,8 +150,10 @@ void virtio_notify(struct vm *vm, struct virtio *device, unsigned queue)
 		vnet_notify(vm, device, queue);
 	else if (device->kind == VIRTIO_CONSOLE && queue == 0)
 		vconsole_fill(vm, device);
+	else if (likely(device->kind == VIRTIO_BLK))
+		vblk_notify(vm, device);
 	else
-		serve(vm, device, &device->queue[queue]);
+		virtio_serve(vm, device, &device->queue[queue], serve_one);
 }
 
 static void set_status(struct vm *vm, struct virtio *device, uint8_t status)

@@ -129,7 +129,7 @@ uint32_t vrng_serve(struct vring_chain *chain);
  */
 struct virtio *vblk_attach(struct vm *vm, uint8_t *image, uint64_t size, bool read_only,
 			   const char *serial);
-uint32_t vblk_serve(struct vm *vm, struct virtio *device, struct vring_chain *chain);
+void vblk_notify(struct vm *vm, struct virtio *device);
 
 /** Output: false if there is more to it, so that it has to be served again. */
 bool vconsole_serve(struct vm *vm, struct virtio *device, struct vring_chain *chain);

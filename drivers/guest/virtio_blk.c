@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Block device (virtio 1.2, 5.2) over an image in memory, which lies in the VM's window. */
-#include "drivers/guest/virtio.h"
+#include "drivers/guest/virtio_serve.h"
 #include "hv/lib/string.h"
 
 #define SECTOR 512
@@ -77,18 +77,19 @@ struct virtio *vblk_attach(struct vm *vm, uint8_t *image, uint64_t size, bool re
 	return device;
 }
 
-/* Whole words, as nearly all pieces are, without a call. */
-static inline void copy(void *to, const void *from, uint32_t len)
+/* Whole words, as nearly all pieces are, without a call. Returns the end of what was read. */
+static inline const uint8_t *copy(void *to, const uint8_t *from, uint32_t len)
 {
 #ifndef CLOISTER_HOST_TEST
 	uint64_t words = len / 8;
 
 	if (likely(len % 8 == 0)) {
 		__asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(words) : : "memory");
-		return;
+		return from;
 	}
 #endif
 	copy_bulk(to, from, len);
+	return from + len;
 }
 
 /* The image from @sector on if @bytes from there are in it and may be moved at once. */
@@ -106,10 +107,8 @@ static uint8_t read_sectors(const struct vblk *blk, uint64_t sector, struct vrin
 
 	if (!from)
 		return IOERR;
-	for (const struct vring_piece *p = chain->out; p < chain->end; p++) {
-		copy(p->base, from, p->len);
-		from += p->len;
-	}
+	for (const struct vring_piece *p = chain->out; p < chain->end; p++)
+		from = copy(p->base, from, p->len);
 	chain->in_bytes = 0;
 	return OK;
 }
@@ -184,15 +183,23 @@ static uint8_t execute(const struct virtio *device, struct vring_chain *chain)
 	}
 }
 
-uint32_t vblk_serve(struct vm *vm, struct virtio *device, struct vring_chain *chain)
+static inline bool serve_one(struct vm *vm, struct virtio *device, struct vring_chain *chain,
+			     uint32_t *written)
 {
-	uint8_t *status = vring_last_byte(chain);
 	uint64_t room = chain->in_bytes;
+	uint8_t *status;
 
-	if (!status) {
+	if (unlikely(!room)) {
 		virtio_fail(vm, device, "a request has no room for its status");
-		return 0;
+		return true;
 	}
+	status = vring_last_byte(chain);
 	*status = execute(device, chain);
-	return (uint32_t)(room - chain->in_bytes) + 1;
+	*written = (uint32_t)(room - chain->in_bytes);
+	return true;
+}
+
+void vblk_notify(struct vm *vm, struct virtio *device)
+{
+	virtio_serve(vm, device, &device->queue[0], serve_one);
 }

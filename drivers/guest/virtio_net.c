@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "drivers/guest/machine.h"
+#include "drivers/guest/segment.h"
 
 #include "hv/lib/string.h"
 
@@ -7,21 +8,26 @@
 #define F_CSUM BIT(0)
 #define F_GUEST_CSUM BIT(1)
 #define F_MAC BIT(5)
+#define F_GUEST_TSO4 BIT(7)
+#define F_GUEST_TSO6 BIT(8)
+#define F_HOST_TSO4 BIT(11)
+#define F_HOST_TSO6 BIT(12)
 #define F_MRG_RXBUF BIT(15)
 #define F_STATUS BIT(16)
 
 enum { QUEUE_RX, QUEUE_TX };
 enum { CONFIG_MAC = 0, CONFIG_STATUS = 6, STATUS_LINK_UP = 1 };
-enum { HEADER_NEEDS_CSUM = 1, HEADER_GSO_NONE = 0 };
 
-/* The guest's buffers that are looked at in one exit, whether they hold a frame or not: what does
- * not come with it comes with the next one. */
+/* The guest's buffers that are looked at in one exit, whether they hold a frame or not, and packets
+ * beyond the first of a frame: what does not come with it comes with the next one. */
 #define RX_BURST 256
 
 bool vnet_attach(struct vm *vm, unsigned unit, uint64_t mac)
 {
-	struct virtio *device = virtio_attach(
-		vm, VIRTIO_NET, F_CSUM | F_GUEST_CSUM | F_MAC | F_MRG_RXBUF | F_STATUS);
+	struct virtio *device =
+		virtio_attach(vm, VIRTIO_NET,
+			      F_CSUM | F_GUEST_CSUM | F_MAC | F_GUEST_TSO4 | F_GUEST_TSO6 |
+				      F_HOST_TSO4 | F_HOST_TSO6 | F_MRG_RXBUF | F_STATUS);
 
 	if (!device)
 		return false;
@@ -36,25 +42,39 @@ static struct vnet_card *card_of(struct vm *vm, const struct virtio *device)
 	return &vm_machine(vm)->card[device->unit];
 }
 
+/* Has the driver agreed on large frames of this type, to send or to receive, and on checksums? */
+static bool takes_large(const struct virtio *device, uint8_t gso_type, uint64_t v4, uint64_t v6,
+			uint64_t csum)
+{
+	uint64_t want = gso_type == GSO_TCPV4 ? v4 | csum : gso_type == GSO_TCPV6 ? v6 | csum : 0;
+
+	return want && (device->accepted & want) == want;
+}
+
 /* The guest's header becomes one that every receiver may trust; false: it asks for what was not
- * agreed on, or for a checksum outside the frame. */
-static bool check_header(struct frame_header *header, uint64_t features, uint64_t length)
+ * agreed on, or for a checksum outside the frame, or the frame is not what it says. */
+static bool check_header(const struct virtio *device, struct frame *frame,
+			 const struct frame_header *header, uint32_t length)
 {
 	struct frame_header clean = { .num_buffers = 1 };
 
-	if (header->gso_type != HEADER_GSO_NONE)
-		return false;
 	if (header->flags & HEADER_NEEDS_CSUM) {
 		uint64_t end = (uint64_t)header->csum_start + header->csum_offset + 2;
 
-		if (!(features & F_CSUM) || header->csum_start < FRAME_MIN || end > length)
+		if (!(device->accepted & F_CSUM) || header->csum_start < FRAME_MIN || end > length)
 			return false;
 		clean.flags = HEADER_NEEDS_CSUM;
 		clean.csum_start = header->csum_start;
 		clean.csum_offset = header->csum_offset;
 	}
-	*header = clean;
-	return true;
+	frame->header = clean;
+	frame->packets = 1;
+	if (header->gso_type == GSO_NONE)
+		return length <= FRAME_MAX;
+	frame->header.gso_type = header->gso_type;
+	frame->header.gso_size = header->gso_size;
+	return takes_large(device, header->gso_type, F_HOST_TSO4, F_HOST_TSO6, F_CSUM) &&
+	       segment_check(frame, length);
 }
 
 /* One request into the outbox, or dropped if it is no frame; false: there is no room. */
@@ -67,8 +87,7 @@ static bool take(struct vm *vm, const struct virtio *device, struct vring_chain 
 	uint32_t length, n, done = 0;
 
 	if (!vring_read(chain, &header, sizeof(header)) || chain->out_bytes < FRAME_MIN ||
-	    chain->out_bytes > FRAME_MAX ||
-	    !check_header(&header, device->accepted, chain->out_bytes)) {
+	    chain->out_bytes > (header.gso_type == GSO_NONE ? FRAME_MAX : FRAME_LARGE)) {
 		outbox->dropped++;
 		return true;
 	}
@@ -78,22 +97,28 @@ static bool take(struct vm *vm, const struct virtio *device, struct vring_chain 
 		return false;
 	for (; (from = vring_next(chain, false, length, &n)) != NULL; done += n)
 		copy_bulk(frame->data + done, from, n);
-	frame->header = header;
+	/* What is checked is the copy, which the guest does not reach. */
+	if (!check_header(device, frame, &header, length)) {
+		outbox->dropped++;
+		return true;
+	}
 	frame_queue_add(outbox, frame, length);
-	card_of(vm, device)->queued++;
+	card_of(vm, device)->queued += frame->packets;
 	return true;
 }
 
-/* What the driver has queued goes into the outbox, until that is full; the driver gets its buffers
- * back at once, whoever may or may not receive them. */
-static void transmit(struct vm *vm, struct virtio *device)
+/* What the driver has queued goes into the outbox, until that is full (true); the driver gets its
+ * buffers back at once, whoever may or may not receive them. */
+static bool transmit(struct vm *vm, struct virtio *device)
 {
 	struct vring_chain *chain = &vm_machine(vm)->pci.chain;
 	struct vring *ring = &device->queue[QUEUE_TX];
 	int got = 0;
+	bool full = false;
 
 	for (unsigned i = 0; i < VRING_MAX && (got = vring_pop(vm, ring, chain)) > 0; i++) {
-		if (!take(vm, device, chain)) {
+		full = !take(vm, device, chain);
+		if (full) {
 			vring_unpop(ring);
 			break;
 		}
@@ -102,13 +127,22 @@ static void transmit(struct vm *vm, struct virtio *device)
 	if (unlikely(got < 0))
 		virtio_fail(vm, device, "its driver broke the rules for queues");
 	virtio_signal(vm, device, ring);
+	return full;
 }
 
-static void send(struct vm *vm, struct vnet_card *card, uint64_t now)
+/* Takes what there is and sends it if it is @due, or enough; false: there was nothing. A window
+ * begins; where the outbox was full it is over at once, as more waits. */
+static bool send(struct vm *vm, struct virtio *device, uint64_t now, bool due)
 {
-	card->queued = 0;
-	card->sent = now;
-	vm_net_send(vm);
+	struct vnet_card *card = card_of(vm, device);
+	bool full = transmit(vm, device), any = card->queued || full;
+
+	if (card->queued >= VNET_BATCH || full || (due && any)) {
+		card->queued = 0;
+		card->sent = full ? now - vm_net_window(vm) : now;
+		vm_net_send(vm);
+	}
+	return any;
 }
 
 /* From now on the ring is looked at when a whole batch is in it, or the window is over. */
@@ -129,9 +163,7 @@ static void notify_tx(struct vm *vm, struct virtio *device)
 	/* A window begins. Most guests rest when they wait for an answer, which ends it at once. */
 	if (!card->batching)
 		card->sent = now;
-	transmit(vm, device);
-	if (card->queued >= VNET_BATCH)
-		send(vm, card, now);
+	send(vm, device, now, false);
 	batch(vm, device, card, now);
 }
 
@@ -142,38 +174,21 @@ static void poll_tx(struct vm *vm, struct virtio *device, bool rests)
 
 	if (!card->batching)
 		return;
-	if (rests || now - card->sent >= vm_net_window(vm)) {
-		transmit(vm, device);
-		if (card->queued)
-			send(vm, card, now);
-		else
-			card->batching = vring_rearm(&device->queue[QUEUE_TX]);
-	}
+	if ((rests || now - card->sent >= vm_net_window(vm)) && !send(vm, device, now, true))
+		card->batching = vring_rearm(&device->queue[QUEUE_TX]);
 	if (card->batching)
 		batch(vm, device, card, now);
 }
 
-/* The ones' complement sum from csum_start on, over a field that holds the pseudo header's; 0 is
- * written as its other form, which means "none" nowhere. Behind every frame the queue has more
- * bytes.
- */
+/* The field holds the pseudo header's sum; 0 is written as its other form, which means "none"
+ * nowhere. Behind every frame the queue has more bytes. */
 static void complete_checksum(struct frame *frame)
 {
 	uint32_t at = frame->header.csum_start;
-	uint8_t *field = frame->data + at + frame->header.csum_offset;
-	uint64_t sum = 0;
-	uint32_t word;
+	uint16_t sum = segment_sum(frame->data + at, frame->length - at);
 
-	for (; at < frame->length; at += 4) {
-		uint32_t left = frame->length - at;
-
-		__builtin_memcpy(&word, frame->data + at, 4);
-		sum += left < 4 ? word & ((1U << 8 * left) - 1) : word;
-	}
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	word = sum == 0xffff ? 0xffff : ~(uint32_t)sum;
-	__builtin_memcpy(field, &word, 2);
+	sum = sum == 0xffff ? 0xffff : (uint16_t)~sum;
+	__builtin_memcpy(frame->data + at + frame->header.csum_offset, &sum, 2);
 	memset(&frame->header, 0, sizeof(frame->header));
 }
 
@@ -218,8 +233,8 @@ static void fill(struct vring_chain *chain, const uint8_t **from, uint64_t *left
 	}
 }
 
-/* One frame for the guest; false: it has no buffers yet. */
-static bool receive(struct vm *vm, struct virtio *device, struct frame *frame, unsigned *looked)
+/* One frame into the guest's buffers as it is; false: it has no buffers yet. */
+static bool put(struct vm *vm, struct virtio *device, struct frame *frame, unsigned *looked)
 {
 	struct vring_chain *chain = &vm_machine(vm)->pci.chain;
 	struct vring *ring = &device->queue[QUEUE_RX];
@@ -252,6 +267,25 @@ static bool receive(struct vm *vm, struct virtio *device, struct frame *frame, u
 	return true;
 }
 
+/* The oldest frame of the inbox, or if it is a large one that the driver does not take, its next
+ * packet; false: the guest has no buffers yet. */
+static bool receive(struct vm *vm, struct virtio *device, struct frame *frame, unsigned *looked)
+{
+	bool cut = frame->header.gso_type != GSO_NONE &&
+		   !takes_large(device, frame->header.gso_type, F_GUEST_TSO4, F_GUEST_TSO6,
+				F_GUEST_CSUM);
+	struct frame *packet = cut ? (struct frame *)vm_machine(vm)->packet : frame;
+
+	if (cut)
+		segment_cut(frame, frame->next, packet);
+	if (!put(vm, device, packet, looked))
+		return false;
+	*looked += packet->packets - 1U;
+	if (!cut || ++frame->next == frame->packets)
+		frame_queue_remove(vm_net_inbox(vm, device->unit));
+	return true;
+}
+
 /* The inbox into the guest's buffers. Without buffers the frames stay there, and whatever finds no
  * room in it any more is lost. */
 static void deliver(struct vm *vm, struct virtio *device)
@@ -268,7 +302,6 @@ static void deliver(struct vm *vm, struct virtio *device)
 	for (i = 0; (frame = frame_queue_first(inbox)) != NULL && looked < RX_BURST; i++) {
 		if (!receive(vm, device, frame, &looked))
 			break;
-		frame_queue_remove(inbox);
 	}
 	if (!frame) {
 		vring_quiet(ring, INT16_MAX);
@@ -276,7 +309,7 @@ static void deliver(struct vm *vm, struct virtio *device)
 		/* It is at work: not a notification for each buffer that comes back. */
 		vring_quiet(ring, ring->size / 4);
 		vm_net_poll_in(vm, vm_net_window(vm));
-	} else if (i || vring_rearm(ring)) {
+	} else if (i || vring_want_more(ring)) {
 		vm_net_poll_in(vm, 1);
 	}
 	virtio_signal(vm, device, ring);

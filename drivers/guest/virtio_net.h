@@ -12,13 +12,16 @@
 #include "drivers/guest/platform.h"
 
 #define VNET_MAX 4    /* cards of a VM */
-#define VNET_BATCH 64 /* frames that do not wait for others */
+#define VNET_BATCH 64 /* packets that do not wait for others */
+
+/* Room for a frame that is one packet: checksums are summed by words. */
+#define VNET_PACKET (sizeof(struct frame) + FRAME_MAX + 6)
 
 struct virtio;
 
 struct vnet_card {
 	bool batching;	 /* notifications are off, and the ring is polled */
-	uint16_t queued; /* frames put into the outbox since it was last sent */
+	uint16_t queued; /* packets put into the outbox since it was last sent */
 	uint64_t sent;	 /* when that was, vm_tsc() */
 };
 

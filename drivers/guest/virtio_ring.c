@@ -43,11 +43,80 @@ int vring_enable(struct vm *vm, struct vring *ring, uint64_t features)
 	return 0;
 }
 
+/* The descriptor at @at, if it is a piece of RAM that is there as a whole. */
+static inline bool flat_piece(const struct vring *ring, uint32_t at, struct vring_piece *piece,
+			      uint32_t *control)
+{
+	const volatile struct vring_desc *desc = &ring->desc[at];
+	uint64_t addr, end;
+	uint32_t len;
+
+	if (unlikely(at >= ring->size))
+		return false;
+	addr = desc->addr;
+	len = desc->len;
+	*control = ((const volatile uint32_t *)desc)[3]; /* flags, and next above them */
+	if (unlikely(!len || __builtin_add_overflow(addr, len, &end) || end > ring->flat_size))
+		return false;
+	piece->base = ring->flat + addr;
+	piece->len = len;
+	return true;
+}
+
+/*
+ * What nearly all drivers ask for, in few instructions: pieces that are not empty, in RAM that is
+ * there as a whole. False: something else, and walk() reads it anew to say what.
+ */
+static inline bool walk_flat(const struct vring *ring, struct vring_chain *chain, uint32_t at)
+{
+	struct vring_piece *piece = chain->piece, *limit = piece + ring->size;
+	uint64_t bytes = 0;
+	uint32_t control;
+
+	for (;;) {
+		if (!flat_piece(ring, at, piece, &control))
+			return false;
+		if (control & (DESC_WRITE | DESC_INDIRECT))
+			break;
+		bytes += piece->len;
+		piece++;
+		if (unlikely(!(control & DESC_NEXT))) {
+			chain->next = chain->piece;
+			chain->out = chain->end = piece;
+			chain->out_bytes = bytes;
+			chain->in_bytes = 0;
+			return true;
+		}
+		if (unlikely(piece == limit))
+			return false;
+		at = control >> 16;
+	}
+	if (unlikely(control & DESC_INDIRECT))
+		return false;
+	chain->next = chain->piece;
+	chain->out = piece;
+	chain->out_bytes = bytes;
+	bytes = piece->len;
+	piece++;
+	while (control & DESC_NEXT) {
+		at = control >> 16;
+		if (unlikely(piece == limit || !flat_piece(ring, at, piece, &control) ||
+			     (control & (DESC_WRITE | DESC_INDIRECT)) != DESC_WRITE))
+			return false;
+		bytes += piece->len;
+		piece++;
+	}
+	chain->end = piece;
+	chain->in_bytes = bytes;
+	return true;
+}
+
 /*
  * Collects the pieces: first all that are read, then all that are written. An indirect table takes
  * the ring's place for the rest of the chain.
  */
-static int walk(struct vm *vm, const struct vring *ring, struct vring_chain *chain, unsigned at)
+static __attribute__((noinline)) int walk(struct vm *vm, const struct vring *ring,
+					  struct vring_chain *chain, unsigned at)
 {
 	const volatile struct vring_desc *table = ring->desc;
 	unsigned limit = ring->size, left = limit, direction = 0, flags;
@@ -101,6 +170,7 @@ static int walk(struct vm *vm, const struct vring *ring, struct vring_chain *cha
 			bytes += len;
 		}
 	} while (flags & DESC_NEXT);
+	chain->next = chain->piece;
 	chain->end = piece;
 	chain->in_bytes = bytes;
 	if (unlikely(!direction)) {
@@ -126,9 +196,8 @@ int vring_pop(struct vm *vm, struct vring *ring, struct vring_chain *chain)
 	}
 	head = ring->avail[2 + (ring->next_avail & (ring->size - 1U))];
 	ring->next_avail++;
-	chain->next = chain->piece;
 	chain->head = (uint16_t)head;
-	return walk(vm, ring, chain, head);
+	return likely(walk_flat(ring, chain, head)) ? 1 : walk(vm, ring, chain, head);
 }
 
 void vring_unpop(struct vring *ring)
@@ -139,19 +208,29 @@ void vring_unpop(struct vring *ring)
 void vring_quiet(struct vring *ring, uint16_t count)
 {
 	if (ring->event_idx)
-		*avail_event(ring) = (uint16_t)(ring->next_avail + count - 1);
+		*avail_event(ring) = (uint16_t)(ring->known_avail + count - 1);
 	else
 		*(volatile uint16_t *)ring->used = USED_NO_NOTIFY;
 }
 
-bool vring_rearm(struct vring *ring)
+static bool notify_behind(struct vring *ring, uint16_t idx)
 {
 	if (ring->event_idx)
-		*avail_event(ring) = ring->next_avail;
+		*avail_event(ring) = idx;
 	else
 		*(volatile uint16_t *)ring->used = 0;
 	store_before_load();
-	return ring->avail[1] != ring->next_avail;
+	return ring->avail[1] != idx;
+}
+
+bool vring_rearm(struct vring *ring)
+{
+	return notify_behind(ring, ring->next_avail);
+}
+
+bool vring_want_more(struct vring *ring)
+{
+	return notify_behind(ring, ring->known_avail);
 }
 
 bool vring_wants_interrupt(struct vring *ring)

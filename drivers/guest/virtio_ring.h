@@ -96,6 +96,9 @@ void vring_quiet(struct vring *ring, uint16_t count);
 /** Asks to be notified of the next request; true if there is one already. */
 bool vring_rearm(struct vring *ring);
 
+/** The same where what there is does not suffice: to be notified of one behind those looked at. */
+bool vring_want_more(struct vring *ring);
+
 /** Does the driver want an interrupt for what was given back since it was last asked? */
 bool vring_wants_interrupt(struct vring *ring);
 
@@ -122,18 +125,17 @@ static inline bool vring_read(struct vring_chain *chain, void *to, uint32_t len)
 	return true;
 }
 
-/** Takes the last byte of the writable part away, NULL if it is empty. */
+/** Takes the last byte of the writable part away, which must not be empty. */
 static inline uint8_t *vring_last_byte(struct vring_chain *chain)
 {
-	struct vring_piece *piece;
+	struct vring_piece *piece = chain->end - 1;
+	uint32_t left = piece->len - 1;
 
-	if (unlikely(!chain->in_bytes))
-		return NULL;
-	piece = chain->end - 1;
 	chain->in_bytes--;
-	if (likely(--piece->len == 0))
+	piece->len = left;
+	if (likely(!left))
 		chain->end = piece;
-	return piece->base + piece->len;
+	return piece->base + left;
 }
 
 #endif

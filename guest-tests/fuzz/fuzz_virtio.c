@@ -5,6 +5,7 @@
  * changes while requests are served too: at each look into it some bytes of the input are thrown
  * in.
  */
+#include "drivers/guest/segment.h"
 #include "guest-tests/unit/fake_virtio.h"
 
 #define IMAGE 0x1000
@@ -29,6 +30,36 @@ static void meddle(struct vm *vm)
 
 	if (at & 0x8000)
 		vm->ram[(FV_DESC + (at & 0x7fff)) % FAKE_RAM] = (uint8_t)take(1);
+}
+
+/* TCP over IPv4 behind the header of virtio-net, as a driver that agreed on large frames has it. */
+static const uint8_t tcp_frame[12 + 54] = {
+	1, 1, [4] = 100, [6] = 34, [8] = 16, [24] = 8, [26] = 0x45, [35] = 6, [58] = 0x50
+};
+
+/* A frame for the guest, large or not, as another VM's card would have let it pass. */
+static void arrive(uint32_t length, bool checksum, bool large)
+{
+	struct frame *frame = frame_queue_room(&fv->inbox[0], length);
+
+	if (!frame)
+		return;
+	memset(frame->data, (int)length, length);
+	frame->header = (struct frame_header){ .num_buffers = 1 };
+	frame->packets = 1;
+	if (checksum) {
+		frame->header.flags = 1;
+		frame->header.csum_start = FRAME_MIN - 2;
+	}
+	if (large && length >= 54) {
+		memcpy(&frame->header, tcp_frame, sizeof(frame->header));
+		memcpy(frame->data, tcp_frame + sizeof(frame->header), 54);
+		frame->header.gso_size = (uint16_t)take(2);
+		if (!segment_check(frame, length))
+			return;
+	}
+	if (frame->header.gso_type != GSO_NONE || length <= FRAME_MAX)
+		frame_queue_add(&fv->inbox[0], frame, length);
 }
 
 static void step(void)
@@ -62,29 +93,20 @@ static void step(void)
 	case 6:
 		fv_bar(device, take(2) % VIRTIO_BAR_SIZE, size);
 		break;
-	case 7:
+	case 7: /* no port is wider than 4 bytes */
+		size = size < 4 ? size : 4;
 		machine_pio_write(&fv->vcpu[0], (uint16_t)take(2), size, (uint32_t)take(size));
 		break;
 	case 8:
-		machine_pio_read(&fv->vcpu[0], (uint16_t)take(2), size, &narrow);
+		machine_pio_read(&fv->vcpu[0], (uint16_t)take(2), size < 4 ? size : 4, &narrow);
 		break;
-	case 10: { /* a frame for the guest, and time for those that it sends */
-		uint32_t length = FRAME_MIN + (uint32_t)take(2) % (FRAME_MAX + 1 - FRAME_MIN);
-		struct frame *frame = frame_queue_room(&fv->inbox[0], length);
-
-		if (frame) {
-			memset(frame->data, (int)length, length);
-			frame->header = (struct frame_header){ .num_buffers = 1 };
-			if (what & 0x80) {
-				frame->header.flags = 1;
-				frame->header.csum_start = FRAME_MIN - 2;
-			}
-			frame_queue_add(&fv->inbox[0], frame, length);
-		}
+	case 10: /* a frame for the guest, and time for those that it sends */
+		at = take(2);
+		arrive(FRAME_MIN + (uint32_t)at % (FRAME_LARGE + 1 - FRAME_MIN), what & 0x80,
+		       what & 0x20);
 		vnet_run(fv, what & 0x40);
 		frame_queue_clear(&fv->outbox[0]);
 		break;
-	}
 	case 9:
 		vconsole_receive(fv, (uint8_t)take(1));
 		break;
@@ -107,6 +129,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	vblk_attach(fv, image[1], IMAGE, true, "a disk whose name is long");
 	fv->meddle = meddle;
 	fv->flat = size % 2;
+	memcpy(fv->ram + 0x9000, tcp_frame, sizeof(tcp_frame));
 	while (next < end)
 		step();
 	if (memcmp(image[1], untouched, IMAGE)) /* nobody writes what is to be read only */

@@ -279,6 +279,10 @@ static void fickle_role(void)
 
 static struct net other;
 
+/* The headers that pass() writes: those of TCP over IPv4, of identification 1. */
+static const uint8_t tcp_header[42] = { 8, 0, 0x45, [7] = 1, [8] = 0x40, [11] = 6, [34] = 0x50 };
+static bool as_tcp;
+
 /* Card 1 of this VM sends @length bytes to card 2, with this header; false: the buffer does not
  * come back. */
 static bool pass(const struct net_header *header, unsigned length)
@@ -289,6 +293,8 @@ static bool pass(const struct net_header *header, unsigned length)
 	memcpy(buffer, header, NET_HEADER);
 	for (unsigned i = 14; i < length; i++)
 		buffer[NET_HEADER + i] = (uint8_t)(i * 7 + length);
+	if (as_tcp)
+		memcpy(buffer + NET_HEADER + 12, tcp_header, sizeof(tcp_header));
 	memcpy(buffer + NET_HEADER, &to, 6);
 	memcpy(buffer + NET_HEADER + 6, &from, 6);
 	net_send(&net, length);
@@ -362,6 +368,43 @@ static void merge(unsigned size, unsigned length)
 	check("and no more", !arrived(&len));
 }
 
+/* TCP over IPv4 in one frame of three segments: whole for a driver that takes it so, else cut. */
+static void large(void)
+{
+	enum { HEADERS = 54, SEGMENT = 600, LENGTH = HEADERS + 3 * SEGMENT };
+	const struct net_header header = {
+		.flags = 1, .gso_type = 1, .gso_size = SEGMENT, .csum_start = 34, .csum_offset = 16
+	};
+	unsigned length, n = 0;
+	uint8_t *frame;
+
+	check("card 1 starts", net_open(&net, 0, ALL | NET_CSUM | NET_HOST_TSO4, 0, true));
+	open_other(ALL | NET_GUEST_CSUM | NET_GUEST_TSO4, NET_BUFFER);
+	as_tcp = true;
+	check("a large frame is taken", pass(&header, LENGTH));
+	frame = arrived(&length);
+	check("and arrives whole", frame && length == LENGTH && frame[1] == 1 &&
+					   pattern_from(frame + NET_HEADER + HEADERS, HEADERS,
+							length - HEADERS, LENGTH));
+	open_other(ALL, NET_BUFFER);
+	check("another is taken", pass(&header, LENGTH));
+	while ((frame = arrived(&length)) != NULL) {
+		const uint8_t *data = frame + NET_HEADER;
+
+		check("and arrives in packets",
+		      length == HEADERS + SEGMENT && !frame[0] && !frame[1]);
+		check("which hold its parts",
+		      pattern_from(data + HEADERS, HEADERS + n * SEGMENT, SEGMENT, LENGTH));
+		check_eq("each with a number of its own", data[19], (uint8_t)(n + 1));
+		check_eq("and a checksum that is right", sum_of(data + 14, 20), 0xffff);
+		net_received(&other);
+		n++;
+	}
+	check_eq("of which there are three", n, 3);
+	as_tcp = false;
+	check("card 1 starts", net_open(&net, 0, ALL | NET_CSUM, 0, true));
+}
+
 /* Both ends in one VM: what the device makes of frames and buffers of all kinds. */
 static void cards_role(void)
 {
@@ -370,7 +413,7 @@ static void cards_role(void)
 	uint8_t *frame;
 
 	check("card 1 starts", net_open(&net, 0, ALL | NET_CSUM, 0, true));
-	check_eq("it offers no segmentation", net.offered & 0x7f80, 0);
+	check_eq("it offers large frames of TCP, and no others", net.offered & 0x7f80, 0x1980);
 	open_other(ALL, NET_BUFFER);
 	check_eq("the addresses are the configured ones", net.mac ^ other.mac, MAC(1) ^ MAC(2));
 	for (unsigned want = 14; want <= 1514; want += 100) {
@@ -414,6 +457,7 @@ static void cards_role(void)
 			 (uint16_t)~sum);
 		net_received(&other);
 	}
+	large();
 	merge(200, 1500);
 	merge(14, 600);
 	/* 128 buffers of 11 bytes do not even hold the header's frame. */

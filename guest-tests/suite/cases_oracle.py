@@ -185,7 +185,7 @@ def oracle_disk_skip_flush(context):
     status, result = tool(context, "oracle", "--build", folder, *TURNS)
     window(result, 30)
     lines = sum(f["lines"] for f in result["findings"]
-                if f["kind"] == "left-behind" and f["owner"].startswith("vm/") and f["site"] == "vblk_serve")
+                if f["kind"] == "left-behind" and f["owner"].startswith("vm/") and f["site"] == "vblk_notify")
     need(status == 1 and lines > 1000, "%d lines that a request touched are found" % lines)
 
 

@@ -188,7 +188,8 @@ def linux(context, console="uart"):
         # What the console and the start of the program take is in both.
         figures[depth] = (spent[1] - spent[0]) / ((MORE - 1) * ROUNDS[depth] * depth) - COPY
     context.remark = "%d and %d instructions a request, interrupts and timer included" % (figures[1], figures[16])
-    need(figures[1] <= BARS[1], "%d instructions a request of Linux, want %d" % (figures[1], BARS[1]))
+    for depth, bar in BARS.items():
+        need(figures[depth] <= bar, "%d instructions a request of Linux at depth %d, want %d" % (figures[depth], depth, bar))
 
 
 def fuzz(context):

@@ -10,12 +10,14 @@
 #define DISK_FEATURES (BIT(1) | BIT(2) | BIT(6) | BIT(9) | BIT(13) | BIT(14))
 
 static uint8_t image[64 * 512 + 100];
+static bool flat; /* RAM is there as a whole: the short way through a chain */
 
 static void boot_disk(bool read_only)
 {
 	for (unsigned i = 0; i < sizeof(image); i++)
 		image[i] = (uint8_t)(i / 512 + i);
 	fv_boot(1);
+	fv->flat = flat;
 	CHECK(vblk_attach(fv, image, sizeof(image), read_only, "a-disk"));
 }
 
@@ -114,7 +116,7 @@ TEST(status_and_features)
 	CHECK(fv_common(2, 0x20, 4) == FV_DESC);
 }
 
-TEST(blk_moves_data)
+static void moves_data(void)
 {
 	boot_disk(false);
 	CHECK(fv_start(2, FEATURES));
@@ -135,6 +137,14 @@ TEST(blk_moves_data)
 	CHECK(request(1, UINT64_MAX, 0x9000, 512, false) == 1);
 	CHECK(request(0, UINT64_MAX / 512, 0x9000, 1024, true) == 1);
 	CHECK(fv->complaints == 0);
+}
+
+TEST(blk_moves_data)
+{
+	moves_data();
+	flat = true;
+	moves_data();
+	flat = false;
 }
 
 static uint8_t zero_request(uint32_t type, uint64_t sector, uint32_t count, uint32_t flags)
@@ -191,7 +201,7 @@ static void expect_broken(const char *what)
 	CHECK(fv_start(2, FEATURES));
 }
 
-TEST(broken_queues_are_noticed)
+static void broken_queues(void)
 {
 	boot_disk(false);
 	CHECK(fv_start(2, FEATURES));
@@ -231,6 +241,86 @@ TEST(broken_queues_are_noticed)
 	fv_offer(0);
 	fv_notify(1, 0);
 	expect_broken("a table without the feature");
+}
+
+TEST(broken_queues_are_noticed)
+{
+	broken_queues();
+	flat = true;
+	broken_queues();
+	flat = false;
+}
+
+static uint64_t random_state = 1;
+
+static unsigned random_below(unsigned limit)
+{
+	random_state = random_state * 6364136223846793005ULL + 1442695040888963407ULL;
+	return (unsigned)(random_state >> 33) % limit;
+}
+
+/* A chain that may be good, now and then with an edge of RAM, an empty piece, a table, a loop. */
+static void random_chain(void)
+{
+	static const uint32_t lengths[] = { 0, 1, 16, 512, 4096, FAKE_RAM, UINT32_MAX };
+	unsigned pieces = 1 + random_below(6), write_from = random_below(pieces + 1);
+
+	for (unsigned i = 0; i < FV_SIZE; i++) {
+		unsigned flags = (i + 1 < pieces ? FV_NEXT : 0) | (i >= write_from ? FV_WRITE : 0);
+		uint64_t addr = 0x8000 + random_below(0x4000);
+		uint32_t len = 1 + random_below(100);
+
+		if (!random_below(12))
+			len = lengths[random_below(ARRAY_SIZE(lengths))];
+		if (!random_below(12))
+			addr = FAKE_RAM - random_below(40);
+		if (!random_below(24))
+			addr = UINT64_MAX - random_below(40);
+		if (!random_below(24))
+			flags ^= 1U << random_below(3);
+		fv_desc(i, addr, len, flags, random_below(24) ? i + 1 : random_below(FV_SIZE + 1));
+	}
+}
+
+/* The short way through a chain finds what the long one does. */
+TEST(both_walks_agree)
+{
+	static struct vring_chain chains[2];
+	unsigned good = 0;
+
+	boot_disk(false);
+	fv_prepare(2, FEATURES);
+	for (unsigned round = 0; round < 200000; round++) {
+		int got[2];
+
+		random_chain();
+		*fv_avail_idx() = 0;
+		fv_offer(0);
+		for (unsigned i = 0; i < 2; i++) {
+			struct vring ring = { .size = FV_SIZE,
+					      .desc_gpa = FV_DESC,
+					      .avail_gpa = FV_AVAIL,
+					      .used_gpa = FV_USED };
+
+			fv->flat = i;
+			memset(chains[i].piece, 0, sizeof(chains[i].piece));
+			CHECK(vring_enable(fv, &ring, 0) == 0);
+			got[i] = vring_pop(fv, &ring, &chains[i]);
+		}
+		CHECK(got[0] == got[1]);
+		if (got[0] != 1)
+			continue;
+		good++;
+		CHECK(chains[0].end - chains[0].piece == chains[1].end - chains[1].piece);
+		CHECK(chains[0].out - chains[0].piece == chains[1].out - chains[1].piece);
+		CHECK(chains[1].next == chains[1].piece && chains[0].next == chains[0].piece);
+		CHECK(chains[0].out_bytes == chains[1].out_bytes);
+		CHECK(chains[0].in_bytes == chains[1].in_bytes);
+		for (long i = 0; i < chains[0].end - chains[0].piece; i++)
+			CHECK(chains[0].piece[i].base == chains[1].piece[i].base &&
+			      chains[0].piece[i].len == chains[1].piece[i].len);
+	}
+	CHECK(good > 50000 && good < 190000);
 }
 
 #define RNG_FEATURES (VIRTIO_F_VERSION_1 | VRING_F_INDIRECT_DESC)

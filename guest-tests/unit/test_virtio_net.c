@@ -7,9 +7,13 @@
 
 #define CSUM BIT(0)
 #define GUEST_CSUM BIT(1)
+#define GUEST_TSO4 BIT(7)
+#define HOST_TSO4 BIT(11)
+#define HOST_TSO6 BIT(12)
+#define LARGE (BIT(7) | BIT(8) | BIT(11) | BIT(12))
 #define MRG BIT(15)
 #define EVENT VRING_F_EVENT_IDX
-#define NOISE_FEATURES (CSUM | GUEST_CSUM | MRG | EVENT | VRING_F_INDIRECT_DESC)
+#define NOISE_FEATURES (CSUM | GUEST_CSUM | LARGE | MRG | EVENT | VRING_F_INDIRECT_DESC)
 #define SIZE 64U
 #define RING(q) (0x1000U + (q)*0x2000U) /* descriptors; available 0x800, used 0x1000 behind */
 #define DATA 0x8000U
@@ -131,6 +135,7 @@ static void arrive(uint32_t length, struct frame_header header)
 
 	CHECK(frame != NULL);
 	frame->header = header;
+	frame->packets = 1;
 	for (unsigned i = 0; i < length; i++)
 		frame->data[i] = (uint8_t)(3 * i + length);
 	frame_queue_add(&vm->inbox[0], frame, length);
@@ -144,8 +149,9 @@ TEST(configuration)
 	for (unsigned i = 0; i < 6; i++)
 		CHECK(virtio_read(card, VIRTIO_BAR_DEVICE + i, 1) == (uint8_t)(MAC >> 8 * i));
 	CHECK(virtio_read(card, VIRTIO_BAR_DEVICE + 6, 2) == 1);
-	/* No segmentation, no control queue. */
-	CHECK((card->offered & 0xfffffff) == (BIT(0) | BIT(1) | BIT(5) | BIT(15) | BIT(16)));
+	/* No UDP segmentation, no control queue. */
+	CHECK((card->offered & 0xfffffff) ==
+	      (BIT(0) | BIT(1) | BIT(5) | BIT(15) | BIT(16) | LARGE));
 }
 
 TEST(frames_and_headers)
@@ -261,11 +267,11 @@ TEST(a_full_outbox)
 		frame_queue_add(&vm->outbox[0], frame_queue_room(&vm->outbox[0], 60), 60);
 	queue_some(3);
 	virtio_notify(vm, card, TX);
-	CHECK(used_idx(TX) == 0 && vm->poll_in);
+	/* It is sent, and the ring looked at again at once. */
+	CHECK(used_idx(TX) == 0 && vm->sends == 1 && vm->poll_in == 1);
 	frame_queue_clear(&vm->outbox[0]);
-	vm->tsc += FAKE_WINDOW;
 	vnet_run(vm, false);
-	CHECK(used_idx(TX) == 3 && vm->sends == 1);
+	CHECK(used_idx(TX) == 3 && vm->sends == 2);
 }
 
 static void buffers(unsigned count, uint32_t size)
@@ -424,6 +430,108 @@ TEST(checksums)
 	}
 }
 
+#define TSO_HEADERS 54U
+
+/* A large frame in one buffer at DATA: TCP over IPv4, @length bytes in segments of @size. */
+static void queue_large(uint32_t length, uint16_t size)
+{
+	const struct frame_header header = { .flags = 1,
+					     .gso_type = 1,
+					     .hdr_len = 7, /* means nothing */
+					     .gso_size = size,
+					     .csum_start = 34,
+					     .csum_offset = 16 };
+	uint8_t *data = vm->ram + DATA + sizeof(header);
+
+	queue_frame(&header, length);
+	memset(data, 2, TSO_HEADERS);
+	data[12] = 8;
+	data[13] = 0;
+	data[14] = 0x45;
+	data[20] = data[21] = 0;
+	data[23] = 6;
+	data[46] = 0x50;
+	virtio_notify(vm, card, TX);
+}
+
+TEST(large_frames_are_agreed_on)
+{
+	static const uint64_t without[] = { 0, CSUM, HOST_TSO4, CSUM | HOST_TSO6 };
+	const struct frame *frame;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(without); i++) {
+		start(without[i]);
+		queue_large(3000, 1000);
+		CHECK(vm->outbox[0].dropped == 1 && vm->outbox[0].frames == 0);
+	}
+	start(CSUM | HOST_TSO4 | EVENT);
+	queue_large(3000, 1000);
+	frame = frame_queue_first(&vm->outbox[0]);
+	CHECK(frame && frame->length == 3000 && frame->packets == 3);
+	CHECK(frame->header.hdr_len == TSO_HEADERS && frame->header.num_buffers == 1);
+	CHECK(frame->header.gso_type == 1 && frame->header.gso_size == 1000);
+	CHECK(vm->outbox[0].frames == 1 && vm->outbox[0].packets == 3);
+	queue_large(3000, 1461); /* its packets would be too long */
+	CHECK(vm->outbox[0].dropped == 1);
+	/* Packets make a batch, not frames. */
+	CHECK(vm->sends == 0);
+	queue_large(TSO_HEADERS + 61 * 20, 20);
+	CHECK(vm->sends == 1);
+}
+
+/* Moves the frames of the outbox into the inbox, as the switch does. */
+static void loop_back(void)
+{
+	const struct frame *frame;
+
+	while ((frame = frame_queue_first(&vm->outbox[0])) != NULL) {
+		struct frame *copy = frame_queue_room(&vm->inbox[0], frame->length);
+
+		memcpy(copy, frame, sizeof(*frame) + frame->length);
+		frame_queue_add(&vm->inbox[0], copy, frame->length);
+		frame_queue_remove(&vm->outbox[0]);
+	}
+}
+
+TEST(large_frames_arrive_whole)
+{
+	start(CSUM | HOST_TSO4 | GUEST_TSO4 | GUEST_CSUM | MRG | EVENT);
+	queue_large(3000, 1000);
+	loop_back();
+	/* Seven buffers are needed. That there are six is no reason to look again and again. */
+	buffers(6, 500);
+	vm->poll_in = 0;
+	virtio_notify(vm, card, RX);
+	CHECK(used_idx(RX) == 0 && vm->poll_in == 0 && avail_event(RX) == 6);
+	buffers(1, 500);
+	virtio_notify(vm, card, RX);
+	CHECK(used_idx(RX) == 7 && *half(DATA + 10) == 7);
+	CHECK(vm->ram[DATA + 1] == 1 && *half(DATA + 4) == 1000 && *half(DATA + 2) == TSO_HEADERS);
+	CHECK(!frame_queue_first(&vm->inbox[0]));
+}
+
+/* Who did not agree on them gets packets, as many as he has buffers for. */
+TEST(large_frames_arrive_cut)
+{
+	static const uint64_t without[] = { 0, GUEST_CSUM, GUEST_TSO4, GUEST_CSUM | BIT(8) };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(without); i++) {
+		start(without[i] | CSUM | HOST_TSO4 | EVENT);
+		queue_large(TSO_HEADERS + 900, 400);
+		loop_back();
+		buffers(2, 500);
+		vnet_run(vm, false);
+		CHECK(used_idx(RX) == 2 && used_len(0) == 12 + TSO_HEADERS + 400);
+		CHECK(used_len(1) == used_len(0) && frame_queue_first(&vm->inbox[0]));
+		buffers(1, 500);
+		vm->tsc += FAKE_WINDOW;
+		vnet_run(vm, false);
+		CHECK(used_idx(RX) == 3 && used_len(2) == 12 + TSO_HEADERS + 100);
+		CHECK(!frame_queue_first(&vm->inbox[0]));
+		CHECK(vm->ram[DATA] == (without[i] & GUEST_CSUM ? 1 : 0) && !vm->ram[DATA + 1]);
+	}
+}
+
 /* Rings of noise: the sanitizers watch, and the card starts again. */
 TEST(noise)
 {
@@ -441,6 +549,11 @@ TEST(noise)
 		for (unsigned i = 0; i < 20; i++) {
 			if (frame_queue_room(&vm->inbox[0], 1000))
 				arrive(14 + (uint32_t)(unit_random(&random) % 1500), plain);
+			if (i % 7 == 0) {
+				queue_large((uint32_t)(unit_random(&random) % 3000),
+					    (uint16_t)unit_random(&random));
+				loop_back();
+			}
 			avail_idx(i & 1) = (uint16_t)(card->queue[i & 1].next_avail +
 						      unit_random(&random) % (SIZE + 2));
 			virtio_notify(vm, card, i & 1);

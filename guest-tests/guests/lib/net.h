@@ -9,6 +9,8 @@ enum {
 	NET_CSUM = 1 << 0,
 	NET_GUEST_CSUM = 1 << 1,
 	NET_MAC = 1 << 5,
+	NET_GUEST_TSO4 = 1 << 7,
+	NET_HOST_TSO4 = 1 << 11,
 	NET_MRG_RXBUF = 1 << 15,
 	NET_STATUS = 1 << 16,
 	NET_INDIRECT = 1 << 28,

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* The loop around the requests of a queue, for devices that answer each of them at once. */
+#ifndef DRIVERS_GUEST_VIRTIO_SERVE_H
+#define DRIVERS_GUEST_VIRTIO_SERVE_H
+
+#include "drivers/guest/virtio.h"
+
+/** Does a request, @written bytes of which it fills (0 before). False: it is to be served again. */
+typedef bool virtio_serve_one(struct vm *vm, struct virtio *device, struct vring_chain *chain,
+			      uint32_t *written);
+
+/*
+ * All requests there are, more that come meanwhile too, and one interrupt for them. A driver that
+ * adds some for ever, or large ones, gets its turn in between: its notification is made again.
+ * Inline, so that @one is no indirect call.
+ */
+static inline __attribute__((always_inline)) void virtio_serve(struct vm *vm, struct virtio *device,
+							       struct vring *queue,
+							       virtio_serve_one *one)
+{
+	struct vring_chain *chain = virtio_chain(vm);
+	uint64_t cost = 0;
+	bool again = false;
+	int got;
+
+	do {
+		unsigned done = 0;
+
+		while ((got = vring_pop(vm, queue, chain)) > 0) {
+			uint32_t written = 0;
+
+			cost += VIRTIO_REQUEST_COST + chain->out_bytes + chain->in_bytes;
+			again = !one(vm, device, chain, &written);
+			if (unlikely(again)) {
+				vring_unpop(queue);
+				break;
+			}
+			vring_put(queue, done++, chain->head, written);
+			again = cost > VIRTIO_BUDGET;
+			if (unlikely(again))
+				break;
+		}
+		vring_publish(queue, done);
+		if (unlikely(got < 0))
+			virtio_fail(vm, device, VIRTIO_BROKEN_QUEUE);
+	} while (unlikely(got >= 0 && !again && vring_rearm(queue)));
+	if (unlikely(again))
+		vm_again(vm);
+	virtio_signal(vm, device, queue);
+}
+
+#endif
