@@ -27,16 +27,6 @@ class Skip(Exception):
     """Why a test cannot be run here."""
 
 
-def open_defect(function, what):
-    """A test that fails for a reason that is known and not mended yet: it runs when it is asked for by name, and says in every
-    other run why not."""
-    def test(context):
-        if not Context.named:
-            raise Skip("known to fail: " + what)
-        return function(context)
-    return test
-
-
 class Test:
     def __init__(self, name, function, cost):
         self.name, self.function, self.cost = name, function, cost
@@ -44,8 +34,6 @@ class Test:
 
 class Context:
     """What a running test has: a folder, a log, and the ways to boot."""
-
-    named = False  # the person who runs the suite names the tests
 
     def __init__(self, name):
         self.name = name
@@ -247,7 +235,6 @@ class Suite:
 
     def select(self, beginnings):
         if beginnings:
-            Context.named = True
             self.tests = [t for t in self.tests if any(t.name.startswith(b) for b in beginnings)]
 
     def report(self, word, test, seconds, why, log):
