@@ -32,9 +32,11 @@ static struct {
 	bool queueing;	 /* what is being written is queued */
 	bool queued;	 /* there is something in the queue */
 	int writer;	 /* VM of which a line has begun and is not out yet; NOBODY */
+	int next;	 /* VM that waits for its turn to be that; NOBODY */
 	unsigned pumper; /* CPU that sees to the queue; PERCPU_MAX: none yet */
 } console GLOBAL_DATA("port numbers and the state of the line; no text is kept") = {
 	.writer = NOBODY,
+	.next = NOBODY,
 	.pumper = PERCPU_MAX,
 };
 
@@ -83,7 +85,8 @@ static void lock_for(bool picture, bool queueing)
 	console.on_screen = picture;
 	console.queueing = queueing && !closed && !console.seized;
 	if (closed)
-		console.writer = NOBODY; /* its CPU may be this one, and sends no more */
+		console.writer = console.next =
+			NOBODY; /* its CPU may be this one, and sends no more */
 }
 
 void console_lock(void)
@@ -276,7 +279,7 @@ void console_guest_line(struct console_text *out, const char *name, unsigned id,
 	size_t extra = sizeof(colour) + strlen(name) + sizeof(behind_name) + 2;
 
 	if (out->length + extra + length > sizeof(out->text))
-		console_guest_leave(out, id);
+		console_guest_leave(out, id, true);
 	add(out, colour, strlen(colour));
 	add(out, name, strlen(name));
 	add(out, behind_name, strlen(behind_name));
@@ -289,9 +292,13 @@ bool console_guest_send(struct console_text *out, unsigned id)
 	bool done;
 
 	lock_for(is_alone(), false);
-	if (out->length && !console.queued && console.writer == NOBODY) {
+	if (out->length && !console.queued && console.writer == NOBODY &&
+	    (console.next == NOBODY || console.next == (int)id)) {
 		console.writer = (int)id;
+		console.next = NOBODY;
 		console_begin_line();
+	} else if (out->length && console.writer != (int)id && console.next == NOBODY) {
+		console.next = (int)id; /* or who writes without end would never let it */
 	}
 	while (console.writer == (int)id && has_room()) {
 		put_raw(out->text[out->sent++]);
@@ -305,7 +312,7 @@ bool console_guest_send(struct console_text *out, unsigned id)
 	return done;
 }
 
-void console_guest_leave(struct console_text *out, unsigned id)
+void console_guest_leave(struct console_text *out, unsigned id, bool ends)
 {
 	unsigned left = out->length - out->sent;
 	const char *text = out->text + out->sent;
@@ -313,6 +320,15 @@ void console_guest_leave(struct console_text *out, unsigned id)
 	if (!left)
 		return;
 	lock_for(is_alone(), true);
+	if (console.next == (int)id)
+		console.next = NOBODY;
+	/* What has not begun waits for the VM's next turn, and its guest with it: else whoever
+	 * comes to the scheduler often could fill the queue, and the others' lines wait for that.
+	 */
+	if (console.writer != (int)id && !ends) {
+		console_unlock();
+		return;
+	}
 	if (console.writer == (int)id && console_queue_put_first(text, left)) {
 		console.queued = true;
 	} else {

@@ -55,8 +55,9 @@ void console_guest_line(struct console_text *out, const char *name, unsigned id,
 /** Sends what the UART takes, if it is this VM's turn; true: nothing is left. Nothing comes between
  * the pieces of a line. Restricted suffices if there is a UART. */
 bool console_guest_send(struct console_text *out, unsigned id);
-/** The VM leaves this CPU: what is left is queued. Full map. */
-void console_guest_leave(struct console_text *out, unsigned id);
+/** The VM leaves this CPU: what is left of lines that have begun is queued, and all if it @ends or
+ * has no room for more. Full map. */
+void console_guest_leave(struct console_text *out, unsigned id, bool ends);
 
 /** One byte of input, or -1. */
 int console_getc(void);

@@ -317,9 +317,8 @@ void vm_leave_console(struct vcpu *vcpu, bool ends)
 	vm_lock(vm);
 	if (ends && vm->console_length)
 		flush_line(vm);
-	console_guest_leave(&vm->console_out, vm->id);
+	console_guest_leave(&vm->console_out, vm->id, ends);
 	vm_unlock(vm);
-	vcpu->work &= ~(uint32_t)WORK_PRINT;
 }
 
 void vm_console_write(struct vm *vm, uint8_t byte)

@@ -110,7 +110,11 @@ void wake_by(uint64_t time)
 	if (!cpu->vcpu)
 		return;
 	vcpu_timer_program(cpu->vcpu);
-	vcpu_rearm_slice(cpu->vcpu);
+	/* From restricted only a slice that has an end is shortened. */
+	if (cpu->asi_state == ASI_FULL)
+		vcpu_begin_slice(cpu->vcpu);
+	else
+		vcpu_rearm_slice(cpu->vcpu);
 }
 
 /* If this CPU's core is wanted it goes to the scheduler: at once if its VM only waits, else when

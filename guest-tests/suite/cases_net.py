@@ -57,7 +57,7 @@ def pair(words="", receiver="", count=10000, hypervisor=None, vm=None, **options
 def storm(context):
     """Two VMs flood a network with broadcasts, a third takes none; a pair on another network works on, and hears nothing."""
     vms = {"storm1": member(4, "storm count=10000"), "storm2": member(5, "storm count=10000"),
-           "deaf": member(6, "deaf naps=60"),
+           "deaf": member(6, "deaf naps=100"),
            "one": member(1, "send count=3000 window=256", "lan1"), "two": member(2, "receive count=3000", "lan1")}
     run = boot(context, vms, smp=TWO_CORES)
     for name in vms:

@@ -122,19 +122,19 @@ SIBLINGS = ["--smp", "1:1:2", "--vcpus", "2"]
 # As the oracle calls what a VM touched before the trace began.
 BEFORE = "what no trace shows"
 SHARED = ["--vms", "2", "--switches", "2"]
-NETWORK = ["--network", "--smp", "1:2:1", "--skip", "3000000", "--instructions", "600000"]
+NETWORK = ["--network", "--smp", "1:2:1", "--skip", "10000000", "--instructions", "600000"]
 DISK = ["--mitigation", "asi", "--disk", "--skip", "3500000", "--instructions", "150000"]
 TURNS = DISK + ["--vms", "2", "--words", "naps"]
 # VERW works on this model, and `paranoid` has it used.
 VERW = ["--model", "tigerlake", "--paranoid"]
 
 
-def clean(*arguments, together=0, switches=0):
+def clean(*arguments, entries=30, together=0, switches=0):
     """Nothing is found where siblings run beside each other, or VMs one after the other."""
     def test(context):
         status, result = tool(context, "oracle", *arguments)
         count = result["count"]
-        window(result, 30)
+        window(result, entries)
         need(count["flushes"] > 0, "no flush was traced")
         need(count["together"] >= together, "only %d entries were made beside a guest" % count["together"])
         need(count["switches"] >= switches, "only %d switches of VMs were traced" % count["switches"])
@@ -247,8 +247,8 @@ def register(suite):
     suite.add("oracle-shared-core-skip-flush", shows(
         ("left-behind", "vm/", None), ("left-behind", "vm/", BEFORE), defect="skip_flush",
         arguments=["--mitigation", "asi", "--instructions", "30000"] + SHARED), 25)
-    # Frames from one VM's memory into another's, on two cores.
-    suite.add("oracle-net", clean("--mitigation", "asi", *NETWORK), 40)
+    # Frames from one VM's memory into another's, on two cores: whole windows of them in few exits.
+    suite.add("oracle-net", clean("--mitigation", "asi", *NETWORK, entries=8), 40)
     suite.add("oracle-net-skip-flush-caught", shows(("left-behind", "vm/", None), defect="skip_flush",
                                                     arguments=["--mitigation", "asi"] + NETWORK), 60)
     suite.add("oracle-disk", oracle_disk, 30)
