@@ -183,6 +183,20 @@ struct entity *entity_best_for(unsigned leader)
 	return best;
 }
 
+struct entity *entity_late_for(unsigned leader)
+{
+	uint64_t earliest = rdtsc();
+	struct entity *late = NULL;
+
+	for (struct entity *e = first(); e; e = after(e))
+		if (e->state == ENTITY_READY && entity_may_run_on(e, leader) &&
+		    deadline(e) - 1 < earliest) {
+			earliest = deadline(e) - 1;
+			late = e;
+		}
+	return late;
+}
+
 uint64_t entity_slice(const struct entity *than, unsigned leader)
 {
 	unsigned bound = 0, any = 0, cores = 1;

@@ -63,6 +63,9 @@ void entity_begin(struct entity *e, unsigned leader);
 void entity_settle(struct entity *e);
 void entity_end(struct entity *e, unsigned leader);
 
+/** The ready one for core @leader whose timer expired first while it had no core; NULL: none. */
+struct entity *entity_late_for(unsigned leader);
+
 /** Of those that are ready and may run on core @leader the one with the least time; NULL: none. */
 struct entity *entity_best_for(unsigned leader);
 

@@ -176,6 +176,10 @@ static struct entity *choose(struct percpu *cpu, struct core *core, int wanted)
 		core->slice_last = true;
 		return NULL;
 	}
+	/* A deadline is late by one slice at most, whoever has had less. */
+	next = entity_late_for(leader);
+	if (next)
+		return next;
 	next = entity_best_for(leader);
 	if (next && (entity_waits(current) || next->time < current->time))
 		return next;

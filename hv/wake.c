@@ -90,7 +90,8 @@ void wake_detach(struct vcpu *vcpu)
 		     !(vcpu->work & (WORK_IRQ | WORK_INIT));
 
 	stop_clock(vcpu);
-	s->deadline[vcpu->id] = vcpu->timer_deadline;
+	/* What it was interrupted before is due already. */
+	s->deadline[vcpu->id] = (vcpu->work & WORK_IRQ) ? rdtsc() : vcpu->timer_deadline;
 	if (waits)
 		__atomic_fetch_or(&s->asleep, bit, __ATOMIC_SEQ_CST); /* model: asleep */
 	__atomic_store_n(&vcpu->attached, false, __ATOMIC_SEQ_CST);   /* model: attached */
