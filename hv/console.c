@@ -34,7 +34,7 @@ static struct {
 	int writer;	 /* VM of which a line has begun and is not out yet; NOBODY */
 	int next;	 /* VM that waits for its turn to be that; NOBODY */
 	unsigned pumper; /* CPU that sees to the queue; PERCPU_MAX: none yet */
-} console GLOBAL_DATA("port numbers and the state of the line; no text is kept") = {
+} console GLOBAL_DATA("port numbers, the state of the line and whose turn it is; no text") = {
 	.writer = NOBODY,
 	.next = NOBODY,
 	.pumper = PERCPU_MAX,

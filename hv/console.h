@@ -36,7 +36,7 @@ void console_puts(const char *s);
 void console_queue_output(void);
 /** The scheduler's part of that: sends what the UART takes. Full map. */
 void console_pump(void);
-/** When this CPU is to come back and do so, TSC; 0: it need not. Any map. */
+/** When this CPU is to come back and do so, TSC; 0: it need not. Full map. */
 uint64_t console_due(void);
 
 /** Bytes of a guest that has the console to itself, as they come. */
@@ -53,7 +53,7 @@ struct console_text {
 void console_guest_line(struct console_text *out, const char *name, unsigned id, const char *text,
 			unsigned length);
 /** Sends what the UART takes, if it is this VM's turn; true: nothing is left. Nothing comes between
- * the pieces of a line. Restricted suffices if there is a UART. */
+ * the pieces of a line, unless the queue is full. Restricted suffices if there is a UART. */
 bool console_guest_send(struct console_text *out, unsigned id);
 /** The VM leaves this CPU: what is left of lines that have begun is queued, and all if it @ends or
  * has no room for more. Full map. */

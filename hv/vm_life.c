@@ -214,23 +214,20 @@ static bool is_scrubber(struct vm_record *record, uint32_t self)
 
 bool vm_scrub_some(void)
 {
-	bool more = false;
-
 	for (unsigned i = 0; i < CONFIG_MAX_VMS; i++) {
 		struct vm_record *record = &vm_records[i];
 
 		if (!is_scrubber(record, this_cpu()->id + 1))
 			continue;
-		more |= vm_scrub_piece(record, &record->scrubbed, record->becomes != VM_READY);
-		if (more)
-			break;
+		if (vm_scrub_piece(record, &record->scrubbed, record->becomes != VM_READY))
+			return true;
 		record->scrubber = 0;
 		if (record->becomes == VM_READY)
 			begin_anew(record);
 		else
 			finish(record);
 	}
-	return more;
+	return false;
 }
 
 /* The last one out: reports, and sees that the VM is made ready for another start, or goes. */
