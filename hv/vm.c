@@ -284,11 +284,9 @@ void vcpu_send_sipi(struct vcpu *vcpu, uint8_t vector)
 
 static void flush_line(struct vm *vm)
 {
-	if (vm->console_view != VM_VIEW_HIDDEN) {
+	if (vm->console_view != VM_VIEW_HIDDEN)
 		console_guest_line(&vm->console_out, vm->name, vm->id, vm->console_line,
 				   vm->console_length);
-		this_cpu()->vcpu->work |= WORK_PRINT;
-	}
 	vm->console_length = 0;
 }
 
@@ -310,10 +308,8 @@ void vm_print(struct vcpu *vcpu)
 		vcpu_timer_program(vcpu);
 }
 
-void vm_leave_console(struct vcpu *vcpu, bool ends)
+void vm_leave_console(struct vm *vm, bool ends)
 {
-	struct vm *vm = vcpu->vm;
-
 	vm_lock(vm);
 	if (ends && vm->console_length)
 		flush_line(vm);
@@ -327,15 +323,14 @@ void vm_console_write(struct vm *vm, uint8_t byte)
 		console_guest_putc((char)byte);
 		return;
 	}
-	if (byte == '\n') {
-		flush_line(vm);
-		return;
-	}
 	if (byte == '\r')
 		return;
-	vm->console_line[vm->console_length++] = (char)byte;
-	if (vm->console_length == VM_CONSOLE_LINE)
+	if (byte != '\n')
+		vm->console_line[vm->console_length++] = (char)byte;
+	if (byte == '\n' || vm->console_length == VM_CONSOLE_LINE) {
 		flush_line(vm);
+		this_cpu()->vcpu->work |= WORK_PRINT;
+	}
 }
 
 void vm_request(struct vm *vm, enum vm_request request)

@@ -388,9 +388,9 @@ void vm_route_console(unsigned id);
 
 /** WORK_PRINT: sends what the UART takes of the VM's lines, and takes interrupts. Any map. */
 void vm_print(struct vcpu *vcpu);
-/** The vCPU leaves its CPU: what is left of its VM's lines is queued; if the VM @ends, a line
- * without an end is one too. Full map. */
-void vm_leave_console(struct vcpu *vcpu, bool ends);
+/** A vCPU leaves its CPU: the line of its VM's that has begun is queued; if the VM @ends, all are,
+ * and one without an end is one too. The current VM, full map. */
+void vm_leave_console(struct vm *vm, bool ends);
 
 /** Its VM has got frames: it is to look for them. Full map. */
 void vcpu_post_net(struct vm_record *record);

@@ -238,6 +238,7 @@ static void end(struct vm_record *record)
 	bool failed = wish == VM_WISH_NONE && vm->stop_reason;
 	bool reboot = wish == VM_WISH_NONE && !failed && vm->request == VM_REQUEST_REBOOT;
 
+	vm_leave_console(VM_HERE, true);
 	report_end(record);
 	vm_net_set_up(record, false);
 	any_failed |= failed;

@@ -189,7 +189,7 @@ static void after_leave(void)
  * comes to the idle one. */
 static _Noreturn void detach(struct vcpu *vcpu)
 {
-	vm_leave_console(vcpu, vcpu->work & (WORK_STOP | WORK_REQUEST));
+	vm_leave_console(vcpu->vm, false);
 	vcpu_unload(&vm_records[vcpu->vm->id], vcpu);
 	cpu_switch_stack((void *)PERCPU_IDLE_STACK_TOP, after_leave);
 	__builtin_unreachable();
