@@ -298,6 +298,10 @@ void sched_add(unsigned index)
 	/* All but the first wait for a start-up IPI. */
 	s->asleep = (uint8_t)((1U << record->config->vcpus) - 2);
 	entity_make(index);
+	/* Who wants it stopped finds it here, and has to come by our lock: sched_attached(). */
+	spinlock_acquire(&record->lock);
+	record->state = VM_READY;
+	spinlock_release(&record->lock);
 	/* Those that had their core for themselves begin to watch the clock. */
 	for (unsigned i = 0; i < cpu_count; i++)
 		if (cores[i].entity && !cores[i].slice_end)

@@ -24,9 +24,9 @@ struct vm_record;
 unsigned sched_primary(unsigned id);
 
 /**
- * VM @index, built or about to boot again, may be run from now on: its vCPU 0 at once, to load its
- * kernel, the others when they are sent a SIPI. None of its vCPUs is attached. Its record's config,
- * places[][] and vm are set, its state is VM_READY. Full map.
+ * VM @index, built or about to boot again, becomes VM_READY and may be run from now on: its vCPU 0
+ * at once, to load its kernel, the others when they are sent a SIPI. None of its vCPUs is attached.
+ * Its record's config, places[][] and vm are set. Full map.
  */
 void sched_add(unsigned index);
 

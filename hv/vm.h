@@ -315,7 +315,7 @@ struct vm_record {
 extern struct vm_record vm_records[CONFIG_MAX_VMS];
 
 /** Builds VM @index of the configuration: memory, tables, devices. Its record's places[][] are set.
- * Says itself what is wrong. Full map. */
+ * Its state is the caller's until sched_add(). Says itself what is wrong. Full map. */
 int vm_create(unsigned index, const struct config_vm *config);
 
 /** Gives all that VM @record has back to the pool, which scrubs it: memory, tables, VMCSs. Nobody

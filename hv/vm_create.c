@@ -258,13 +258,7 @@ int vm_create(unsigned index, const struct config_vm *config)
 		console_error(
 			"cloister.conf:%u: [vm %s] cannot be built, memory ran out: lower memory =",
 			config->line, config->name);
-	if (err) {
+	if (err)
 		vm_destroy(record);
-	} else {
-		spinlock_acquire(&record->lock);
-		record->state = VM_READY;
-		spinlock_release(&record->lock);
-	}
-	audit_changed();
 	return err;
 }

@@ -3,6 +3,7 @@
 
 #include "drivers/host/lapic.h"
 #include "hv/asm.h"
+#include "hv/audit.h"
 #include "hv/boot_state.h"
 #include "hv/console.h"
 #include "hv/errno.h"
@@ -142,13 +143,6 @@ static void report_end(const struct vm_record *record)
 				vm->stop_reason ? reason : NULL);
 }
 
-static void set_wish(struct vm_record *record, enum vm_wish wish)
-{
-	spinlock_acquire(&record->lock);
-	record->wish = wish;
-	spinlock_release(&record->lock);
-}
-
 /* The VM has left this CPU and every other. Its memory is scrubbed piece by piece, while others run
  * (vm_scrub_some); it stays the VM's if that is to become READY. */
 static void take_down(struct vm_record *record, enum vm_state becomes)
@@ -168,6 +162,7 @@ static int build(struct vm_record *record)
 	if (err)
 		return err;
 	sched_add(index);
+	audit_changed();
 	return 0;
 }
 
@@ -175,8 +170,7 @@ static int build(struct vm_record *record)
  */
 static void begin_anew(struct vm_record *record)
 {
-	set_wish(record, VM_WISH_NONE);
-	set_state(record, VM_READY);
+	record->wish = VM_WISH_NONE; /* nobody else touches it yet */
 	sched_add((unsigned)(record - vm_records));
 }
 
