@@ -127,6 +127,10 @@ void entity_make_ready(struct entity *e)
 	floor -= floor < slice ? floor : slice;
 	if (e->time < floor)
 		e->time = floor;
+	/* One that is woken by its timer, or for its input, does not wait any more: else a thread
+	 * that is not to run it would see that it waits, and end its turn before it has begun. */
+	if (sleeps(e))
+		__atomic_fetch_and(&sched_of(e)->asleep, (uint8_t)~e->mask, __ATOMIC_SEQ_CST);
 	e->state = ENTITY_READY; /* model: ready */
 }
 

@@ -60,6 +60,17 @@ def naps(context):
     need(part > 0.9, "the one that works had %.1f %%" % (100 * part))
 
 
+def naps_threads(context):
+    """A core of two threads changes VMs for a nap's end and its next one, and for the slices between: neither thread ends a
+    turn that the other has not begun yet."""
+    run, marks = boot(context, {"nap": flat("share", "naps poweroff", cpus="share"),
+                                "busy": flat("share", "work poweroff", cpus="share")}, "1:1:2", steady=True)
+    turns = {vm: sum(r["count"] for r in run.of_type("escalation", vm=vm, cause="schedule")) for vm in ("nap", "busy")}
+    context.note("late: %s; turns: %s\n" % (marks["late"], turns))
+    need(marks["late"]["nap"] < SECOND / 100, "it woke %d ticks late" % marks["late"]["nap"])
+    need(turns["busy"] < 90, "the busy one had to leave %d times" % turns["busy"])
+
+
 def idle(context):
     """A VM that sleeps halts its core."""
     run, marks = boot(context, some(1, "naps", cpus="share"), "1:2:1")
@@ -93,6 +104,7 @@ def register(suite):
               10)
     suite.add("share-exits", exits, 40)
     suite.add("share-naps", naps, 10)
+    suite.add("share-naps-threads", naps_threads, 15)
     suite.add("share-idle", idle)
     suite.add("share-directed-yield", yields)
     suite.add("share-no-directed-yield-caught", no_yield)
