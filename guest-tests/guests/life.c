@@ -2,7 +2,8 @@
 /*
  * What the operator's commands are tried on, one for each word of the command line: a guest that
  * reboots at once, one that spins with interrupts off and known registers, one that takes all the
- * time it is given, one that counts, one that waits to be read in its trace.
+ * time it is given, one that counts, one that leaves its last line open, one that waits to be read
+ * in its trace.
  */
 #include "guest-tests/guests/lib/guest.h"
 
@@ -147,5 +148,10 @@ void guest_main(void)
 	}
 	if (guest_option("count"))
 		count();
+	if (guest_option("mutters")) {
+		print("its last words");
+		for (;;)
+			nap(NAP);
+	}
 	trace_itself();
 }

@@ -161,6 +161,15 @@ def pause_shared(context):
     run.expect_end(0)
 
 
+def last_words(context):
+    """A VM that is stopped while it is on no CPU: what it had not ended a line with shows, before its end is reported."""
+    vms = {"t": flat("life", "mutters", "4M"), "calm": flat("life", "count", "4M")}
+    run = boot(context, vms, "expect \\[calm\\] count 5\n" + monitor(
+        "pause t", "vms -> t: paused", "stop t -> \"vm\":\"t\",\"state\":\"stopped\"") + "send end\n", smp="1:1:1")
+    need("[t] its last words" in run.text.partition('"vm":"t","state":"stopped"')[0], "they are lost, or come too late")
+    run.expect_end(0)
+
+
 def attach(context):
     """Input and raw output of the VM that is attached; the others' output comes back with the monitor. Records always show."""
     vms = {"a": flat("echo", "poweroff"), "b": flat("echo", "poweroff")}
@@ -219,6 +228,7 @@ def register(suite):
     suite.add("life-stuck-cores", stuck("asi", 2, TWO_CORES), 20)
     suite.add("life-pause", pause, 10)
     suite.add("life-pause-shared", pause_shared, 10)
+    suite.add("life-last-words", last_words, 5)
     suite.add("life-attach", attach, 10)
     suite.add("life-trace", guest("life", "trace"), 3)
     suite.add("life-trace-monitor", trace_by_monitor, 5)
