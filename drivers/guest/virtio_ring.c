@@ -56,7 +56,9 @@ static inline bool flat_piece(const struct vring *ring, uint32_t at, struct vrin
 	addr = desc->addr;
 	len = desc->len;
 	*control = ((const volatile uint32_t *)desc)[3]; /* flags, and next above them */
-	if (unlikely(!len || __builtin_add_overflow(addr, len, &end) || end > ring->flat_size))
+	end = addr + len;
+	/* Not above its beginning: it is empty, or runs over the end of all addresses. */
+	if (unlikely(end <= addr || end > ring->flat_size))
 		return false;
 	piece->base = ring->flat + addr;
 	piece->len = len;
