@@ -292,7 +292,7 @@ struct vm_record {
 	enum vm_state state;
 	enum vm_wish wish;     /* outlives a stop: the operator's machine does not end by itself */
 	uint8_t held;	       /* bits of enum vm_hold: no vCPU comes to a CPU */
-	enum vm_state becomes; /* BUILDING: when its memory is scrubbed */
+	enum vm_state becomes; /* BUILDING: when it is built, or its memory scrubbed */
 	uint32_t scrubber;     /* CPU that does so, and 1; 0: nobody does */
 	uint64_t scrubbed;     /* guest-physical address up to which that is done */
 	uint32_t starts;       /* how often its kernel was loaded */

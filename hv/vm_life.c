@@ -123,33 +123,54 @@ static void set_state(struct vm_record *record, enum vm_state state)
 }
 
 /* Says what ended the VM. The window is current, no vCPU runs any more. */
-static void report_end(const struct vm_record *record)
+static void report_end(enum vm_wish wish)
 {
 	const struct vm *vm = VM_HERE;
 	const char *state = vm->request == VM_REQUEST_REBOOT ? "reboot" : "poweroff";
 	char reason[160] = "";
 
-	if (record->wish == VM_WISH_NONE && vm->stop_reason) {
+	if (wish == VM_WISH_NONE && vm->stop_reason) {
 		fmt_snprintf(reason, sizeof(reason), vm->stop_detail ? "%s 0x%llx" : "%s",
 			     vm->stop_reason, (unsigned long long)vm->stop_detail);
 		console_error("[vm %s] is stopped: %s", vm->name, reason);
 	}
 	vm_print_stats(vm);
-	if (record->wish != VM_WISH_NONE)
-		vm_report_state(vm->name, record->wish == VM_WISH_RESET ? "reset" : "stopped",
+	if (wish != VM_WISH_NONE)
+		vm_report_state(vm->name, wish == VM_WISH_RESET ? "reset" : "stopped",
 				"the operator wants it");
 	else
 		vm_report_state(vm->name, vm->stop_reason ? "stopped" : state,
 				vm->stop_reason ? reason : NULL);
 }
 
+/* Nobody but this CPU has to do with the VM any more. What the operator wants of it from now on is
+ * done when it begins anew, if it does (vm_operate); only that it was stopped is remembered. */
+static enum vm_wish begin_end(struct vm_record *record)
+{
+	const struct vm *vm = record->vm;
+	enum vm_wish wish;
+
+	spinlock_acquire(&record->lock);
+	wish = record->wish;
+	if (wish != VM_WISH_STOP)
+		record->wish = VM_WISH_NONE;
+	if (wish == VM_WISH_RESTART)
+		record->becomes = VM_BUILDING;
+	else if (wish == VM_WISH_RESET ||
+		 (wish == VM_WISH_NONE && !vm->stop_reason && vm->request == VM_REQUEST_REBOOT))
+		record->becomes = VM_READY;
+	else
+		record->becomes = VM_ENDED;
+	record->state = VM_BUILDING;
+	spinlock_release(&record->lock);
+	return wish;
+}
+
 /* The VM has left this CPU and every other. Its memory is scrubbed piece by piece, while others run
  * (vm_scrub_some); it stays the VM's if that is to become READY. */
-static void take_down(struct vm_record *record, enum vm_state becomes)
+static void take_down(struct vm_record *record)
 {
 	sched_remove((unsigned)(record - vm_records));
-	set_state(record, VM_BUILDING);
-	record->becomes = becomes;
 	record->scrubbed = 0;
 	__atomic_store_n(&record->scrubber, this_cpu()->id + 1, __ATOMIC_RELEASE);
 }
@@ -170,7 +191,6 @@ static int build(struct vm_record *record)
  */
 static void begin_anew(struct vm_record *record)
 {
-	record->wish = VM_WISH_NONE; /* nobody else touches it yet */
 	sched_add((unsigned)(record - vm_records));
 }
 
@@ -182,7 +202,6 @@ static void finish(struct vm_record *record)
 	if (boot_state_console_vm() == (int)(record - vm_records))
 		console_set_input(true);
 	if (record->becomes == VM_BUILDING) {
-		record->wish = VM_WISH_NONE; /* nobody else touches it yet */
 		record->held = 0;
 		if (build(record) == 0)
 			return;
@@ -227,21 +246,14 @@ bool vm_scrub_some(void)
 /* The last one out: reports, and sees that the VM is made ready for another start, or goes. */
 static void end(struct vm_record *record)
 {
-	const struct vm *vm = VM_HERE;
-	enum vm_wish wish = record->wish;
-	bool failed = wish == VM_WISH_NONE && vm->stop_reason;
-	bool reboot = wish == VM_WISH_NONE && !failed && vm->request == VM_REQUEST_REBOOT;
+	enum vm_wish wish = begin_end(record);
 
 	vm_leave_console(VM_HERE, true);
-	report_end(record);
+	report_end(wish);
 	vm_net_set_up(record, false);
-	any_failed |= failed;
+	any_failed |= wish == VM_WISH_NONE && VM_HERE->stop_reason;
 	vm_set_window(NULL);
-	/* Nobody joins it before the scheduler begins anew with it. */
-	if (reboot || wish == VM_WISH_RESET)
-		take_down(record, VM_READY);
-	else
-		take_down(record, wish == VM_WISH_RESTART ? VM_BUILDING : VM_ENDED);
+	take_down(record);
 	sched_detached();
 }
 
@@ -263,17 +275,22 @@ void vm_part(struct vm_record *record)
 
 void vm_abort(struct vm_record *record, bool failed)
 {
-	set_state(record, VM_ENDING);
+	spinlock_acquire(&record->lock);
+	record->state = failed ? VM_BUILDING : VM_ENDING;
+	if (failed) {
+		record->becomes = VM_REFUSED;
+		record->wish = VM_WISH_NONE;
+		record->joined--;
+	}
+	spinlock_release(&record->lock);
 	if (!failed) {
 		vm_part(record);
 		return;
 	}
 	vm_set_window(NULL);
 	sched_detached();
-	record->joined--;
-	record->wish = VM_WISH_NONE;
 	any_failed = true;
-	take_down(record, VM_REFUSED);
+	take_down(record);
 }
 
 /* Comes in as one of the VM's CPUs, so that it cannot end meanwhile. The lock is held. */
@@ -298,25 +315,28 @@ bool vm_visit_stats(struct vm_record *record)
 	return true;
 }
 
-/* 0: it is there for the operator. The lock is held. */
-static int check_running(const struct vm_record *record)
+/* Nobody can touch it yet, or any more. */
+static bool is_in_hand(const struct vm_record *record)
 {
-	if (record->state < VM_BUILDING)
-		return -E_NOENT;
-	return record->state == VM_BUILDING || record->state == VM_ENDING || record->wish ? -E_BUSY
-											  : 0;
+	return record->state == VM_BUILDING || record->state == VM_ENDING;
 }
 
 int vm_operate(struct vm_record *record, enum vm_wish wish)
 {
-	int err;
+	int err = 0;
 
 	spinlock_acquire(&record->lock);
-	err = check_running(record);
-	if (!err)
+	if (record->state < VM_BUILDING)
+		err = -E_NOENT;
+	else if (record->wish || (record->state == VM_BUILDING && record->becomes < VM_BUILDING))
+		err = -E_BUSY;
+	else
 		record->wish = wish;
-	/* One that is being loaded is ended by its loader. */
-	if (err || record->state == VM_LOADING) {
+	/* One that begins anew by itself has to come as far as being loaded, even if it is paused:
+	 * its loader ends it. */
+	if (!err && is_in_hand(record))
+		record->held = 0;
+	if (err || is_in_hand(record) || record->state == VM_LOADING) {
 		spinlock_release(&record->lock);
 		return err;
 	}
@@ -339,6 +359,7 @@ int vm_start(unsigned index)
 	err = before >= VM_BUILDING ? -E_EXIST : record->config ? 0 : -E_INVAL;
 	if (!err) {
 		record->state = VM_BUILDING;
+		record->becomes = VM_READY;
 		record->wish = VM_WISH_NONE;
 		record->held = 0;
 	}
@@ -355,11 +376,14 @@ int vm_start(unsigned index)
 
 int vm_hold(struct vm_record *record, enum vm_hold why)
 {
-	int err;
+	int err = 0;
 
 	spinlock_acquire(&record->lock);
-	err = check_running(record);
-	if (!err)
+	if (record->state < VM_BUILDING)
+		err = -E_NOENT;
+	else if (is_in_hand(record) || record->wish)
+		err = -E_BUSY;
+	else
 		__atomic_fetch_or(&record->held, (uint8_t)why, __ATOMIC_SEQ_CST);
 	spinlock_release(&record->lock);
 	if (!err)

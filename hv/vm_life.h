@@ -31,8 +31,9 @@ void vm_abort(struct vm_record *record, bool failed);
 
 /**
  * The operator ends VM @record (VM_WISH_STOP), ends it and builds it anew (VM_WISH_RESTART), or
- * puts it into its power-on state in the memory that it has (VM_WISH_RESET). -E_NOENT: it does not
- * run; -E_BUSY: it is being built or taken down already.
+ * puts it into its power-on state in the memory that it has (VM_WISH_RESET). If it is beginning
+ * anew by itself, that is done once it does. -E_NOENT: it does not run; -E_BUSY: it is being taken
+ * down for good, or an earlier wish is under way.
  */
 int vm_operate(struct vm_record *record, enum vm_wish wish);
 
@@ -43,8 +44,8 @@ int vm_start(unsigned index);
 /** Why a VM is held: no vCPU of it runs, its clock goes on. */
 enum vm_hold { VM_HOLD_PAUSE = 1 << 0, VM_HOLD_LOOK = 1 << 1 };
 
-/** Holds VM @record, whose vCPUs leave their CPUs; -E_NOENT or -E_BUSY as vm_operate(). And lets it
- * go. */
+/** Holds VM @record, whose vCPUs leave their CPUs; -E_NOENT, or -E_BUSY: it is being built or taken
+ * down. And lets it go. */
 int vm_hold(struct vm_record *record, enum vm_hold why);
 void vm_release(struct vm_record *record, enum vm_hold why);
 
