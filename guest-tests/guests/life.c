@@ -2,14 +2,15 @@
 /*
  * What the operator's commands are tried on, one for each word of the command line: a guest that
  * reboots at once, one that spins with interrupts off and known registers, one that takes all the
- * time it is given, one that counts, one that leaves its last line open, one that waits to be read
- * in its trace.
+ * time it is given, one that counts, one that leaves its last line open, one that changes the
+ * machine's policy all the time, one that waits to be read in its trace.
  */
 #include "guest-tests/guests/lib/guest.h"
 
 const char guest_name[] = "life";
 
 #define NAP 2000000
+#define CHANGES 60
 #define RESET_PORT 0x64
 #define RESET_VALUE 0xfe
 
@@ -65,6 +66,35 @@ static _Noreturn void count(void)
 		nap(NAP);
 		print("count %u\n", i);
 	}
+}
+
+/* Through all policies; the others get a moment between. */
+static void change_policies(void)
+{
+	static const unsigned numbers[] = {
+		HYPERCALL_POLICY_OFF,
+		HYPERCALL_POLICY_ALWAYS_FLUSH,
+		HYPERCALL_POLICY_ALWAYS_FLUSH_STUN,
+		HYPERCALL_POLICY_COND_FLUSH,
+		HYPERCALL_POLICY_ASI,
+		HYPERCALL_POLICY_ASI_STUN,
+	};
+	unsigned wrong = 0;
+
+	for (unsigned i = 0; i < CHANGES; i++) {
+		unsigned number = numbers[i % ARRAY_SIZE(numbers)];
+		int64_t now;
+
+		while ((now = hypercall(HYPERCALL_POLICY, number, 0, 0)) == -E_BUSY)
+			cpu_relax();
+		wrong += now != 0;
+		do {
+			now = hypercall(HYPERCALL_POLICY, HYPERCALL_POLICY_GET, 0, 0);
+		} while (now & HYPERCALL_POLICY_CHANGING);
+		wrong += now != number;
+		nap(5 * NAP);
+	}
+	check_eq("changes that went wrong", wrong, 0);
 }
 
 static struct hypercall_trace entries[HYPERCALL_TRACE_ENTRIES];
@@ -148,6 +178,10 @@ void guest_main(void)
 	}
 	if (guest_option("count"))
 		count();
+	if (guest_option("changes")) {
+		change_policies();
+		return;
+	}
 	if (guest_option("mutters")) {
 		print("its last words");
 		for (;;)
