@@ -164,10 +164,11 @@ void entity_end(struct entity *e, unsigned leader)
 			vm_records[e->vm].cpu[__builtin_ctz(mask)] = VM_NO_CPU;
 }
 
-/* One that is far behind all others there was kept away by what is over: it catches up a slice. */
+/* One that is far behind all others there was kept away by what is over: it catches up two slices.
+ * So far can another one come ahead that is late: entity_late_for(). */
 struct entity *entity_best_for(unsigned leader)
 {
-	uint64_t slice = entity_us(SCHED_SLICE_US), second = UINT64_MAX;
+	uint64_t most = 2 * entity_us(SCHED_SLICE_US), second = UINT64_MAX;
 	struct entity *best = NULL;
 
 	for (struct entity *e = first(); e; e = after(e)) {
@@ -182,19 +183,27 @@ struct entity *entity_best_for(unsigned leader)
 		if (time < second)
 			second = time;
 	}
-	if (best && second != UINT64_MAX && best->time + slice < second)
-		best->time = second - slice;
+	if (best && second != UINT64_MAX && best->time + most < second)
+		best->time = second - most;
 	return best;
 }
 
-struct entity *entity_late_for(unsigned leader)
+static bool is_candidate(const struct entity *e, unsigned leader)
 {
-	uint64_t earliest = rdtsc();
+	return e->state == ENTITY_READY && entity_may_run_on(e, leader);
+}
+
+struct entity *entity_late_for(unsigned leader, const struct entity *current)
+{
+	uint64_t earliest = rdtsc(), most = current->time;
 	struct entity *late = NULL;
 
 	for (struct entity *e = first(); e; e = after(e))
-		if (e->state == ENTITY_READY && entity_may_run_on(e, leader) &&
-		    deadline(e) - 1 < earliest) {
+		if (is_candidate(e, leader) && e->time < most)
+			most = e->time;
+	most += entity_us(SCHED_SLICE_US);
+	for (struct entity *e = first(); e; e = after(e))
+		if (is_candidate(e, leader) && e->time < most && deadline(e) - 1 < earliest) {
 			earliest = deadline(e) - 1;
 			late = e;
 		}

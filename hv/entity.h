@@ -63,8 +63,10 @@ void entity_begin(struct entity *e, unsigned leader);
 void entity_settle(struct entity *e);
 void entity_end(struct entity *e, unsigned leader);
 
-/** The ready one for core @leader whose timer expired first while it had no core; NULL: none. */
-struct entity *entity_late_for(unsigned leader);
+/** The ready one for core @leader whose timer expired first while it had no core; NULL: none. Who
+ * is a slice ahead of @current or of another that waits there has no claim: else a VM that sleeps
+ * for a moment before each of its slices is over would have nearly all of the core. */
+struct entity *entity_late_for(unsigned leader, const struct entity *current);
 
 /** Of those that are ready and may run on core @leader the one with the least time; NULL: none. */
 struct entity *entity_best_for(unsigned leader);

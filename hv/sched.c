@@ -176,8 +176,8 @@ static struct entity *choose(struct percpu *cpu, struct core *core, int wanted)
 		core->slice_last = true;
 		return NULL;
 	}
-	/* A deadline is late by one slice at most, whoever has had less. */
-	next = entity_late_for(leader);
+	/* A deadline is late by one slice at most, though another has had a little less. */
+	next = entity_late_for(leader, current);
 	if (next)
 		return next;
 	next = entity_best_for(leader);

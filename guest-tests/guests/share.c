@@ -2,7 +2,8 @@
 /*
  * What a VM gets of CPUs that it shares, measured from inside and marked for the suite to judge.
  * Options: "work" computes for a second and counts; "naps" sleeps by its timer and measures how
- * late it wakes; "cost" measures a VM exit; "ring" passes a token round between spinning vCPUs.
+ * late it wakes; "greedy" sleeps a moment before its slice is over, with a timer; "cost" measures a
+ * VM exit; "ring" passes a token round between spinning vCPUs.
  */
 #include "guest-tests/guests/lib/guest.h"
 
@@ -11,6 +12,8 @@ const char guest_name[] = "share";
 #define SECOND 100000000ULL	/* ticks, in the emulator */
 #define BEGIN (SECOND * 3 / 10) /* by then all VMs have begun */
 #define TAIL (SECOND * 3 / 10)	/* until then none stops, so that nobody's second gets longer */
+#define SLICE (SECOND / 100)
+#define MOMENT 1000
 #define NAPS 20
 #define NAP (SECOND / 20)
 #define SAMPLES 1001
@@ -74,6 +77,17 @@ static void naps(void)
 	mark("late", latest);
 }
 
+/* Were its timer worth a turn whenever it comes, it would have nearly all of the core. */
+static void greedy(void)
+{
+	nap_init();
+	while (rdtsc() < BEGIN + SECOND + TAIL) {
+		count_until(rdtsc() + SLICE * 19 / 20);
+		nap(MOMENT);
+	}
+	check("it slept", naps_ended > 0);
+}
+
 static void cost(void)
 {
 	static uint64_t samples[SAMPLES];
@@ -127,6 +141,8 @@ void guest_main(void)
 		work();
 	if (guest_option("naps"))
 		naps();
+	if (guest_option("greedy"))
+		greedy();
 	if (guest_option("cost"))
 		cost();
 	if (guest_option("ring"))

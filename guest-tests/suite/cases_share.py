@@ -60,6 +60,15 @@ def naps(context):
     need(part > 0.9, "the one that works had %.1f %%" % (100 * part))
 
 
+def greedy(context):
+    """One that sleeps for a moment before each of its slices is over gets its turns in time, but not more of them than its part."""
+    vms = dict(some(1, "work", cpus="share"), greedy=flat("share", "greedy poweroff", cpus="share"))
+    _, marks = boot(context, vms, "1:1:1")
+    part = 100 * marks["ran"]["v0"] / SECOND
+    context.note("the other one had %.1f %%\n" % part)
+    need(part > 45, "the other one had %.1f %% of the core" % part)
+
+
 def naps_threads(context):
     """A core of two threads changes VMs for a nap's end and its next one, and for the slices between: neither thread ends a
     turn that the other has not begun yet."""
@@ -105,6 +114,7 @@ def register(suite):
     suite.add("share-exits", exits, 40)
     suite.add("share-naps", naps, 10)
     suite.add("share-naps-threads", naps_threads, 15)
+    suite.add("share-greedy", greedy, 10)
     suite.add("share-idle", idle)
     suite.add("share-directed-yield", yields)
     suite.add("share-no-directed-yield-caught", no_yield)
