@@ -11,8 +11,8 @@
 
 #define FRAME_QUEUE_SIZE (KIB(512) - 128) /* with what precedes it a power of two */
 #define FRAME_MIN 14			  /* Ethernet header */
-#define FRAME_MAX 1514			  /* and 1500 bytes */
-/* A VLAN tag more, and the longest IP packet: what is many TCP segments (segment.h). */
+#define FRAME_MAX (FRAME_MIN + 4 + 1500)  /* a VLAN tag more, and what an Ethernet frame holds */
+/* The longest IP packet: what is many TCP segments (segment.h). */
 #define FRAME_LARGE (FRAME_MIN + 4 + 65535)
 #define FRAME_MAC_MASK 0xffffffffffffULL
 #define FRAME_MAC_GROUP BIT(0) /* multicast or broadcast, where the first byte is the lowest */

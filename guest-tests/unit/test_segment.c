@@ -201,6 +201,9 @@ TEST(lies_are_refused)
 	REFUSED(large->data[23] = 17);
 	s.vlan = true;
 	CHECK(segment_check(large, build(&s)));
+	s.size = 1460; /* what Linux sends there: a tag more than without one */
+	CHECK(segment_check(large, build(&s)) && large->packets == 2);
+	REFUSED(large->header.gso_size++);
 	REFUSED(memcpy(large->data + 16, "\x81\x00", 2)); /* one tag, not two */
 	REFUSED(large->header.csum_start = 14);
 }
