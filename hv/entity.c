@@ -10,6 +10,7 @@
 
 static struct entity entities[CONFIG_MAX_VMS][CONFIG_MAX_VCPUS];
 static bool exists[CONFIG_MAX_VMS];
+static uint64_t had[CONFIG_MAX_VMS];   /* the time of the VM's entities before it began anew */
 static uint64_t core_time[PERCPU_MAX]; /* by leader: of the one that began there last */
 static bool parked;		       /* only one thread of each core runs guests */
 static unsigned threads;	       /* that every core has: vCPUs of a shared VM's entity */
@@ -307,6 +308,7 @@ void entity_make(unsigned index)
 		e->vm = (uint8_t)index;
 		e->mask |= (uint8_t)(1U << i);
 		e->leader = share ? ENTITY_ANY_CORE : (int)cpus[id].leader;
+		e->time = had[index];
 		e->home = cpus[share ? 0 : id].leader;
 		record->cpu[i] = id;
 		s->cpu[i] = share ? SCHED_ANYWHERE : (int16_t)id;
@@ -321,6 +323,9 @@ void entity_make(unsigned index)
 
 void entity_remove(unsigned index)
 {
+	for (unsigned i = 0; i < CONFIG_MAX_VCPUS; i++)
+		if (entities[index][i].time > had[index])
+			had[index] = entities[index][i].time;
 	memset(entities[index], 0, sizeof(entities[index]));
 	exists[index] = false;
 }
@@ -337,6 +342,7 @@ void entity_park(bool parks)
 	parked = parks;
 	threads = CONFIG_MAX_VCPUS;
 	memset(core_time, 0, sizeof(core_time));
+	memset(had, 0, sizeof(had));
 	for (unsigned i = 0; i < cpu_count; i++) {
 		unsigned count = threads_below(cpus[i].leader, cpu_count);
 

@@ -36,6 +36,7 @@ void entity_park(bool parks);
 
 /** Makes the entities of VM @index; each is ready unless all of its vCPUs are asleep. */
 void entity_make(unsigned index);
+/** One that is made again has had what it had: nobody gains a turn by a reboot. */
 void entity_remove(unsigned index);
 
 /** Is VM @index held: not to be run? */

@@ -92,11 +92,14 @@ bool vm_join(struct vm_record *record, unsigned vcpu)
 
 static bool make_live(struct vm_record *record)
 {
+	uint64_t start = rdtsc();
 	bool failed, live;
 
 	if (record->state != VM_LOADING)
 		return true;
 	failed = load(record);
+	/* On its own account: else one that reboots over and over would get it for nothing. */
+	record->vm->sched.run_ticks[0] += rdtsc() - start;
 	if (!failed)
 		vm_net_set_up(record, true);
 	spinlock_acquire(&record->lock);

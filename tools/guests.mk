@@ -47,7 +47,7 @@ $(BUILD)/guests/boot32.pvh: $(BUILD)/guests/boot32.PVH.elf64
 	$(patsubst %,$(BUILD)/guests/boot32.%.elf64,ELF ADDRESSES PVH) $(BUILD)/obj/guest-tests/guests/boot32/boot32.c.o
 -include $(wildcard $(BUILD)/obj/guest-tests/guests/*.d $(BUILD)/obj/guest-tests/guests/lib/*.d $(BUILD)/obj/guest-tests/guests/boot32/*.d)
 
-# Unit tests: host programs under ASan and UBSan; the first line of each names the sources that it tests.
+# Unit tests: host programs under ASan and UBSan; the first line of each names the sources that it tests (one includes its own).
 UNIT_NAMES := $(patsubst guest-tests/unit/test_%.c,%,$(wildcard guest-tests/unit/test_*.c))
 UNIT_CFLAGS := -std=gnu11 -O1 -g -Wall -Wextra -Werror -I. -I$(BUILD) -DCLOISTER_HOST_TEST=1 -fsanitize=address,undefined \
 	-fno-sanitize-recover=all
