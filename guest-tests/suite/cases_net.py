@@ -156,7 +156,7 @@ def linux(**options):
     return test
 
 
-LOAD = 16 << 10  # KiB
+LOAD = 32 << 10  # KiB
 
 
 def linux_load(**options):
