@@ -51,13 +51,14 @@ static OWN_FRAME void timer_interrupt(void)
 static inline void take_kick(void)
 {
 	struct percpu *cpu = this_cpu();
+	struct vcpu *vcpu = cpu->vcpu;
 
 	cpu->kicked = true; /* model: kicked */
-	if (!cpu->vcpu)
+	if (!vcpu)
 		return;
-	if (cpu->resched || mitigation_is_changing())
-		cpu->vcpu->work |= WORK_SWITCH; /* model: switch */
-	vcpu_take_remote(cpu->vcpu);
+	if (unlikely(cpu->resched || mitigation_is_changing()))
+		vcpu->work |= WORK_SWITCH; /* model: switch */
+	vcpu_take_remote(vcpu);
 }
 
 void interrupt_take_kick(void)

@@ -12,7 +12,7 @@
 #include "hv/spinlock.h"
 #include "hv/stun.h"
 
-static bool changing GLOBAL_DATA("whether CPUs are waited for to follow a new policy");
+bool mitigation_changing GLOBAL_DATA("whether CPUs are waited for to follow a new policy");
 
 static struct spinlock lock;
 static uint32_t generation; /* how often the policy has changed */
@@ -66,11 +66,6 @@ const struct mitigation_choice *mitigation_chosen(void)
 	return &chosen;
 }
 
-bool mitigation_is_changing(void)
-{
-	return __atomic_load_n(&changing, __ATOMIC_ACQUIRE);
-}
-
 /* Flags are set and interrupts sent: the one for those that are about to sleep, the other for those
  * that sleep or run a guest. */
 static void call_everybody(void)
@@ -94,7 +89,7 @@ int mitigation_request(const struct mitigation_choice *choice)
 	} else {
 		resolve(choice);
 		generation++;
-		__atomic_store_n(&changing, true, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&mitigation_changing, true, __ATOMIC_SEQ_CST);
 	}
 	spinlock_release(&lock);
 	if (!err)
@@ -149,7 +144,7 @@ void mitigation_follow(void)
 		over = true;
 		sched_replace(chosen.smt);
 		mitigation_report();
-		__atomic_store_n(&changing, false, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&mitigation_changing, false, __ATOMIC_SEQ_CST);
 	}
 	spinlock_release(&lock);
 	if (flush_actions()->stun)

@@ -33,8 +33,13 @@ const struct mitigation_choice *mitigation_chosen(void);
  */
 int mitigation_request(const struct mitigation_choice *choice);
 
+extern bool mitigation_changing;
+
 /** Is a change under way? Then no CPU may begin to run a guest. Any map. */
-bool mitigation_is_changing(void);
+static inline bool mitigation_is_changing(void)
+{
+	return __atomic_load_n(&mitigation_changing, __ATOMIC_ACQUIRE);
+}
 
 /** This CPU's first policy. Full map. */
 void mitigation_adopt(void);
