@@ -33,6 +33,7 @@ const struct mitigation_choice *mitigation_chosen(void);
  */
 int mitigation_request(const struct mitigation_choice *choice);
 
+/* For the next function alone. */
 extern bool mitigation_changing;
 
 /** Is a change under way? Then no CPU may begin to run a guest. Any map. */

@@ -187,13 +187,6 @@ static int build(struct vm_record *record)
 	return 0;
 }
 
-/* The VM's memory is as new. Cached translations of it go when each vCPU is loaded after its reset.
- */
-static void begin_anew(struct vm_record *record)
-{
-	sched_add((unsigned)(record - vm_records));
-}
-
 /* All of the VM's memory has gone back. */
 static void finish(struct vm_record *record)
 {
@@ -235,8 +228,9 @@ bool vm_scrub_some(void)
 		if (vm_scrub_piece(record, &record->scrubbed, record->becomes != VM_READY))
 			return true;
 		record->scrubber = 0;
+		/* Its memory is as new. Cached translations of it go when each vCPU is loaded. */
 		if (record->becomes == VM_READY)
-			begin_anew(record);
+			sched_add(i);
 		else
 			finish(record);
 	}

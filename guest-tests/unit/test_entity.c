@@ -27,6 +27,7 @@ unsigned cpu_count = 2;
 
 static const struct config_vm config = { .vcpus = 1, .share = true };
 static struct vm vms[VMS];
+static struct entity *a, *b, *c;
 static uint64_t ran[VMS], woken[WAKE_VCPU_WORDS];
 
 unsigned sched_primary(unsigned id)
@@ -75,6 +76,14 @@ static void start(void)
 	entity_park(false);
 }
 
+static void start_three(void)
+{
+	start();
+	a = begin(0);
+	b = begin(1);
+	c = begin(2);
+}
+
 /* It has the core for @ticks, then sleeps, with a timer @nap ticks ahead, or (0) wants more. */
 static void turn(struct entity *e, uint64_t ticks, uint64_t nap)
 {
@@ -91,12 +100,7 @@ static void turn(struct entity *e, uint64_t ticks, uint64_t nap)
 
 TEST(whoever_had_least_is_next)
 {
-	struct entity *a, *b, *c;
-
-	start();
-	a = begin(0);
-	b = begin(1);
-	c = begin(2);
+	start_three();
 	CHECK(entity_slice(a, 0) == (uint64_t)SCHED_ROUND_US * US / 3);
 	for (unsigned i = 0; i < 300; i++)
 		turn(entity_best_for(0), SLICE / (1 + i % 3), 0);
@@ -107,8 +111,6 @@ TEST(whoever_had_least_is_next)
 
 TEST(a_timer_makes_ready_and_awake)
 {
-	struct entity *a;
-
 	start();
 	a = begin(0);
 	turn(a, US, 50 * US);
@@ -130,12 +132,7 @@ TEST(a_timer_makes_ready_and_awake)
 
 TEST(a_late_one_goes_first)
 {
-	struct entity *a, *b, *c;
-
-	start();
-	a = begin(0);
-	b = begin(1);
-	c = begin(2);
+	start_three();
 	turn(a, SLICE / 2, SLICE / 10);
 	turn(b, SLICE / 5, 0);
 	entity_take_woken();
