@@ -32,7 +32,7 @@ include tools/checks.mk
 include tools/fuzz.mk
 
 # Brings the machine up to what the build needs; quick when nothing changed.
-$(SETUP): tools/setup tools/bochs-fetch tools/trixie-apt tools/kernel-unpack $(wildcard guest-tests/linux/*) \
+$(SETUP): tools/setup tools/bochs-build tools/bochs-correct tools/bochs-fetch tools/trixie-apt tools/kernel-unpack $(wildcard guest-tests/linux/*) \
 		$(wildcard tools/guest/* hv/hypercall_*.h vmx/exit_reason.*) tools/initramfs $(wildcard guest-tests/selfcheck/*)
 	@tools/setup $(BUILD)
 	@mkdir -p $(@D) && touch $@

@@ -61,6 +61,17 @@ def run_quietly(command, **kwargs):
         raise CannotStart("%s failed:\n%s" % (command[0], done.stdout.decode(errors="replace")[-2000:]))
 
 
+def demand_good_emulator(what):
+    """Ends the program where the emulator would falsify what it is to show."""
+    try:
+        found = Bochs().defects()
+    except CannotStart as error:
+        sys.exit("%s: %s" % (what, error))
+    if found:
+        sys.exit("%s: this Bochs has defects that falsify results (%s): `make setup` builds a good one, build/bochs.log says why "
+                 "it could not" % (what, ", ".join(found)))
+
+
 def files_of(esp, program):
     """Paths of the files of directory @esp, for a disk that is to hold @program besides."""
     if not os.path.isdir(esp):
@@ -121,23 +132,48 @@ class Bochs:
     """The emulator that has VMX: EMULATOR facts are in docs/HARDWARE.md."""
 
     def __init__(self):
-        own = os.path.join(ROOT, "build/bochs/root")
+        own = os.path.join(ROOT, "build/bochs")
         self.env = dict(os.environ, TERM="dumb")
         override = os.environ.get("BOCHS")
         if override:
             self.command, self.share = [override], os.environ.get("BXSHARE", "/usr/share/bochs")
-        elif os.path.exists(own + "/usr/bin/bochs-bin"):
-            libs = "%s/usr/lib/x86_64-linux-gnu:%s/lib/x86_64-linux-gnu" % (own, own)
-            loader = next((p for p in (own + "/usr/lib64/ld-linux-x86-64.so.2", own + "/lib64/ld-linux-x86-64.so.2")
-                           if os.path.exists(p)), own + "/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2")
-            self.command = [loader, "--library-path", libs, own + "/usr/bin/bochs-bin"]
-            self.share = own + "/usr/share/bochs"
-            self.env["LTDL_LIBRARY_PATH"] = own + "/usr/lib/x86_64-linux-gnu/bochs/plugins"
-        elif shutil.which("bochs"):
-            self.command, self.share = ["bochs"], "/usr/share/bochs"
+            self.checked = os.path.join(ROOT, "build/bochs-override.defects")
         else:
-            raise CannotStart("there is no Bochs: run `make setup`")
+            self.checked = own + "/defects"
+            if os.path.exists(own + "/bin/bochs"):
+                self.command, self.share = [own + "/bin/bochs"], own + "/share"
+            elif os.path.exists(own + "/root/usr/bin/bochs-bin"):
+                self.unpacked(own + "/root")
+            elif shutil.which("bochs"):
+                self.command, self.share = [shutil.which("bochs")], "/usr/share/bochs"
+            else:
+                raise CannotStart("there is no Bochs: run `make setup`")
         self.env["BXSHARE"] = self.share
+
+    def unpacked(self, root):
+        """Debian trixie's packages, which need their own libraries."""
+        libs = "%s/usr/lib/x86_64-linux-gnu:%s/lib/x86_64-linux-gnu" % (root, root)
+        loader = next((p for p in (root + "/usr/lib64/ld-linux-x86-64.so.2", root + "/lib64/ld-linux-x86-64.so.2")
+                       if os.path.exists(p)), root + "/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2")
+        self.command, self.share = [loader, "--library-path", libs, root + "/usr/bin/bochs-bin"], root + "/usr/share/bochs"
+        self.env["LTDL_LIBRARY_PATH"] = root + "/usr/lib/x86_64-linux-gnu/bochs/plugins"
+
+    def identity(self):
+        """Which program this is: a check of it holds for no other."""
+        try:
+            stat = os.stat(self.command[-1])
+        except OSError as error:
+            raise CannotStart("there is no such Bochs: %s" % error)
+        return "%s %d %d" % (os.path.abspath(self.command[-1]), stat.st_size, stat.st_mtime)
+
+    def defects(self):
+        """What tools/setup found wrong with it: names, none for a good one."""
+        try:
+            with open(self.checked) as f:
+                lines = f.read().splitlines()
+        except OSError:
+            lines = []
+        return lines[1:] if lines and lines[0] == self.identity() else ["not checked yet by tools/setup"]
 
     def firmware(self, options, work):
         if options["firmware"] == "bios":
@@ -180,14 +216,11 @@ class Bochs:
     def start(self, options, disk, work, port):
         self.configure(options, disk, work, port)
         command, script = self.command + ["-q", "-unlock", "-f", "bochsrc"], options["debugger"]
-        if options["steady"]:
-            script = os.path.join(work, "continue")
-            with open(script, "w") as rc:
-                rc.write("c\n")
         if script:
             command += ["-dbg", "-rc", os.path.abspath(script)]
+        env = dict(self.env, BOCHS_SEED=str(options["seed"])) if options["seed"] is not None else self.env
         with open(os.path.join(work, "console.txt"), "wb") as out:
-            return subprocess.Popen(DIE_WITH_US + command, cwd=work, env=self.env, stdin=subprocess.DEVNULL, stdout=out,
+            return subprocess.Popen(DIE_WITH_US + command, cwd=work, env=env, stdin=subprocess.DEVNULL, stdout=out,
                                     stderr=subprocess.STDOUT, start_new_session=True)
 
     @staticmethod
@@ -337,7 +370,7 @@ def free_port():
 
 DEFAULTS = {
     "model": "corei7_skylake_x", "smp": "1:1:1", "mem": 1024, "firmware": "bios", "timeout": 120, "quantum": 0,
-    "debugger": None, "steady": False, "exclude_features": "", "machine": "bochs", "script": None, "interactive": False, "keep": None,
+    "debugger": None, "seed": None, "exclude_features": "", "machine": "bochs", "script": None, "interactive": False, "keep": None,
     "disk": None, "build": None,
 }
 
