@@ -104,9 +104,9 @@ def every_boundary(together, alone, shots, ticks):
     def test(context):
         folder = build_of()
         text = fire.Text(os.path.join(folder, "cloister.elf"))
-        # Two that take turns, when most NMIs hit the way from one to the other, and then one that has the core for itself. In
-        # the loop of the emulator that lets each CPU execute one instruction in its turn (docs/HARDWARE.md).
-        run = fired(context, {"a": vm(together), "b": vm(together + alone)}, folder, steady=True)
+        # Two that take turns, when most NMIs hit the way from one to the other, and then one that has the core for itself. Each
+        # CPU executes one instruction in its turn.
+        run = fired(context, {"a": vm(together), "b": vm(together + alone)}, folder, quantum=1)
         run.expect_guest("fire", "a")
         run.expect_guest("fire", "b")
         run.expect_errors()

@@ -425,6 +425,9 @@ def register(suite):
     suite.add("guest-timer-preemption", guest("timer", "preemption", {"timer": "preemption"}))
     for timer in ("deadline", "preemption"):
         suite.add("guest-naps-" + timer, guest("napper", "", {"timer": timer}))
+        for smp, label in ((ONE_CORE, "threads"), (TWO_CORES, "cores")):
+            suite.add("guest-naps-%s-%s" % (timer, label),
+                      guest("napper", "two", {"timer": timer, "mitigation": "asi+stun"}, {"vcpus": 2}, smp=smp, timeout=60), 10)
     for model, label in ((ICELAKE, "icelake"), (HASWELL, "haswell"), (ARRANDALE, "arrandale")):
         for name in ("cpuid", "msr", "cr", "instructions", "interrupts", "mmio", "apic"):
             suite.add("guest-%s-%s" % (name, label), guest(name, "software" if model == ARRANDALE else "", model=model))

@@ -148,8 +148,7 @@ def beside_hostile(context):
 def smp_stunned(context):
     """Two vCPUs on the two threads of a core, siblings stunned: next to nothing needs it, nothing is flushed."""
     run = boot(context, session(SECTIONS) + "send nproc; echo N''N\nexpect 2\\s+NN 60s\nsend poweroff -f\n",
-               {"mitigation": "asi+stun"}, {"vcpus": 2}, smp="1:1:2",
-               steady=True)
+               {"mitigation": "asi+stun"}, {"vcpus": 2}, smp="1:1:2")
     run.expect_vm("linux", "poweroff")
     run.expect_errors()
     run.expect_end(0)

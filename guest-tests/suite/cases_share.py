@@ -73,7 +73,7 @@ def naps_threads(context):
     """A core of two threads changes VMs for a nap's end and its next one, and for the slices between: neither thread ends a
     turn that the other has not begun yet."""
     run, marks = boot(context, {"nap": flat("share", "naps poweroff", cpus="share"),
-                                "busy": flat("share", "work poweroff", cpus="share")}, "1:1:2", steady=True)
+                                "busy": flat("share", "work poweroff", cpus="share")}, "1:1:2")
     turns = {vm: sum(r["count"] for r in run.of_type("escalation", vm=vm, cause="schedule")) for vm in ("nap", "busy")}
     context.note("late: %s; turns: %s\n" % (marks["late"], turns))
     need(marks["late"]["nap"] < SECOND / 100, "it woke %d ticks late" % marks["late"]["nap"])
