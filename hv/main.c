@@ -6,6 +6,7 @@
 #include "hv/boot_state.h"
 #include "hv/console.h"
 #include "hv/cpu.h"
+#include "hv/end.h"
 #include "hv/errno.h"
 #include "hv/flush.h"
 #include "hv/lib/string.h"
@@ -112,12 +113,7 @@ static _Noreturn void refuse(const char *why)
 static _Noreturn void refuse_early(const char *why)
 {
 	console_error("cannot run: %s", why);
-	record_begin("end");
-	record_i64("status", 1);
-	record_str("reason", why);
-	record_end();
-	console_drain();
-	halt_forever();
+	end_run(1, why);
 }
 
 static uint64_t image_offset(const char *symbol)
@@ -165,6 +161,7 @@ static void read_config(void)
 	}
 	config_parse(&config, hpa_to_ptr(file->base), file->size);
 	console_init(config.console, &bi->fb);
+	end_set_port(config.exit_port);
 }
 
 static void report_config_errors(void)

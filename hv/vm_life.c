@@ -6,6 +6,7 @@
 #include "hv/audit.h"
 #include "hv/boot_state.h"
 #include "hv/console.h"
+#include "hv/end.h"
 #include "hv/errno.h"
 #include "hv/fire.h"
 #include "hv/interrupt.h"
@@ -62,12 +63,7 @@ _Noreturn void vm_end_run(int64_t status, const char *reason)
 	interrupt_stop_others();
 	console_seize();
 	FIRE_ONLY(fire_report());
-	record_begin("end");
-	record_i64("status", status);
-	record_str("reason", reason);
-	record_end();
-	console_drain();
-	halt_forever();
+	end_run(status, reason);
 }
 
 int vm_run_status(void)
