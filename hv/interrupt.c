@@ -142,8 +142,6 @@ void interrupt_route_console(uint32_t apic_id)
 {
 	enum { ISA_COM1 = 4, ISA_COM2 = 3 };
 
-	ioapic_route(smp_acpi()->isa[ISA_COM1].gsi, HOST_VECTOR_UART, apic_id,
-		     smp_acpi()->isa[ISA_COM1].level_low);
-	ioapic_route(smp_acpi()->isa[ISA_COM2].gsi, HOST_VECTOR_UART, apic_id,
-		     smp_acpi()->isa[ISA_COM2].level_low);
+	ioapic_route(&smp_acpi()->isa[ISA_COM1], HOST_VECTOR_UART, apic_id);
+	ioapic_route(&smp_acpi()->isa[ISA_COM2], HOST_VECTOR_UART, apic_id);
 }

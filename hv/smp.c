@@ -41,15 +41,9 @@ static void delay_us(uint64_t us)
 		cpu_relax();
 }
 
-/* The physmap is there to ask. */
-static bool is_mapped(hpa_t hpa, uint64_t size)
+static bool reach(hpa_t hpa, uint64_t size)
 {
-	struct pg_leaf leaf;
-
-	for (uint64_t at = ALIGN_DOWN(hpa.v, PAGE_SIZE); at < hpa.v + size; at += PAGE_SIZE)
-		if (!pgtable_walk(&cpus[0].pair.full, PHYSMAP_BASE + at, &leaf))
-			return false;
-	return true;
+	return hpa.v < BIT(cpu_facts.phys_bits) && space_reach_firmware(hpa, size);
 }
 
 static void add_cpu(uint32_t apic_id)
@@ -66,7 +60,10 @@ static void add_cpu(uint32_t apic_id)
 
 void smp_discover(const struct boot_info *bi)
 {
-	acpi_read(bi->rsdp, is_mapped, &acpi);
+	acpi_read(bi->rsdp, reach, &acpi);
+	if (bi->rsdp.v && acpi.fault)
+		console_error("the firmware's ACPI tables are of no use: %s%s", acpi.fault,
+			      bi->cpu_count ? "" : "; only one CPU is used");
 	if (bi->cpu_count)
 		for (unsigned i = 0; i < bi->cpu_count; i++)
 			add_cpu(bi->cpus[i].apic_id);
