@@ -8,6 +8,7 @@
 #include "hv/global.h"
 #include "hv/mitigation.h"
 #include "hv/monitor.h"
+#include "hv/nmi.h"
 #include "hv/percpu.h"
 #include "hv/smp.h"
 #include "hv/vm.h"
@@ -113,6 +114,9 @@ void interrupt_handle(uint8_t vector)
 	case HOST_VECTOR_WAKE:
 		wake_interrupt();
 		break;
+	case HOST_VECTOR_REPORT:
+		interrupt_call_scheduler();
+		break;
 	case HOST_VECTOR_SPURIOUS: /* has no EOI */
 		return;
 	default: /* a stun: the exit was the acknowledgement */
@@ -125,7 +129,7 @@ void interrupt_handle_nmi(void)
 {
 	if (stopping)
 		halt_forever();
-	this_cpu()->nmis++;
+	nmi_note();
 }
 
 void interrupt_stop_others(void)

@@ -69,7 +69,10 @@ struct percpu {
 	struct vcpu *vcpu;	       /* running here, NULL when idle */
 	struct policy_actions actions; /* of the policy that this CPU follows */
 	uint32_t policy_generation;
+	bool nmis_call;	      /* an NMI calls the scheduler */
 	uint64_t nmis;	      /* that came from nobody here */
+	uint64_t nmis_told;   /* of these */
+	uint64_t nmis_next;   /* when more may be told, TSC */
 	uint64_t slice_begin; /* TSC */
 	uint64_t slice_end;   /* 0: nobody else could want the core */
 	uint64_t wake_at;     /* a sleeping VM's timer, which this core watches; 0: none */

@@ -12,6 +12,7 @@
 #include "hv/lib/string.h"
 #include "hv/mitigation.h"
 #include "hv/monitor.h"
+#include "hv/nmi.h"
 #include "hv/percpu.h"
 #include "hv/vm_life.h"
 #include "hv/wake.h"
@@ -383,6 +384,7 @@ void sched_loop(void)
 		cpu->kicked = false;	      /* model: kicked */
 		mitigation_follow();
 		monitor_poll();
+		nmi_report();
 		scrubs = vm_scrub_some();
 		sched_rotate(wanted_by_input(cpu)); /* model: rotate */
 		if (mitigation_is_changing()) {
@@ -394,6 +396,7 @@ void sched_loop(void)
 		}
 		console_pump();
 		wake_by(monitor_deadline());
+		wake_by(nmi_deadline());
 		wake_by(console_due());
 		if (scrubs)
 			wake_by(record ? rdtsc() + entity_us(SCRUB_US) : 1);

@@ -9,6 +9,7 @@
 #include "hv/interrupt.h"
 #include "hv/lib/string.h"
 #include "hv/mitigation.h"
+#include "hv/nmi.h"
 #include "hv/percpu.h"
 #include "hv/sched.h"
 #include "hv/stun.h"
@@ -83,7 +84,10 @@ void smp_discover(const struct boot_info *bi)
 
 const char *smp_init_cpu(unsigned id)
 {
-	lapic_enable(HOST_VECTOR_SPURIOUS, HOST_VECTOR_TIMER, cpu_facts.tsc_deadline);
+	/* Who is pressed or barks is heard by one CPU: the boot processor. */
+	lapic_enable(HOST_VECTOR_SPURIOUS, HOST_VECTOR_TIMER, cpu_facts.tsc_deadline,
+		     id == 0 ? acpi.nmi_lint : -1);
+	nmi_init_cpu();
 	this_cpu()->lapic_x2apic = cpu_facts.x2apic;
 	return vmx_enable(id);
 }
