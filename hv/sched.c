@@ -10,6 +10,7 @@
 #include "hv/fire.h"
 #include "hv/interrupt.h"
 #include "hv/lib/string.h"
+#include "hv/mce.h"
 #include "hv/mitigation.h"
 #include "hv/monitor.h"
 #include "hv/nmi.h"
@@ -264,6 +265,7 @@ static struct vm_record *attach(struct percpu *cpu, unsigned *vcpu)
 	/* A parked thread does not watch the clock: with nothing to give up, it would be woken by a
 	 * time that stays over, again and again, in full beside the guest. */
 	cpu->slice_end = core->switching || !takes_part ? 0 : core->slice_end;
+	cpu->slice_end = tsc_earlier(cpu->slice_end, cpu->mc_next); /* mce_look() */
 	cpu->slice_last = core->slice_last;
 	cpu->wake_at = core->wake_at;
 	cpu->sliced = core->slice_end != 0;
@@ -385,6 +387,7 @@ void sched_loop(void)
 		mitigation_follow();
 		monitor_poll();
 		nmi_report();
+		mce_report();
 		scrubs = vm_scrub_some();
 		sched_rotate(wanted_by_input(cpu)); /* model: rotate */
 		if (mitigation_is_changing()) {

@@ -8,6 +8,7 @@
 #include "hv/cpu.h"
 #include "hv/interrupt.h"
 #include "hv/lib/string.h"
+#include "hv/mce.h"
 #include "hv/mitigation.h"
 #include "hv/nmi.h"
 #include "hv/percpu.h"
@@ -88,6 +89,7 @@ const char *smp_init_cpu(unsigned id)
 	lapic_enable(HOST_VECTOR_SPURIOUS, HOST_VECTOR_TIMER, cpu_facts.tsc_deadline,
 		     id == 0 ? acpi.nmi_lint : -1);
 	nmi_init_cpu();
+	mce_init_cpu();
 	this_cpu()->lapic_x2apic = cpu_facts.x2apic;
 	return vmx_enable(id);
 }
