@@ -11,6 +11,7 @@
 #include "hv/mce.h"
 #include "hv/mitigation.h"
 #include "hv/nmi.h"
+#include "hv/patience.h"
 #include "hv/percpu.h"
 #include "hv/sched.h"
 #include "hv/stun.h"
@@ -35,11 +36,24 @@ const struct acpi_facts *smp_acpi(void)
 	return &acpi;
 }
 
+/* How long another CPU may take to answer: far more than one that is there, and under another
+ * hypervisor as long as that keeps it from running. */
+#define ANSWER_US 100000
+#define ANSWER_NESTED_US 10000000
+#define GRAIN_US 100
+
+static struct patience patience_us(uint64_t us)
+{
+	uint64_t mhz = cpu_facts.tsc_hz / 1000000 + 1;
+
+	return patience_of(us * mhz, GRAIN_US * mhz);
+}
+
 static void delay_us(uint64_t us)
 {
-	uint64_t end = rdtsc() + us * cpu_facts.tsc_hz / 1000000;
+	struct patience patience = patience_us(us);
 
-	while (rdtsc() < end)
+	while (!patience_is_over(&patience))
 		cpu_relax();
 }
 
@@ -134,10 +148,11 @@ static bool start_one(unsigned id, hpa_t page, uint64_t boot_cr3)
 	delay_us(10000);
 	/* Twice if need be, SDM 8.4.4.1. */
 	for (unsigned attempt = 0; attempt < 2 && !answered; attempt++) {
-		uint64_t end = rdtsc() + cpu_facts.tsc_hz / 10;
+		struct patience patience =
+			patience_us(cpu_facts.hypervisor ? ANSWER_NESTED_US : ANSWER_US);
 
 		lapic_send_startup(cpus[id].apic_id, (uint8_t)(page.v >> PAGE_SHIFT));
-		while (!answered && rdtsc() < end)
+		while (!answered && !patience_is_over(&patience))
 			cpu_relax();
 	}
 	return answered;
