@@ -10,6 +10,7 @@
 #include "hv/monitor.h"
 #include "hv/nmi.h"
 #include "hv/percpu.h"
+#include "hv/power.h"
 #include "hv/smp.h"
 #include "hv/vm.h"
 #include "hv/wake.h"
@@ -113,6 +114,9 @@ void interrupt_handle(uint8_t vector)
 		break;
 	case HOST_VECTOR_WAKE:
 		wake_interrupt();
+		break;
+	case HOST_VECTOR_SCI:
+		power_interrupt();
 		break;
 	case HOST_VECTOR_REPORT:
 		interrupt_call_scheduler();

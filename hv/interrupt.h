@@ -7,6 +7,7 @@
 
 enum host_vector {
 	HOST_VECTOR_UART = 0x40,
+	HOST_VECTOR_SCI = 0x41,	   /* the power button */
 	HOST_VECTOR_TIMER = 0xe0,  /* a guest timer is due, or the time slice is over */
 	HOST_VECTOR_STUN = 0xe1,   /* leave the guest: that is all */
 	HOST_VECTOR_WAKE = 0xe2,   /* some VM wants a core */

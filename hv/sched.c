@@ -15,6 +15,7 @@
 #include "hv/monitor.h"
 #include "hv/nmi.h"
 #include "hv/percpu.h"
+#include "hv/power.h"
 #include "hv/vm_life.h"
 #include "hv/wake.h"
 
@@ -388,6 +389,7 @@ void sched_loop(void)
 		monitor_poll();
 		nmi_report();
 		mce_report();
+		power_poll();
 		scrubs = vm_scrub_some();
 		sched_rotate(wanted_by_input(cpu)); /* model: rotate */
 		if (mitigation_is_changing()) {
@@ -400,6 +402,7 @@ void sched_loop(void)
 		console_pump();
 		wake_by(monitor_deadline());
 		wake_by(nmi_deadline());
+		wake_by(power_deadline());
 		wake_by(console_due());
 		if (scrubs)
 			wake_by(record ? rdtsc() + entity_us(SCRUB_US) : 1);

@@ -53,3 +53,9 @@ int ioapic_route(const struct acpi_line *line, uint8_t vector, uint32_t apic_id)
 				  (line->low ? REDIRECTION_LOW : 0)));
 	return 0;
 }
+
+void ioapic_mask(const struct acpi_line *line)
+{
+	if (registers && line->gsi < pins)
+		write_register(IOAPIC_REDIRECTION + 2 * line->gsi, REDIRECTION_MASKED);
+}
