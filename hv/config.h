@@ -114,6 +114,7 @@ struct config {
 	bool smt_off;	       /* one thread of each core runs guests, the others are parked */
 	bool debug_hypercalls; /* the hypercalls that only tests need */
 	enum config_timer timer;
+	uint16_t exit_port; /* where the end status is written; 0: nowhere */
 	bool apicv_off; /* the local APICs are software's even where the CPU could virtualise them
 			 */
 	unsigned vm_count;

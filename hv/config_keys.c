@@ -51,6 +51,28 @@ static bool parse_number(const char **s, uint64_t *value)
 	return *s != start;
 }
 
+/* Decimal, or hexadecimal behind 0x; nothing may follow. False past 32 bits. */
+static bool parse_any_number(const char *s, uint64_t *value)
+{
+	if (s[0] != '0' || (s[1] != 'x' && s[1] != 'X'))
+		return parse_number(&s, value) && !*s;
+	*value = 0;
+	s += 2;
+	do {
+		char lower = (char)(*s | 0x20);
+
+		if (*s >= '0' && *s <= '9')
+			*value = *value << 4 | (uint64_t)(*s - '0');
+		else if (lower >= 'a' && lower <= 'f')
+			*value = *value << 4 | (uint64_t)(lower - 'a' + 10);
+		else
+			return false;
+		if (*value > UINT32_MAX)
+			return false;
+	} while (*++s);
+	return true;
+}
+
 static bool parse_name(const char *value, char *out, size_t size)
 {
 	return *value && str_copy(out, value, size) < size;
@@ -153,6 +175,16 @@ static bool set_apicv(const struct config_target *target, const char *value)
 static bool set_debug_hypercalls(const struct config_target *target, const char *value)
 {
 	return parse_switch(value, &target->cfg->debug_hypercalls);
+}
+
+static bool set_exit_port(const struct config_target *target, const char *value)
+{
+	uint64_t v;
+
+	if (!parse_any_number(value, &v) || v < 1 || v > UINT16_MAX)
+		return false;
+	target->cfg->exit_port = (uint16_t)v;
+	return true;
 }
 
 static bool set_kernel(const struct config_target *target, const char *value)
@@ -358,6 +390,7 @@ static const struct config_key hypervisor_keys[] = {
 	{ "timer", set_timer, "auto, deadline or preemption" },
 	{ "apicv", set_apicv, "auto or off" },
 	{ "debug-hypercalls", set_debug_hypercalls, "on or off" },
+	{ "exit-port", set_exit_port, "a port from 1 to 65535, or 0x1 to 0xffff" },
 };
 
 static const struct config_key vm_keys[] = {

@@ -6,12 +6,14 @@
 #include "hv/boot_state.h"
 #include "hv/console.h"
 #include "hv/cpu.h"
+#include "hv/end.h"
 #include "hv/errno.h"
 #include "hv/flush.h"
 #include "hv/lib/string.h"
 #include "hv/mitigation.h"
 #include "hv/percpu.h"
 #include "hv/place.h"
+#include "hv/power.h"
 #include "hv/record.h"
 #include "hv/sched.h"
 #include "hv/smp.h"
@@ -112,12 +114,7 @@ static _Noreturn void refuse(const char *why)
 static _Noreturn void refuse_early(const char *why)
 {
 	console_error("cannot run: %s", why);
-	record_begin("end");
-	record_i64("status", 1);
-	record_str("reason", why);
-	record_end();
-	console_drain();
-	halt_forever();
+	end_run(1, why);
 }
 
 static uint64_t image_offset(const char *symbol)
@@ -165,6 +162,7 @@ static void read_config(void)
 	}
 	config_parse(&config, hpa_to_ptr(file->base), file->size);
 	console_init(config.console, &bi->fb);
+	end_set_port(config.exit_port);
 }
 
 static void report_config_errors(void)
@@ -222,6 +220,7 @@ static void start_hardware(void)
 	if (ioapic_init(ioapic))
 		console_error("no I/O APIC answers at 0x%llx: the console takes no input",
 			      (unsigned long long)ioapic.v);
+	power_init(cpus[0].apic_id);
 	smp_start(boot_cr3);
 	for (unsigned i = 0; i < cpu_count; i++) {
 		record_begin("cpu");

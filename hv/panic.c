@@ -3,6 +3,7 @@
 
 #include "hv/asm.h"
 #include "hv/console.h"
+#include "hv/end.h"
 #include "hv/global.h"
 #include "hv/interrupt.h"
 #include "hv/lib/print.h"
@@ -85,8 +86,7 @@ static _Noreturn void finish(const char *what, uint64_t rip)
 	record_str("site", site);
 	record_hex("rip", rip);
 	record_end();
-	console_drain();
-	halt_forever();
+	end_halt(END_PANIC);
 }
 
 void panic(const char *fmt, ...)

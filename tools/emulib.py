@@ -13,6 +13,8 @@ import sys
 import tempfile
 import time
 
+import qemu
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 RECORD = "@cloister {"
 # After the last record, what is still on its way; after a panic, the rest of its report.
@@ -247,17 +249,13 @@ class Qemu:
     """TCG has no VMX; boots through OVMF and GRUB are tested here."""
 
     def start(self, options, disk, work, port):
-        qemu = shutil.which("qemu-system-x86_64")
-        if not qemu:
+        if not shutil.which("qemu-system-x86_64"):
             raise CannotStart("there is no qemu-system-x86_64: run `make setup`")
-        shutil.copy("/usr/share/OVMF/OVMF_VARS_4M.fd", work + "/vars.fd")
-        command = [qemu, "-machine", "q35", "-accel", "tcg", "-cpu", "qemu64,vendor=GenuineIntel", "-m", str(options["mem"]),
-                   "-display", "none", "-no-reboot", "-net", "none",
-                   "-drive", "format=raw,file=%s,snapshot=on" % disk,
-                   "-serial", "tcp:127.0.0.1:%d,server=on" % port if port else "file:%s/serial.txt" % work]
-        if options["firmware"] == "uefi":
-            command += ["-drive", "if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd",
-                        "-drive", "if=pflash,format=raw,file=%s/vars.fd" % work]
+        machine = qemu.Machine("q35", options["firmware"], "disk", options["smp"], mem=options["mem"], accel="tcg")
+        ovmf = qemu.find_ovmf()
+        if options["firmware"] == "uefi" and not ovmf:
+            raise CannotStart("no UEFI firmware: run `make setup`")
+        command = machine.command([disk], ovmf, "tcp:127.0.0.1:%d,server=on" % port if port else "file:%s/serial.txt" % work)
         with open(os.path.join(work, "console.txt"), "wb") as out:
             return subprocess.Popen(DIE_WITH_US + command, cwd=work, stdin=subprocess.DEVNULL, stdout=out,
                                     stderr=subprocess.STDOUT, start_new_session=True)
@@ -294,7 +292,17 @@ class FileSerial:
         raise CannotStart("this run has no serial input")
 
 
-class SocketSerial:
+class Plain:
+    """A machine without QEMU's monitor."""
+
+    def monitor(self, text):
+        raise CannotStart("script: this machine has no monitor for %r" % text)
+
+    def sleep(self, seconds):
+        raise CannotStart("script: only a nested machine sleeps")
+
+
+class SocketSerial(Plain):
     """Both ways: the emulator waits for us on a local port."""
 
     def __init__(self, port, process):
@@ -326,7 +334,8 @@ class SocketSerial:
 
 class Script:
     """Lines `expect REGEX [seconds]`, `send TEXT` (a carriage return follows) and `press ^X` (one control key) played
-    over the console."""
+    over the console; for nested machines also `monitor TEXT` (a command for QEMU's monitor) and `sleep N` (seconds of the
+    outer system's clock)."""
 
     def __init__(self, text):
         self.steps, self.seen, self.deadline, self.failure = [], 0, None, None
@@ -342,6 +351,8 @@ class Script:
                 self.steps.append(("send", rest.encode() + b"\r", 0))
             elif verb == "press" and re.fullmatch(r"\^[@-_]", rest):
                 self.steps.append(("send", bytes([ord(rest[1]) - 0x40]), 0))
+            elif verb in ("monitor", "sleep"):
+                self.steps.append((verb, rest, 0))
             else:
                 raise CannotStart("script: %r is not expect, send or press ^X" % line)
 
@@ -350,6 +361,10 @@ class Script:
             verb, argument, limit = self.steps[0]
             if verb == "send":
                 serial.write(argument)
+            elif verb == "monitor":
+                serial.monitor(argument)
+            elif verb == "sleep":
+                serial.sleep(float(argument))
             else:
                 self.deadline = self.deadline or time.time() + limit
                 match = re.compile(argument).search(text, self.seen)
@@ -470,6 +485,15 @@ def interact(process, serial):
         termios.tcsetattr(stdin, termios.TCSADRAIN, saved)
 
 
+def finish(status, text, elapsed, script, log):
+    """The Result of a run that has ended; a script that was not played to its end is a failure."""
+    if script and script.steps and not script.failure and status != 124:
+        status, script.failure = 1, "the run ended before %r was done" % " ".join(str(part) for part in script.steps[0][:2])
+    if script and script.failure:
+        log = "script: %s\n%s" % (script.failure, log)
+    return Result(status, text.replace("\r\n", "\n").replace("\r", "\n"), elapsed, log)
+
+
 def run(esp, echo=None, **given):
     """Boots Cloister with the files of directory @esp (cloister.conf among them). Options: DEFAULTS."""
     options = dict(DEFAULTS, **given)
@@ -497,12 +521,7 @@ def run(esp, echo=None, **given):
             kill(process)
         if status == 1 and not text and emulator.refusal(work):
             raise CannotStart(emulator.refusal(work))
-        log = emulator.complaints(work)
-        if script and script.steps and not script.failure and status != 124:
-            status, script.failure = 1, "the run ended before %r was done" % " ".join(script.steps[0][:2])
-        if script and script.failure:
-            log = "script: %s\n%s" % (script.failure, log)
-        return Result(status, text.replace("\r\n", "\n").replace("\r", "\n"), time.time() - started, log)
+        return finish(status, text, time.time() - started, script, emulator.complaints(work))
     finally:
         if not options["keep"]:
             shutil.rmtree(work, ignore_errors=True)

@@ -89,6 +89,7 @@ TEST(config_complete)
 	      "timer      = preemption\n"
 	      "debug-hypercalls = on\n"
 	      "apicv = off\n"
+	      "exit-port = 0xf4\n"
 	      "[vm alpha]\n"
 	      "kernel  = vmlinuz\n"
 	      "initrd  = sub/initrd.img\n"
@@ -107,15 +108,16 @@ TEST(config_complete)
 	CHECK(cfg.console == (CONFIG_CONSOLE_COM1 | CONFIG_CONSOLE_COM2));
 	CHECK(cfg.mitigation == CONFIG_MITIGATION_ASI && cfg.paranoid && cfg.debug_hypercalls);
 	CHECK(cfg.timer == CONFIG_TIMER_PREEMPTION && cfg.apicv_off);
+	CHECK(cfg.exit_port == 0xf4);
 	CHECK(cfg.vm_count == 2);
 
 	const struct config_vm *vm = &cfg.vms[0];
 
-	CHECK(!strcmp(vm->name, "alpha") && vm->line == 10 && !vm->bad);
-	CHECK(!strcmp(vm->kernel, "vmlinuz") && vm->kernel_line == 11);
-	CHECK(!strcmp(vm->initrd, "sub/initrd.img") && vm->initrd_line == 12);
+	CHECK(!strcmp(vm->name, "alpha") && vm->line == 11 && !vm->bad);
+	CHECK(!strcmp(vm->kernel, "vmlinuz") && vm->kernel_line == 12);
+	CHECK(!strcmp(vm->initrd, "sub/initrd.img") && vm->initrd_line == 13);
 	CHECK(!strcmp(vm->cmdline, "console=ttyS0 root=/dev/sda#1 quiet"));
-	CHECK(vm->memory == MIB(512) && vm->memory_line == 14);
+	CHECK(vm->memory == MIB(512) && vm->memory_line == 15);
 	CHECK(vm->vcpus == 1 && vm->cpu_mask == 0xb);
 	CHECK(vm->format == CONFIG_FORMAT_AUTO && vm->populate == CONFIG_POPULATE_LAZY);
 	CHECK(cfg.vms[1].format == CONFIG_FORMAT_FLAT && cfg.vms[1].memory == GIB(2));
@@ -127,7 +129,7 @@ TEST(config_defaults)
 	CHECK(cfg.error_count == 0 && cfg.vm_count == 1);
 	CHECK(cfg.console == (CONFIG_CONSOLE_COM1 | CONFIG_CONSOLE_FRAMEBUFFER));
 	CHECK(cfg.mitigation == CONFIG_MITIGATION_AUTO && cfg.timer == CONFIG_TIMER_AUTO);
-	CHECK(!cfg.apicv_off);
+	CHECK(!cfg.apicv_off && cfg.exit_port == 0);
 	CHECK(!cfg.paranoid && !cfg.debug_hypercalls);
 	CHECK(cfg.vms[0].memory == MIB(256) && cfg.vms[0].vcpus == 1 && cfg.vms[0].cpu_mask == 0);
 	CHECK(cfg.vms[0].populate == CONFIG_POPULATE_EAGER &&
@@ -219,6 +221,23 @@ TEST(config_values_of_hypervisor)
 	CHECK(refuses("timer = hpet", "auto, deadline or preemption"));
 	CHECK(refuses("apicv = on", "auto or off"));
 	CHECK(refuses("debug-hypercalls = 1", "on or off"));
+	CHECK(refuses("exit-port =", "a port from 1 to 65535, or 0x1 to 0xffff"));
+	CHECK(refuses("exit-port = 0", "a port from 1"));
+	CHECK(refuses("exit-port = 0x0", "a port from 1"));
+	CHECK(refuses("exit-port = 0x", "a port from 1"));
+	CHECK(refuses("exit-port = 65536", "a port from 1"));
+	CHECK(refuses("exit-port = 0x10000", "a port from 1"));
+	CHECK(refuses("exit-port = 0x100000000000000f4", "a port from 1"));
+	CHECK(refuses("exit-port = f4", "a port from 1"));
+	CHECK(refuses("exit-port = 0xf4h", "a port from 1"));
+	CHECK(refuses("exit-port = 244 1", "a port from 1"));
+	CHECK(cfg.exit_port == 0);
+	parse("[hypervisor]\nexit-port = 0xF4\n[vm a]\nkernel = k\n");
+	CHECK(cfg.error_count == 0 && cfg.exit_port == 0xf4);
+	parse("[hypervisor]\nexit-port = 1281\n[vm a]\nkernel = k\n");
+	CHECK(cfg.error_count == 0 && cfg.exit_port == 0x501);
+	parse("[hypervisor]\nexit-port = 0xffff\n[vm a]\nkernel = k\n");
+	CHECK(cfg.error_count == 0 && cfg.exit_port == 0xffff);
 	parse("[hypervisor]\nparanoid = on\nparanoid = off\n[vm a]\nkernel = k\n");
 	CHECK(only_error("cloister.conf:3: ", "paranoid is set twice") && cfg.paranoid);
 }
@@ -401,8 +420,8 @@ static bool is_sound(void)
 		      memchr(vm->initrd, 0, sizeof(vm->initrd)) &&
 		      memchr(vm->cmdline, 0, sizeof(vm->cmdline));
 		ok &= vm->bad || vm->kernel[0];
-		ok &= vm->vcpus == 1 && vm->memory >= MIB(2) && vm->memory <= GIB(256) &&
-		      vm->memory % MIB(2) == 0;
+		ok &= vm->vcpus >= 1 && vm->vcpus <= CONFIG_MAX_VCPUS && vm->memory >= MIB(2) &&
+		      vm->memory <= GIB(256) && vm->memory % MIB(2) == 0;
 	}
 	return ok;
 }
@@ -452,6 +471,7 @@ TEST(config_random_pieces)
 		"memroy = 2M\n",
 		"\r\n",
 		"timer = auto\n",
+		"exit-port = 0xf4\n",
 	};
 	char text[1000];
 
