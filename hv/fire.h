@@ -19,9 +19,6 @@
  * held if it was the full one. In the NMI's handler, any map. */
 void fire_hit(const struct exception_frame *frame);
 
-/** A stun had to send an NMI to CPU @id: it counts besides those of here. Any map. */
-void fire_stunned(unsigned id);
-
 /** Called by the scheduler where there is nothing to do: shoots at another CPU until something is
  * or the run ends. Full map; returns at once on a CPU that is not to shoot. */
 void fire_shoot(void);

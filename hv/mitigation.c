@@ -119,18 +119,6 @@ static bool all_follow(void)
 	return true;
 }
 
-/*
- * The emulator holds interrupts back from a guest whose flag was clear when it was entered
- * (docs/HARDWARE.md), which a processor does not; nothing that a guest does holds back an NMI. One
- * that meets the hypervisor changes nothing there, so the next turn sends another.
- */
-static void call_stragglers(void)
-{
-	for (unsigned i = 0; i < cpu_count; i++)
-		if (!follows(i))
-			lapic_send_nmi(cpus[i].apic_id);
-}
-
 void mitigation_follow(void)
 {
 	struct percpu *cpu = this_cpu();
@@ -153,6 +141,4 @@ void mitigation_follow(void)
 		stun_release(cpu);
 	if (over)
 		call_everybody();
-	else
-		call_stragglers();
 }

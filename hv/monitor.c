@@ -16,7 +16,7 @@
 #define TOP_MS 1000
 /* How often to look after a VM whose vCPUs are to leave, and how long before the operator gets the
  * prompt back all the same. */
-#define URGE_MS 1
+#define LOOK_MS 1
 #define PATIENCE_MS 10000
 #define GRAIN_MS 100
 
@@ -75,7 +75,7 @@ static void close_monitor(void)
 static void begin_wait(void)
 {
 	wait_cpu = this_cpu()->id;
-	wait_next = in_ms(waits.what == WAIT_TOP ? TOP_MS : URGE_MS);
+	wait_next = in_ms(waits.what == WAIT_TOP ? TOP_MS : LOOK_MS);
 	patience = patience_of(PATIENCE_MS * (cpu_facts.tsc_hz / 1000),
 			       GRAIN_MS * (cpu_facts.tsc_hz / 1000));
 	if (waits.what == WAIT_CLOSED)
@@ -184,10 +184,8 @@ static void look_after(void)
 	}
 	if (!monitor_wait_is_over(&waits)) {
 		if (!patience_is_over(&patience)) {
-			if (now >= wait_next) {
-				vm_urge(&vm_records[waits.vm]);
-				wait_next = in_ms(URGE_MS);
-			}
+			if (now >= wait_next)
+				wait_next = in_ms(LOOK_MS);
 			return;
 		}
 		monitor_wait_give_up(&waits);

@@ -15,14 +15,13 @@
 #include "hv/vm.h"
 
 /*
- * An acknowledgement takes a VM exit, some hundred nanoseconds. An interrupt that did not get one
- * by the first bound is followed by an NMI, which nothing but another NMI holds back, and again as
- * often: between its gate and its guest an NMI does not stop the sibling. The second bound is far
- * beyond what an SMI takes. It is on time that this CPU has seen pass (hv/patience.h). Under
- * another hypervisor the sibling may be kept from running meanwhile, for as long as that one's
- * scheduler, a quota or its swapping take; to wait is safe, and to close a core is for good.
+ * An acknowledgement takes a VM exit, some hundred nanoseconds, as interrupts exit whatever the
+ * guest's flag says. The bound is far beyond what an SMI takes, and on time that this CPU has seen
+ * pass (hv/patience.h). Under another hypervisor the sibling may be kept from running meanwhile,
+ * for as long as that one's scheduler, a quota or its swapping take; to wait is safe, and to close
+ * a core is for good.
  */
-#define NMI_AFTER_US 50
+#define LET_PASS_US 50
 #define ACK_BOUND_US 200000
 #define ACK_BOUND_NESTED_US 30000000
 #define ACK_GRAIN_US 100
@@ -73,44 +72,29 @@ static _Noreturn void fail_closed(unsigned sibling)
 }
 
 /* One that is idle takes this too, and nothing happens. */
-static void interrupt_sibling(const struct percpu_sibling *sibling, bool nmi)
+static void interrupt_sibling(const struct percpu_sibling *sibling)
 {
 #ifndef BREAK_deaf
-	if (nmi) {
-		FIRE_ONLY(fire_stunned(sibling->id));
-		lapic_send_nmi(sibling->apic_id);
-	} else {
-		lapic_send(sibling->apic_id, HOST_VECTOR_STUN);
-	}
+	lapic_send(sibling->apic_id, HOST_VECTOR_STUN);
 #else
 	(void)sibling;
-	(void)nmi;
 #endif
 }
 
-/* Until @sibling is out of its guest, with an NMI at @nmi_after ticks behind @start and as often
- * again; false: it is silent. */
-static bool wait_for_ack(const struct percpu_sibling *sibling, uint64_t start, uint64_t nmi_after)
+/* Until @sibling is out of its guest; false: it is silent. */
+static bool wait_for_ack(const struct percpu_sibling *sibling)
 {
 #ifndef BREAK_skip_ack
 	struct patience patience =
 		patience_of(ack_bound_us * ticks_per_us, ACK_GRAIN_US * ticks_per_us);
 
 	while (in_guest(&gates[sibling->id])) { /* model: out */
-		uint64_t waited = rdtsc() - start;
-
 		if (patience_is_over(&patience))
 			return false; /* model: bound */
-		if (waited > nmi_after) {
-			interrupt_sibling(sibling, true); /* model: nmi */
-			nmi_after = waited + NMI_AFTER_US * ticks_per_us;
-		}
 		cpu_relax();
 	}
 #else
 	(void)sibling;
-	(void)start;
-	(void)nmi_after;
 	(void)in_guest;
 #endif
 	return true;
@@ -126,7 +110,7 @@ static void let_pass(const struct stun_gate *gate)
 	uint64_t start = rdtsc();
 
 	while (__atomic_load_n(&gate->waited_for, __ATOMIC_ACQUIRE) &&
-	       rdtsc() - start < NMI_AFTER_US * ticks_per_us)
+	       rdtsc() - start < LET_PASS_US * ticks_per_us)
 		cpu_relax();
 }
 
@@ -156,13 +140,11 @@ void stun_hold(struct percpu *cpu)
 	start = rdtsc();
 	for (unsigned i = 0; i < cpu->sibling_count; i++)
 		if (running >> i & 1) {
-			interrupt_sibling(&cpu->siblings[i], false); /* model: interrupt */
+			interrupt_sibling(&cpu->siblings[i]); /* model: interrupt */
 			sent++;
 		}
 	for (unsigned i = 0; i < cpu->sibling_count; i++)
-		if ((running >> i & 1) &&
-		    !wait_for_ack(&cpu->siblings[i], start,
-				  NMI_AFTER_US * ticks_per_us)) /* model: wait */
+		if ((running >> i & 1) && !wait_for_ack(&cpu->siblings[i])) /* model: wait */
 			fail_closed(cpu->siblings[i].id);
 	if (vcpu) {
 		histogram_add(&vcpu->stats.stun_wait, rdtsc() - start);
@@ -182,14 +164,14 @@ void stun_release(struct percpu *cpu)
 
 bool stun_for_good(struct percpu *cpu)
 {
-	uint64_t start = rdtsc();
-
 	if (!flush_actions()->stun)
 		return true;
-	for (unsigned i = 0; i < cpu->sibling_count; i++)
+	for (unsigned i = 0; i < cpu->sibling_count; i++) {
 		__atomic_fetch_sub(&gates[cpu->siblings[i].id].word, STUN_HOLD, __ATOMIC_SEQ_CST);
+		interrupt_sibling(&cpu->siblings[i]);
+	}
 	for (unsigned i = 0; i < cpu->sibling_count; i++)
-		if (!wait_for_ack(&cpu->siblings[i], start, 0)) {
+		if (!wait_for_ack(&cpu->siblings[i])) {
 			cpu->closed = true;
 			return false;
 		}

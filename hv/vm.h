@@ -130,7 +130,6 @@ struct vcpu {
 	uint64_t tsc_offset;	 /* the vCPU's TSC = host TSC + this */
 	uint64_t tsc_adjust;	 /* IA32_TSC_ADJUST */
 	uint64_t msr_bitmaps;	 /* physical address, vmx/apicv.c */
-	bool eois_exit;		 /* all of them, for the processor delivers interrupts itself */
 	uint64_t flush_ticks;	 /* what the last way back to restricted took */
 	uint64_t net_deadline;	 /* when to look for frames to send; 0: never */
 	uint64_t xcr0;

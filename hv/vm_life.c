@@ -401,16 +401,3 @@ bool vm_is_settled(const struct vm_record *record)
 		return !record->held || !record->joined;
 	return record->state < VM_BUILDING;
 }
-
-void vm_urge(struct vm_record *record)
-{
-	spinlock_acquire(&record->lock);
-	for (unsigned i = 0; record->state >= VM_READY && i < record->config->vcpus; i++) {
-		const struct vcpu *vcpu = record->vcpus[i];
-
-		if ((record->held || record->state == VM_ENDING) &&
-		    __atomic_load_n(&vcpu->attached, __ATOMIC_SEQ_CST))
-			lapic_send_nmi(vcpu->host_apic_id);
-	}
-	spinlock_release(&record->lock);
-}

@@ -52,10 +52,6 @@ void vm_release(struct vm_record *record, enum vm_hold why);
 /** Has what was begun with the VM come to its end? Of a held one: no vCPU is on a CPU. */
 bool vm_is_settled(const struct vm_record *record);
 
-/** Fetches those vCPUs of a VM that are to leave and have not yet: by NMI, which no guest holds
- * back (docs/HARDWARE.md). */
-void vm_urge(struct vm_record *record);
-
 /** Scrubs a piece of the memory of a VM that this CPU was the last to run, and ends what became of
  * it; true: there is more. A piece is short enough for others to wait for. */
 bool vm_scrub_some(void);

@@ -109,14 +109,8 @@ void wake_by(uint64_t time)
 		return;
 	cpu->slice_end = tsc_earlier(cpu->slice_end, time);
 	cpu->slice_last = true; /* model: soon */
-	if (!cpu->vcpu)
-		return;
-	vcpu_timer_program(cpu->vcpu);
-	/* From restricted only a slice that has an end is shortened. */
-	if (cpu->asi_state == ASI_FULL)
-		vcpu_begin_slice(cpu->vcpu);
-	else
-		vcpu_rearm_slice(cpu->vcpu);
+	if (cpu->vcpu)
+		vcpu_timer_program(cpu->vcpu);
 }
 
 /* If this CPU's core is wanted it goes to the scheduler: at once if its VM only waits, else when
@@ -208,7 +202,6 @@ void wake_end_wait(struct vcpu *vcpu)
 		this_cpu()->slice_end =
 			tsc_earlier(s->run_start[vcpu->id] + slice, this_cpu()->mc_next);
 		vcpu_timer_program(vcpu);
-		vcpu_rearm_slice(vcpu);
 	}
 }
 
@@ -219,7 +212,6 @@ bool wake_check_slice(uint64_t now)
 
 	if (!cpu->slice_end || now < cpu->slice_end)
 		return false;
-	/* An interrupt that says so may be late (docs/HARDWARE.md). */
 	if (mce_look(now) || cpu->slice_last || cpu->resched ||
 	    (cpu->wake_at && now >= cpu->wake_at) || is_wanted(cpu->id)) {
 		cpu->slice_end = 0; /* a time that has come is not armed again */

@@ -2,12 +2,7 @@
 /*
  * APIC virtualisation: while a vCPU is in x2APIC mode with its APIC on, the processor itself works
  * on the page of registers (SDM 29.1 to 29.5). In all other modes, and where it cannot, the
- * software does.
- *
- * An interrupt that the guest cannot take with the next entry waits for the interrupt window, or
- * for the end of the one in service, as in software. The processor would wait by itself; but the
- * emulator gives the guest a virtual interrupt, its flag set or not, when a host interrupt comes
- * while one is pending (docs/HARDWARE.md). It costs an exit only where interrupts meet.
+ * software does. An interrupt that the guest cannot take waits in the processor.
  */
 #include "hv/asm.h"
 #include "vmx/exit.h"
@@ -26,7 +21,9 @@ void vcpu_apic_mode_changed(struct vcpu *vcpu)
 		return;
 	in_service = vlapic_set_assisted(vcpu, assist);
 	if (assist) {
-		vmcs_write(VMCS_PROC_CONTROLS, (proc & ~SOFTWARE_PROC) | APICV_PROC);
+		/* Where its window exits, a virtual interrupt does not come (SDM 29.2.1). */
+		vmcs_write(VMCS_PROC_CONTROLS,
+			   (proc & ~(SOFTWARE_PROC | PROC_INTERRUPT_WINDOW)) | APICV_PROC);
 		vmcs_write(VMCS_PROC2_CONTROLS, proc2 | PROC2_APICV);
 		vmcs_write(VMCS_GUEST_INTERRUPT_STATUS,
 			   in_service < 0 ? 0 : (uint64_t)in_service << 8);
@@ -40,29 +37,18 @@ void vcpu_apic_mode_changed(struct vcpu *vcpu)
 	vcpu->work |= WORK_IRQ;
 }
 
-/* All EOIs, or those that the IOAPIC waits for. */
-static void choose_eois(struct vcpu *vcpu, bool all)
-{
-	if (all == vcpu->eois_exit && !vcpu->lapic.tmr_changed)
-		return;
-	for (unsigned i = 0; i < EOI_BITMAPS; i++)
-		vmcs_write(VMCS_EOI_EXIT_BITMAP + 2 * i,
-			   all ? ~0ULL : vlapic_level_vectors(&vcpu->lapic, i));
-	vcpu->eois_exit = all;
-	vcpu->lapic.tmr_changed = false;
-}
-
-void apicv_hand_over(struct vcpu *vcpu, bool held)
+void apicv_hand_over(struct vcpu *vcpu)
 {
 	uint64_t status = vmcs_read(VMCS_GUEST_INTERRUPT_STATUS);
-	struct vlapic_request next =
-		vlapic_requesting(&vcpu->lapic, (uint8_t)status, (uint8_t)(status >> 8));
+	uint8_t vector = vlapic_requesting(&vcpu->lapic, (uint8_t)status, (uint8_t)(status >> 8));
 
-	if (next.vector != (uint8_t)status)
-		vmcs_write(VMCS_GUEST_INTERRUPT_STATUS, (status & 0xff00) | next.vector);
-	if (next.may_come && held)
-		vmcs_set_bits(VMCS_PROC_CONTROLS, PROC_INTERRUPT_WINDOW);
-	choose_eois(vcpu, next.more || (next.vector && !next.may_come));
+	if (vector != (uint8_t)status)
+		vmcs_write(VMCS_GUEST_INTERRUPT_STATUS, (status & 0xff00) | vector);
+	if (likely(!vcpu->lapic.tmr_changed))
+		return;
+	for (unsigned i = 0; i < EOI_BITMAPS; i++)
+		vmcs_write(VMCS_EOI_EXIT_BITMAP + 2 * i, vlapic_level_vectors(&vcpu->lapic, i));
+	vcpu->lapic.tmr_changed = false;
 }
 
 /* Behind the write, which has been done (SDM 29.1.4). */

@@ -138,7 +138,6 @@ static const char *probe_controls(struct vmx_caps *c)
 		    0, &c->entry))
 		return missing;
 	c->preemption_timer = control_range(MSR_PIN) >> 32 & PIN_PREEMPTION_TIMER;
-	c->preemption_save = control_range(MSR_EXIT) >> 32 & EXIT_SAVE_PREEMPTION_TIMER;
 	c->preemption_shift = rdmsr(MSR_VMX_MISC) & 31;
 	return probe_ept(c);
 }

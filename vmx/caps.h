@@ -10,8 +10,8 @@ struct vmx_caps {
 	uint32_t revision;
 	uint32_t pin, proc, proc2, exit, entry; /* control values to use */
 	uint64_t cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
-	uint8_t preemption_shift;		/* the timer counts TSC >> shift */
-	bool preemption_timer, preemption_save; /* it goes on where the last exit stopped it */
+	uint8_t preemption_shift; /* the timer counts TSC >> shift */
+	bool preemption_timer;
 	bool ept_2m, ept_1g;
 	bool invept, invvpid, vpid;
 	bool invpcid, rdtscp, xsaves, wbinvd_exiting, pause_loop;

@@ -56,8 +56,7 @@ static void dispatch_rare(struct vcpu *vcpu, uint32_t reason)
 	case EXIT_APIC_WRITE:
 		exit_apic_write(vcpu);
 		break;
-	case EXIT_PREEMPTION_TIMER:
-		exit_preemption_timer(vcpu);
+	case EXIT_PREEMPTION_TIMER: /* WORK_TIMER looks at the deadline before any entry */
 		break;
 	case EXIT_PAUSE:
 		exit_pause(vcpu);

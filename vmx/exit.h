@@ -33,7 +33,6 @@ void exit_ept_violation(struct vcpu *vcpu);
 void exit_external_interrupt(struct vcpu *vcpu);
 void exit_exception_nmi(struct vcpu *vcpu);
 void exit_hlt(struct vcpu *vcpu);
-void exit_preemption_timer(struct vcpu *vcpu);
 void exit_pause(struct vcpu *vcpu);
 void exit_vmcall(struct vcpu *vcpu);
 void exit_virtualized_eoi(struct vcpu *vcpu);

@@ -32,11 +32,9 @@ void exit_exception_nmi(struct vcpu *vcpu)
 
 	if ((info >> INTR_TYPE_SHIFT & 7) == INTR_NMI) {
 		interrupt_handle_nmi();
-		/* The guest may be deaf to interrupts: vm_urge(). */
-		interrupt_take_kick(); /* model: kick */
+		vcpu_requeue_event();
 		/* Entry would do so too, but before it this CPU may wait: for a gate, or halted. */
 		interrupt_unblock_nmi();
-		vcpu_requeue_event();
 		return;
 	}
 	if (vector == EXCEPTION_MC) {
@@ -65,17 +63,6 @@ void exit_hlt(struct vcpu *vcpu)
 		vcpu->work |= WORK_IRQ;
 	else
 		vcpu->work |= WORK_HALT;
-}
-
-/* WORK_TIMER looks at a deadline before the next entry, after this exit as after any. */
-void exit_preemption_timer(struct vcpu *vcpu)
-{
-	bool over = wake_check_slice(rdtsc());
-
-	if (over)
-		vcpu_timer_program(vcpu);
-	if (vcpu->vm->timer != VM_TIMER_PREEMPTION)
-		vcpu_rearm_slice(vcpu);
 }
 
 void exit_pause(struct vcpu *vcpu)

@@ -81,7 +81,6 @@ void vcpu_inject_pending(struct vcpu *vcpu)
 {
 	bool busy = vmcs_read(VMCS_ENTRY_INTERRUPTION) & INTR_VALID;
 	uint64_t interruptibility = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY);
-	bool held;
 	int vector;
 
 	vcpu->work &= ~(uint32_t)WORK_IRQ;
@@ -89,17 +88,16 @@ void vcpu_inject_pending(struct vcpu *vcpu)
 		inject_nmi(vcpu, interruptibility, busy);
 		busy |= !vcpu->nmi_pending;
 	}
-	if (!vcpu->lapic.assisted && !vcpu->lapic.irr_words)
-		return;
-	held = busy || !can_take_interrupt();
 	if (vcpu->lapic.assisted) {
-		apicv_hand_over(vcpu, held);
+		apicv_hand_over(vcpu);
 		return;
 	}
+	if (!vcpu->lapic.irr_words)
+		return;
 	vector = vlapic_pending(vcpu);
 	if (vector < 0)
 		return;
-	if (held) {
+	if (busy || !can_take_interrupt()) {
 		vmcs_set_bits(VMCS_PROC_CONTROLS, PROC_INTERRUPT_WINDOW);
 		return;
 	}

@@ -176,41 +176,15 @@ bool vcpu_translate(struct vcpu *vcpu, uint64_t address, gpa_t *gpa)
 	return walk_narrow(vcpu->vm, cr3 & 0xfffff000U, vmcs_read(VMCS_GUEST_CR4), address, gpa);
 }
 
-/* What is left until @tsc (0: never), as the timer counts it. */
-static uint32_t timer_value(const struct vcpu *vcpu, uint64_t tsc)
+void vcpu_poll_timer(struct vcpu *vcpu)
 {
 	uint64_t now = rdtsc(), wait = UINT32_MAX;
 
-	if (tsc)
-		wait = (tsc > now ? tsc - now : 0) >> vcpu->vm->preemption_shift;
-	return wait < UINT32_MAX ? (uint32_t)wait : UINT32_MAX;
-}
-
-void vcpu_begin_slice(struct vcpu *vcpu)
-{
-	bool deadline = vcpu->vm->timer == VM_TIMER_PREEMPTION;
-	uint64_t end = this_cpu()->slice_end;
-	bool slice = end && end != this_cpu()->mc_next && vmx_caps.preemption_timer;
-
-	vmcs_write(VMCS_PIN_CONTROLS,
-		   vmx_caps.pin | (deadline || slice ? PIN_PREEMPTION_TIMER : 0));
-	vmcs_write(VMCS_EXIT_CONTROLS,
-		   vmx_caps.exit |
-			   (slice && vmx_caps.preemption_save ? EXIT_SAVE_PREEMPTION_TIMER : 0));
-	vcpu_rearm_slice(vcpu);
-}
-
-void vcpu_rearm_slice(const struct vcpu *vcpu)
-{
-	vmcs_write(VMCS_PREEMPTION_TIMER, timer_value(vcpu, this_cpu()->slice_end));
-}
-
-void vcpu_poll_timer(struct vcpu *vcpu)
-{
-	if (vcpu->timer_deadline && rdtsc() >= vcpu->timer_deadline) {
+	if (vcpu->timer_deadline && now >= vcpu->timer_deadline) {
 		vcpu->timer_deadline = 0;
 		vlapic_timer_expired(vcpu);
 	}
-	vmcs_write(VMCS_PREEMPTION_TIMER,
-		   timer_value(vcpu, tsc_earlier(vcpu->timer_deadline, this_cpu()->slice_end)));
+	if (vcpu->timer_deadline)
+		wait = (vcpu->timer_deadline - now) >> vcpu->vm->preemption_shift;
+	vmcs_write(VMCS_PREEMPTION_TIMER, wait < UINT32_MAX ? wait : UINT32_MAX);
 }

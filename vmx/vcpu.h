@@ -105,8 +105,8 @@ void vcpu_inject_pending(struct vcpu *vcpu);
 void vcpu_accept(struct vcpu *vcpu, unsigned index, uint32_t bits);
 
 /** For WORK_IRQ while the processor delivers by itself: tells it what requests and which EOIs are
- * to exit. @held: the guest cannot take an interrupt with this entry. */
-void apicv_hand_over(struct vcpu *vcpu, bool held);
+ * to exit. */
+void apicv_hand_over(struct vcpu *vcpu);
 
 /** Which of the two MSR bitmaps of a VM. */
 enum { BITMAP_PLAIN, BITMAP_ASSISTED, BITMAP_COUNT };
@@ -141,12 +141,6 @@ static inline unsigned vcpu_cpl(void)
  * (permissions are not looked at: the guest's access has passed them).
  */
 bool vcpu_translate(struct vcpu *vcpu, uint64_t address, gpa_t *gpa);
-
-/** The preemption timer ends the core's time slice as well: the emulator does not exit for the
- * LAPIC's timer while the guest's interrupt flag is clear. The VMCS is current. Full map; the
- * second, which sets the timer to what is left, in any. */
-void vcpu_begin_slice(struct vcpu *vcpu);
-void vcpu_rearm_slice(const struct vcpu *vcpu);
 
 /**
  * Where the guest's timer is the preemption timer: expires a deadline that has come, and sets the

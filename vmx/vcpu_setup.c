@@ -109,6 +109,9 @@ static void write_controls(const struct vm_record *record, const struct vcpu *vc
 {
 	const struct vm *vm = vcpu->vm;
 
+	vmcs_write(VMCS_PIN_CONTROLS,
+		   vmx_caps.pin | (vm->timer == VM_TIMER_PREEMPTION ? PIN_PREEMPTION_TIMER : 0));
+	vmcs_write(VMCS_EXIT_CONTROLS, vmx_caps.exit);
 	vmcs_write(VMCS_PROC_CONTROLS, vmx_caps.proc);
 	vmcs_write(VMCS_PROC2_CONTROLS,
 		   vmx_caps.proc2 & ~(uint32_t)(vm->vcpu_count > 1 ? 0 : PROC2_PAUSE_LOOP));
@@ -365,7 +368,6 @@ void vcpu_load(const struct vm_record *record, struct vcpu *vcpu)
 	vcpu_load_hardware(vcpu);
 	vcpu->gate = stun_gate(this_cpu()->id);
 	apply_policy(record, vcpu);
-	vcpu_begin_slice(vcpu);
 }
 
 void vcpu_unload(const struct vm_record *record, struct vcpu *vcpu)

@@ -156,7 +156,6 @@ enum vmcs_field {
 #define EXIT_SAVE_PAT BIT(18)
 #define EXIT_LOAD_PAT BIT(19)
 #define EXIT_SAVE_EFER BIT(20)
-#define EXIT_SAVE_PREEMPTION_TIMER BIT(22)
 #define EXIT_LOAD_EFER BIT(21)
 
 #define ENTRY_LOAD_DEBUG BIT(2)

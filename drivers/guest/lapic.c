@@ -184,31 +184,13 @@ int vlapic_set_assisted(struct vcpu *vcpu, bool assisted)
 	return a->isrv;
 }
 
-static bool requests_besides(const struct vlapic *a, uint8_t vector)
-{
-	uint32_t others = *word(a, APIC_IRR, vector) & ~bit(vector);
-
-	for (unsigned i = 0; i < 8; i++)
-		if (i != vector / 32U)
-			others |= VLAPIC(a, APIC_IRR + i);
-	return others;
-}
-
-struct vlapic_request vlapic_requesting(struct vlapic *a, uint8_t rvi, uint8_t svi)
+uint8_t vlapic_requesting(struct vlapic *a, uint8_t rvi, uint8_t svi)
 {
 	int added = highest(a, APIC_IRR, &a->irr_words);
-	uint8_t vector = added > rvi ? (uint8_t)added : rvi;
-	uint32_t in_word = *word(a, APIC_IRR, vector);
-	/* Nearly always there was none, and one has come. */
-	bool one = !rvi && !(a->irr_words & (a->irr_words - 1)) && !(in_word & (in_word - 1));
 
 	a->irr_words = 0;
 	a->isrv = svi ? svi : -1;
-	return (struct vlapic_request){
-		.vector = vector,
-		.may_come = (vector & 0xf0) > (vlapic_ppr(a) & 0xf0),
-		.more = !one && requests_besides(a, vector),
-	};
+	return added > rvi ? (uint8_t)added : rvi;
 }
 
 uint64_t vlapic_level_vectors(const struct vlapic *a, unsigned index)

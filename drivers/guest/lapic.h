@@ -76,14 +76,9 @@ int vlapic_accept_and_take(struct vcpu *vcpu, unsigned index, uint32_t bits);
 bool vlapic_may_be_assisted(const struct vlapic *a);
 /** The processor begins or ends to work on the page. Returns the vector in service, -1: none. */
 int vlapic_set_assisted(struct vcpu *vcpu, bool assisted);
-/** What the processor is to know of IRR, and what it will make of it. */
-struct vlapic_request {
-	uint8_t vector; /* the highest one, 0: none */
-	bool may_come;	/* its priority is above PPR */
-	bool more;	/* there are others */
-};
-/** Assisted: @rvi requests and @svi is in service, as the processor has it (0: none). */
-struct vlapic_request vlapic_requesting(struct vlapic *a, uint8_t rvi, uint8_t svi);
+/** Assisted: the highest vector that requests, where the processor has @rvi and what was added
+ * since, and @svi is in service (0: none). */
+uint8_t vlapic_requesting(struct vlapic *a, uint8_t rvi, uint8_t svi);
 /** Bits of TMR for vectors 64 * @index and up: their EOI goes to the IOAPIC. */
 uint64_t vlapic_level_vectors(const struct vlapic *a, unsigned index);
 /** Assisted, the processor has done the EOI of @vector. */

@@ -121,7 +121,6 @@ static void spin_with_host_interrupts(void)
 		uint64_t end = rdtsc() + 30000;
 
 		wrmsr(MSR_TSC_DEADLINE, rdtsc() + 5000);
-		interrupts_off(); /* the emulator is deaf until the flag is touched */
 		while (rdtsc() < end)
 			cpu_relax();
 	}

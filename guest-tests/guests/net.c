@@ -150,8 +150,7 @@ static void wait_for_hello(void)
 		cpu_relax();
 }
 
-/* Until there is a frame. Interrupts are on elsewhere: the emulator hears no other CPU's while the
- * guest's flag is clear. */
+/* Until there is a frame. */
 static void sleep(void)
 {
 	__asm__ volatile("cli");

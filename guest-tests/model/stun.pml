@@ -7,8 +7,7 @@
  * modelled, what is not, and what came out.
  *
  * -D options: THREADS (2), SCHED (1: two VMs share the core; 0: one VM), HALT (1: vCPUs halt), LIVE (a pending
- * interrupt is what ends a guest's run: for the liveness claim), LOST_IPI (an interrupt may get lost, an NMI does not),
- * DEAF (thread 1 takes neither), ONLY=n (assert property n alone; 6: none), and the names of mutants, MUTANT_x.
+ * interrupt is what ends a guest's run: for the liveness claim), DEAF (thread 1 takes none), ONLY=n (assert property n alone; 6: none), and the names of mutants, MUTANT_x.
  */
 #ifndef THREADS
 #define THREADS 2
@@ -59,7 +58,6 @@ byte in_full;	/* CR3 holds the full root; asi_state follows it within the thread
 byte running;	/* VMX non-root operation */
 byte ipi_stun;	/* pending in the local APIC */
 byte ipi_kick;
-byte nmi;
 byte kicked;	/* cpu->kicked */
 byte resched;	/* cpu->resched */
 byte asleep;	/* cpu->idle */
@@ -84,7 +82,7 @@ byte idle;		/* in HLT, with no vCPU */
 #define ADD(set, i) set = set | SELF(i)
 #define DROP(set, i) set = set & (ALL_THREADS ^ SELF(i))
 
-#define PENDING(i) ((ipi_stun | ipi_kick | nmi) & SELF(i))
+#define PENDING(i) ((ipi_stun | ipi_kick) & SELF(i))
 
 /* An interrupt for a thread of this core, a store that precedes it included. */
 inline send(set, k)
@@ -132,7 +130,6 @@ inline stun_left_guest()
 inline leave_guest()
 {
 	DROP(running, i);
-	DROP(nmi, i);	/* one that comes now does nothing */
 #ifndef MUTANT_NEVER_OUT
 	buffer[i]!STORE_LOW, i, 0, 0			/* leave_guest: out */
 #endif
@@ -152,24 +149,10 @@ inline wait_for_ack()
 {
 	do
 	:: atomic { !IN_GUEST(k) ->			/* wait_for_ack: out */
-#ifdef MUTANT_NMI_ONCE
-		sent = 0;
-#endif
 		k++;
 		break }
 #ifdef DEAF
 	:: IN_GUEST(k) && k == 1 -> fail_closed()	/* wait_for_ack: bound */
-#endif
-	/* In root mode an NMI's handler returns, and nothing that is modelled has changed. */
-#if defined(MUTANT_NMI_ONCE)
-	:: atomic { IN_GUEST(k) && !sent ->
-		sent = 1;
-		if
-		:: HAS(running, k) -> send(nmi, k)
-		:: else
-		fi }
-#elif !defined(MUTANT_NO_NMI)
-	:: atomic { IN_GUEST(k) && HAS(running, k) && !HAS(nmi, k) -> send(nmi, k) }	/* wait_for_ack: nmi */
 #endif
 	od
 }
@@ -202,9 +185,6 @@ inline stun_hold()
 				send(ipi_stun, k);	/* stun_hold: interrupt */
 #endif
 				k++
-#ifdef LOST_IPI
-			:: k < THREADS && HAS(seen, k) -> k++
-#endif
 			:: k < THREADS && !HAS(seen, k) -> k++
 			:: k >= THREADS -> break
 			od;
@@ -370,9 +350,6 @@ active [THREADS] proctype thread()
 {
 	byte i = _pid - THREADS;
 	byte k, seen;		/* stun_hold() */
-#ifdef MUTANT_NMI_ONCE
-	bit sent;
-#endif
 	bit attached_here;	/* cpu->vcpu */
 	bit work_asi, work_switch;
 	bit waits;		/* WORK_HALT or WORK_SIPI */
@@ -546,10 +523,6 @@ guest:
 			od;
 			k = 0
 		}
-	:: atomic { HAS(nmi, i) && nfull(buffer[i]) ->
-			leave_guest() };
-		atomic { take_kick() };			/* exit_exception_nmi: kick */
-		break
 	:: atomic { HAS(ipi_stun, i) && nfull(buffer[i]) ->
 			DROP(ipi_stun, i);
 			leave_guest();

@@ -46,7 +46,7 @@ def witness_map_sensitive(context):
         need(not one["found"]["memory of " + other["vm"]], "CPU %d: foreign memory is found" % one["cpu"])
 
 
-# One VM's memory and registers on two threads that another VM had before; NMIs come upon a guest that takes no interrupts.
+# One VM's memory and registers on two threads that another VM had before.
 REGISTERS = ["--registers", "--words", "deaf"]
 
 
@@ -222,7 +222,7 @@ def register(suite):
     suite.add("oracle-off-leaks", oracle_off, 10)
     suite.add("oracle-skip-flush-caught", oracle_skip_flush, 25)
 
-    # Siblings: a busy one, and one with interrupts off, which in this emulator only the NMI fetches.
+    # Siblings: a busy one, and one with interrupts off.
     suite.add("oracle-stun", clean("--mitigation", "asi+stun", "--guest", "stun", "--instructions", "100000", *SIBLINGS,
                                    together=20), 20)
     suite.add("oracle-stun-deaf", clean("--mitigation", "asi+stun", "--words", "deaf", "--instructions", "100000", *SIBLINGS,

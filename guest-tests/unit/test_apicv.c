@@ -23,7 +23,6 @@ enum { SOFTWARE, AT_ONCE, PROCESSOR, WAYS };
 
 static struct vm *vm;
 static uint8_t rvi, svi; /* the processor's own */
-static bool eois_exit;
 
 static uint32_t *reg(unsigned way, unsigned number)
 {
@@ -48,15 +47,6 @@ static uint8_t highest(unsigned way, unsigned first)
 		if (get(way, first, (uint8_t)v))
 			return (uint8_t)v;
 	return 0;
-}
-
-static unsigned count(unsigned way, unsigned first)
-{
-	unsigned n = 0;
-
-	for (unsigned v = 0; v < 256; v++)
-		n += get(way, first, (uint8_t)v);
-	return n;
 }
 
 /* PPR virtualisation. */
@@ -86,22 +76,16 @@ static void processor_deliver(int vector)
 /* What the hypervisor does for WORK_IRQ, and VM entry. */
 static void enter(void)
 {
-	struct vlapic_request next;
-
 	if (!assisted())
 		return;
-	next = vlapic_requesting(&vm->vcpu[PROCESSOR].lapic, rvi, svi);
-	rvi = next.vector;
+	rvi = vlapic_requesting(&vm->vcpu[PROCESSOR].lapic, rvi, svi);
 	processor_ppr();
 	CHECK(rvi == highest(PROCESSOR, IRR));
-	CHECK(next.more == (count(PROCESSOR, IRR) > 1));
-	CHECK(next.may_come == (rvi >> 4 > *reg(PROCESSOR, PPR) >> 4));
-	eois_exit = next.more || (next.vector && !next.may_come);
 }
 
 static void put_down_eoi(uint8_t vector)
 {
-	if (vector && (eois_exit || get(PROCESSOR, TMR, vector)))
+	if (vector && get(PROCESSOR, TMR, vector))
 		vlapic_after_eoi(&vm->vcpu[PROCESSOR], vector);
 }
 
@@ -202,7 +186,6 @@ static void start(void)
 	vm = fake_vm(WAYS, true);
 	vm->assists = false;
 	rvi = svi = 0;
-	eois_exit = false;
 	for (unsigned way = 0; way < WAYS; way++) {
 		vm->assists = way == PROCESSOR;
 		CHECK(vlapic_msr_write(&vm->vcpu[way], 0x800 + SVR, 0x1ff));
@@ -228,24 +211,25 @@ TEST(apicv_one_interrupt)
 	start();
 	for (unsigned way = 0; way < WAYS; way++)
 		vlapic_accept(&vm->vcpu[way], 0x61, false);
-	CHECK(take_all() == 0x61 && svi == 0x61 && rvi == 0 && !eois_exit);
+	CHECK(take_all() == 0x61 && svi == 0x61 && rvi == 0);
 	compare();
 	CHECK(write_all(EOI, 0) && svi == 0);
 	compare();
 	CHECK(take_all() == -1);
 }
 
-TEST(apicv_eois_exit_while_one_waits)
+TEST(apicv_what_waits_comes_behind_the_eoi_without_an_exit)
 {
 	start();
 	CHECK(write_all(SELF, 0x61) && take_all() == 0x61);
 	for (unsigned way = 0; way < WAYS; way++)
 		vlapic_accept(&vm->vcpu[way], 0x62, false);
 	enter();
-	CHECK(eois_exit);
+	CHECK(rvi == 0x62);
 	vm->vcpu[PROCESSOR].notified = 0;
-	CHECK(write_all(EOI, 0) && vm->vcpu[PROCESSOR].notified == 1);
-	CHECK(take_all() == 0x62 && !eois_exit);
+	CHECK(write_all(EOI, 0) && vm->vcpu[PROCESSOR].notified == 0);
+	CHECK(rvi >> 4 > *reg(PROCESSOR, PPR) >> 4);
+	CHECK(take_all() == 0x62);
 }
 
 TEST(apicv_level_vectors_are_told_to_the_ioapic)
