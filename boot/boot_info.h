@@ -27,7 +27,7 @@
 
 enum boot_range_type {
 	BOOT_RANGE_RAM = 1,	   /* free for the hypervisor */
-	BOOT_RANGE_RESERVED = 2,   /* firmware's, or unknown: never touched */
+	BOOT_RANGE_RESERVED = 2,   /* firmware's, or unknown: only ACPI tables are read there */
 	BOOT_RANGE_ACPI = 3,	   /* ACPI tables: mapped, never reused */
 	BOOT_RANGE_HYPERVISOR = 4, /* the image, this record, the boot page tables */
 	BOOT_RANGE_FILE = 5,	   /* contents of the files[]; kept for a guest's reboot */

@@ -13,6 +13,7 @@ struct cpu_facts cpu_facts;
 #define CPUID_1_ECX_TSC_DEADLINE BIT(24)
 #define CPUID_1_ECX_XSAVE BIT(26)
 #define CPUID_1_ECX_HYPERVISOR BIT(31)
+#define CPUID_1_EDX_MCA BIT(14)
 #define CPUID_7_EBX_SMEP BIT(7)
 #define CPUID_7_EBX_INVPCID BIT(10)
 #define CPUID_7_EBX_RTM BIT(11)
@@ -90,6 +91,7 @@ void cpu_detect(void)
 	f->x2apic = r.ecx & CPUID_1_ECX_X2APIC;
 	f->tsc_deadline = r.ecx & CPUID_1_ECX_TSC_DEADLINE;
 	f->xsave = r.ecx & CPUID_1_ECX_XSAVE;
+	f->mca = r.edx & CPUID_1_EDX_MCA;
 	if (max_leaf >= 7)
 		detect_leaf7(f);
 	if (f->xsave) {

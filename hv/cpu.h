@@ -15,6 +15,7 @@ struct cpu_facts {
 	bool vmx;
 	bool x2apic;
 	bool tsc_deadline;
+	bool mca; /* there may be machine-check banks */
 	bool pcid;
 	bool invpcid;
 	bool smep, smap, umip;

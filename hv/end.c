@@ -4,6 +4,7 @@
 #include "hv/asm.h"
 #include "hv/console.h"
 #include "hv/global.h"
+#include "hv/power.h"
 #include "hv/record.h"
 
 static uint16_t exit_port GLOBAL_DATA("a port's number; a panic needs it in any map");
@@ -13,12 +14,17 @@ void end_set_port(uint16_t port)
 	exit_port = port;
 }
 
-_Noreturn void end_halt(int64_t status)
+static void tell(int64_t status)
 {
 	console_drain();
 	if (exit_port)
 		outb(exit_port,
 		     status < 0 || status > END_PANIC ? END_STATUS_MAX : (uint8_t)status);
+}
+
+_Noreturn void end_halt(int64_t status)
+{
+	tell(status);
 	halt_forever();
 }
 
@@ -28,5 +34,7 @@ _Noreturn void end_run(int64_t status, const char *reason)
 	record_i64("status", status);
 	record_str("reason", reason);
 	record_end();
-	end_halt(status == END_PANIC ? END_STATUS_MAX : status);
+	tell(status == END_PANIC ? END_STATUS_MAX : status);
+	power_off_if_pressed();
+	halt_forever();
 }

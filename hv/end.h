@@ -19,8 +19,9 @@ void end_set_port(uint16_t port);
  */
 _Noreturn void end_halt(int64_t status);
 
-/** Writes the `end` record of a run with @status because of @reason, and ends it with end_halt().
- * As there; a status of END_PANIC counts as END_STATUS_MAX. */
+/** Writes the `end` record of a run with @status because of @reason, and ends it as end_halt()
+ * does; a status of END_PANIC counts as END_STATUS_MAX. If the power button was pressed, the
+ * machine goes off. Full map. */
 _Noreturn void end_run(int64_t status, const char *reason);
 
 #endif

@@ -8,7 +8,9 @@
 #include "hv/global.h"
 #include "hv/mitigation.h"
 #include "hv/monitor.h"
+#include "hv/nmi.h"
 #include "hv/percpu.h"
+#include "hv/power.h"
 #include "hv/smp.h"
 #include "hv/vm.h"
 #include "hv/wake.h"
@@ -113,6 +115,12 @@ void interrupt_handle(uint8_t vector)
 	case HOST_VECTOR_WAKE:
 		wake_interrupt();
 		break;
+	case HOST_VECTOR_SCI:
+		power_interrupt();
+		break;
+	case HOST_VECTOR_REPORT:
+		interrupt_call_scheduler();
+		break;
 	case HOST_VECTOR_SPURIOUS: /* has no EOI */
 		return;
 	default: /* a stun: the exit was the acknowledgement */
@@ -125,7 +133,7 @@ void interrupt_handle_nmi(void)
 {
 	if (stopping)
 		halt_forever();
-	this_cpu()->nmis++;
+	nmi_note();
 }
 
 void interrupt_stop_others(void)
@@ -142,8 +150,6 @@ void interrupt_route_console(uint32_t apic_id)
 {
 	enum { ISA_COM1 = 4, ISA_COM2 = 3 };
 
-	ioapic_route(smp_acpi()->isa[ISA_COM1].gsi, HOST_VECTOR_UART, apic_id,
-		     smp_acpi()->isa[ISA_COM1].level_low);
-	ioapic_route(smp_acpi()->isa[ISA_COM2].gsi, HOST_VECTOR_UART, apic_id,
-		     smp_acpi()->isa[ISA_COM2].level_low);
+	ioapic_route(&smp_acpi()->isa[ISA_COM1], HOST_VECTOR_UART, apic_id);
+	ioapic_route(&smp_acpi()->isa[ISA_COM2], HOST_VECTOR_UART, apic_id);
 }

@@ -7,10 +7,12 @@
 
 enum host_vector {
 	HOST_VECTOR_UART = 0x40,
-	HOST_VECTOR_TIMER = 0xe0, /* a guest timer is due, or the time slice is over */
-	HOST_VECTOR_STUN = 0xe1,  /* leave the guest: that is all */
-	HOST_VECTOR_WAKE = 0xe2,  /* some VM wants a core */
-	HOST_VECTOR_KICK = 0xf0,  /* look at your work */
+	HOST_VECTOR_SCI = 0x41,	   /* the power button */
+	HOST_VECTOR_TIMER = 0xe0,  /* a guest timer is due, or the time slice is over */
+	HOST_VECTOR_STUN = 0xe1,   /* leave the guest: that is all */
+	HOST_VECTOR_WAKE = 0xe2,   /* some VM wants a core */
+	HOST_VECTOR_REPORT = 0xe3, /* an NMI is to be told */
+	HOST_VECTOR_KICK = 0xf0,   /* look at your work */
 	HOST_VECTOR_SPURIOUS = 0xff,
 };
 
@@ -24,7 +26,7 @@ void interrupt_take_kick(void);
 /** This CPU goes to the scheduler, before the next entry or from the idle loop. Any map. */
 void interrupt_call_scheduler(void);
 
-/** NMI: the end of the run is announced by it; others are counted and survived. */
+/** NMI: the end of the run is announced by it; others are counted and told (hv/nmi.h). */
 void interrupt_handle_nmi(void);
 
 /** An NMI that ended a guest's run leaves NMIs blocked until an IRET, which a handler

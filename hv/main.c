@@ -13,6 +13,7 @@
 #include "hv/mitigation.h"
 #include "hv/percpu.h"
 #include "hv/place.h"
+#include "hv/power.h"
 #include "hv/record.h"
 #include "hv/sched.h"
 #include "hv/smp.h"
@@ -219,6 +220,7 @@ static void start_hardware(void)
 	if (ioapic_init(ioapic))
 		console_error("no I/O APIC answers at 0x%llx: the console takes no input",
 			      (unsigned long long)ioapic.v);
+	power_init(cpus[0].apic_id);
 	smp_start(boot_cr3);
 	for (unsigned i = 0; i < cpu_count; i++) {
 		record_begin("cpu");

@@ -8,6 +8,7 @@
 #include "hv/global.h"
 #include "hv/monitor_commands.h"
 #include "hv/monitor_line.h"
+#include "hv/patience.h"
 #include "hv/percpu.h"
 #include "hv/spinlock.h"
 #include "hv/vm_life.h"
@@ -17,6 +18,7 @@
  * prompt back all the same. */
 #define URGE_MS 1
 #define PATIENCE_MS 10000
+#define GRAIN_MS 100
 
 static bool is_open GLOBAL_DATA("whether typed bytes are the operator's or a guest's");
 
@@ -24,9 +26,10 @@ static bool is_open GLOBAL_DATA("whether typed bytes are the operator's or a gue
 static struct spinlock lock;
 static bool greeted; /* the prompt of this opening has been shown */
 static struct monitor_line line;
-static struct monitor_wait waits;    /* what the prompt waits for */
-static uint64_t wait_next, wait_end; /* TSC: when to look, and to give up */
-static unsigned wait_cpu;	     /* which keeps these times */
+static struct monitor_wait waits; /* what the prompt waits for */
+static uint64_t wait_next;	  /* TSC: when to look */
+static struct patience patience;  /* and when to give up */
+static unsigned wait_cpu;	  /* which keeps these times */
 
 bool monitor_is_open(void)
 {
@@ -73,7 +76,8 @@ static void begin_wait(void)
 {
 	wait_cpu = this_cpu()->id;
 	wait_next = in_ms(waits.what == WAIT_TOP ? TOP_MS : URGE_MS);
-	wait_end = in_ms(PATIENCE_MS);
+	patience = patience_of(PATIENCE_MS * (cpu_facts.tsc_hz / 1000),
+			       GRAIN_MS * (cpu_facts.tsc_hz / 1000));
 	if (waits.what == WAIT_CLOSED)
 		close_monitor();
 	else if (waits.what == WAIT_NOTHING)
@@ -179,7 +183,7 @@ static void look_after(void)
 		return;
 	}
 	if (!monitor_wait_is_over(&waits)) {
-		if (now < wait_end) {
+		if (!patience_is_over(&patience)) {
 			if (now >= wait_next) {
 				vm_urge(&vm_records[waits.vm]);
 				wait_next = in_ms(URGE_MS);

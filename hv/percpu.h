@@ -69,7 +69,15 @@ struct percpu {
 	struct vcpu *vcpu;	       /* running here, NULL when idle */
 	struct policy_actions actions; /* of the policy that this CPU follows */
 	uint32_t policy_generation;
+	bool nmis_call;	      /* an NMI calls the scheduler */
 	uint64_t nmis;	      /* that came from nobody here */
+	uint64_t nmis_told;   /* of these */
+	uint64_t nmis_next;   /* when more may be told, TSC */
+	uint8_t mc_banks;     /* of machine checks, hv/mce.h */
+	bool mc_found;	      /* one of them holds something */
+	uint64_t mc_next;     /* when they are looked into next, TSC; 0: never */
+	uint64_t mc_period;   /* ticks */
+	uint64_t mc_errors;   /* corrected ones, so far */
 	uint64_t slice_begin; /* TSC */
 	uint64_t slice_end;   /* 0: nobody else could want the core */
 	uint64_t wake_at;     /* a sleeping VM's timer, which this core watches; 0: none */

@@ -10,9 +10,12 @@
 #include "hv/fire.h"
 #include "hv/interrupt.h"
 #include "hv/lib/string.h"
+#include "hv/mce.h"
 #include "hv/mitigation.h"
 #include "hv/monitor.h"
+#include "hv/nmi.h"
 #include "hv/percpu.h"
+#include "hv/power.h"
 #include "hv/vm_life.h"
 #include "hv/wake.h"
 
@@ -263,6 +266,7 @@ static struct vm_record *attach(struct percpu *cpu, unsigned *vcpu)
 	/* A parked thread does not watch the clock: with nothing to give up, it would be woken by a
 	 * time that stays over, again and again, in full beside the guest. */
 	cpu->slice_end = core->switching || !takes_part ? 0 : core->slice_end;
+	cpu->slice_end = tsc_earlier(cpu->slice_end, cpu->mc_next); /* mce_look() */
 	cpu->slice_last = core->slice_last;
 	cpu->wake_at = core->wake_at;
 	cpu->sliced = core->slice_end != 0;
@@ -383,6 +387,9 @@ void sched_loop(void)
 		cpu->kicked = false;	      /* model: kicked */
 		mitigation_follow();
 		monitor_poll();
+		nmi_report();
+		mce_report();
+		power_poll();
 		scrubs = vm_scrub_some();
 		sched_rotate(wanted_by_input(cpu)); /* model: rotate */
 		if (mitigation_is_changing()) {
@@ -394,6 +401,8 @@ void sched_loop(void)
 		}
 		console_pump();
 		wake_by(monitor_deadline());
+		wake_by(nmi_deadline());
+		wake_by(power_deadline());
 		wake_by(console_due());
 		if (scrubs)
 			wake_by(record ? rdtsc() + entity_us(SCRUB_US) : 1);

@@ -8,7 +8,10 @@
 #include "hv/cpu.h"
 #include "hv/interrupt.h"
 #include "hv/lib/string.h"
+#include "hv/mce.h"
 #include "hv/mitigation.h"
+#include "hv/nmi.h"
+#include "hv/patience.h"
 #include "hv/percpu.h"
 #include "hv/sched.h"
 #include "hv/stun.h"
@@ -33,23 +36,30 @@ const struct acpi_facts *smp_acpi(void)
 	return &acpi;
 }
 
+/* How long another CPU may take to answer: far more than one that is there, and under another
+ * hypervisor as long as that keeps it from running. */
+#define ANSWER_US 100000
+#define ANSWER_NESTED_US 10000000
+#define GRAIN_US 100
+
+static struct patience patience_us(uint64_t us)
+{
+	uint64_t mhz = cpu_facts.tsc_hz / 1000000 + 1;
+
+	return patience_of(us * mhz, GRAIN_US * mhz);
+}
+
 static void delay_us(uint64_t us)
 {
-	uint64_t end = rdtsc() + us * cpu_facts.tsc_hz / 1000000;
+	struct patience patience = patience_us(us);
 
-	while (rdtsc() < end)
+	while (!patience_is_over(&patience))
 		cpu_relax();
 }
 
-/* The physmap is there to ask. */
-static bool is_mapped(hpa_t hpa, uint64_t size)
+static bool reach(hpa_t hpa, uint64_t size)
 {
-	struct pg_leaf leaf;
-
-	for (uint64_t at = ALIGN_DOWN(hpa.v, PAGE_SIZE); at < hpa.v + size; at += PAGE_SIZE)
-		if (!pgtable_walk(&cpus[0].pair.full, PHYSMAP_BASE + at, &leaf))
-			return false;
-	return true;
+	return hpa.v < BIT(cpu_facts.phys_bits) && space_reach_firmware(hpa, size);
 }
 
 static void add_cpu(uint32_t apic_id)
@@ -66,7 +76,10 @@ static void add_cpu(uint32_t apic_id)
 
 void smp_discover(const struct boot_info *bi)
 {
-	acpi_read(bi->rsdp, is_mapped, &acpi);
+	acpi_read(bi->rsdp, reach, &acpi);
+	if (bi->rsdp.v && acpi.fault)
+		console_error("the firmware's ACPI tables are of no use: %s%s", acpi.fault,
+			      bi->cpu_count ? "" : "; only one CPU is used");
 	if (bi->cpu_count)
 		for (unsigned i = 0; i < bi->cpu_count; i++)
 			add_cpu(bi->cpus[i].apic_id);
@@ -86,7 +99,11 @@ void smp_discover(const struct boot_info *bi)
 
 const char *smp_init_cpu(unsigned id)
 {
-	lapic_enable(HOST_VECTOR_SPURIOUS, HOST_VECTOR_TIMER, cpu_facts.tsc_deadline);
+	/* Who is pressed or barks is heard by one CPU: the boot processor. */
+	lapic_enable(HOST_VECTOR_SPURIOUS, HOST_VECTOR_TIMER, cpu_facts.tsc_deadline,
+		     id == 0 ? acpi.nmi_lint : -1);
+	nmi_init_cpu();
+	mce_init_cpu();
 	this_cpu()->lapic_x2apic = cpu_facts.x2apic;
 	return vmx_enable(id);
 }
@@ -131,10 +148,11 @@ static bool start_one(unsigned id, hpa_t page, uint64_t boot_cr3)
 	delay_us(10000);
 	/* Twice if need be, SDM 8.4.4.1. */
 	for (unsigned attempt = 0; attempt < 2 && !answered; attempt++) {
-		uint64_t end = rdtsc() + cpu_facts.tsc_hz / 10;
+		struct patience patience =
+			patience_us(cpu_facts.hypervisor ? ANSWER_NESTED_US : ANSWER_US);
 
 		lapic_send_startup(cpus[id].apic_id, (uint8_t)(page.v >> PAGE_SHIFT));
-		while (!answered && rdtsc() < end)
+		while (!answered && !patience_is_over(&patience))
 			cpu_relax();
 	}
 	return answered;

@@ -9,6 +9,7 @@
 #include "hv/flush.h"
 #include "hv/global.h"
 #include "hv/interrupt.h"
+#include "hv/patience.h"
 #include "hv/percpu.h"
 #include "hv/record.h"
 #include "hv/vm.h"
@@ -17,13 +18,18 @@
  * An acknowledgement takes a VM exit, some hundred nanoseconds. An interrupt that did not get one
  * by the first bound is followed by an NMI, which nothing but another NMI holds back, and again as
  * often: between its gate and its guest an NMI does not stop the sibling. The second bound is far
- * beyond what an SMI takes.
+ * beyond what an SMI takes. It is on time that this CPU has seen pass (hv/patience.h). Under
+ * another hypervisor the sibling may be kept from running meanwhile, for as long as that one's
+ * scheduler, a quota or its swapping take; to wait is safe, and to close a core is for good.
  */
 #define NMI_AFTER_US 50
 #define ACK_BOUND_US 200000
+#define ACK_BOUND_NESTED_US 30000000
+#define ACK_GRAIN_US 100
 
 static struct stun_gate gates[PERCPU_MAX] GLOBAL_DATA("who runs a guest: what stunning is about");
 static uint64_t ticks_per_us GLOBAL_DATA("the clock's frequency");
+static uint64_t ack_bound_us GLOBAL_DATA("a bound that the source tells");
 
 struct stun_gate *stun_gate(unsigned id)
 {
@@ -35,6 +41,7 @@ void stun_init_cpu(void)
 	struct percpu *cpu = this_cpu();
 
 	ticks_per_us = cpu_facts.tsc_hz / 1000000 + 1;
+	ack_bound_us = cpu_facts.hypervisor ? ACK_BOUND_NESTED_US : ACK_BOUND_US;
 	for (unsigned i = 0; i < cpu_count && cpu->sibling_count < PERCPU_MAX_SIBLINGS; i++)
 		if (cpus[i].core == cpu->core && i != cpu->id)
 			cpu->siblings[cpu->sibling_count++] =
@@ -86,10 +93,13 @@ static void interrupt_sibling(const struct percpu_sibling *sibling, bool nmi)
 static bool wait_for_ack(const struct percpu_sibling *sibling, uint64_t start, uint64_t nmi_after)
 {
 #ifndef BREAK_skip_ack
+	struct patience patience =
+		patience_of(ack_bound_us * ticks_per_us, ACK_GRAIN_US * ticks_per_us);
+
 	while (in_guest(&gates[sibling->id])) { /* model: out */
 		uint64_t waited = rdtsc() - start;
 
-		if (waited > ACK_BOUND_US * ticks_per_us)
+		if (patience_is_over(&patience))
 			return false; /* model: bound */
 		if (waited > nmi_after) {
 			interrupt_sibling(sibling, true); /* model: nmi */
@@ -108,7 +118,8 @@ static bool wait_for_ack(const struct percpu_sibling *sibling, uint64_t start, u
 
 /*
  * Whoever goes to full again and again at the pace of the other's polling would keep its gate shut
- * for ever: one that waits comes first. Bounded, since a third thread may hold that gate too.
+ * for ever: one that waits comes first. Bounded, since a third thread may hold that gate too; a
+ * clock that leaps ends only this courtesy.
  */
 static void let_pass(const struct stun_gate *gate)
 {

@@ -13,6 +13,7 @@
 #include "hv/lib/print.h"
 #include "hv/monitor.h"
 #include "hv/percpu.h"
+#include "hv/power.h"
 #include "hv/record.h"
 #include "hv/sched.h"
 #include "mm/frames.h"
@@ -86,7 +87,8 @@ static bool anything_goes_on(void)
 	for (unsigned i = 0; i < CONFIG_MAX_VMS; i++) {
 		const struct vm_record *record = &vm_records[i];
 
-		if (record->state == VM_ENDED && record->wish == VM_WISH_STOP)
+		if (record->state == VM_ENDED && record->wish == VM_WISH_STOP &&
+		    !power_is_pressed())
 			return true;
 		if (record->state < VM_BUILDING)
 			continue;
@@ -94,7 +96,7 @@ static bool anything_goes_on(void)
 			return true;
 		any_failed = true;
 	}
-	return monitor_is_open();
+	return monitor_is_open() && !power_is_pressed();
 }
 
 void vm_end_run_if_over(void)
@@ -106,6 +108,8 @@ void vm_end_run_if_over(void)
 	last = !run_is_over && !anything_goes_on();
 	run_is_over |= last;
 	spinlock_release(&life_lock);
+	if (last && power_is_pressed())
+		vm_end_run(0, "power button");
 	if (last)
 		vm_end_run(any_failed ? 1 : 0,
 			   any_failed ? "a VM was refused or stopped" : "all VMs powered off");

@@ -6,6 +6,7 @@
 #include "hv/cpu.h"
 #include "hv/global.h"
 #include "hv/interrupt.h"
+#include "hv/mce.h"
 #include "vmx/vcpu.h"
 
 static uint64_t woken[WAKE_VCPU_WORDS] GLOBAL_DATA("that a vCPU has something to do, not what");
@@ -202,8 +203,10 @@ void wake_end_wait(struct vcpu *vcpu)
 	__atomic_fetch_and(&s->waiting, (uint8_t) ~(1U << vcpu->id), __ATOMIC_SEQ_CST);
 	s->run_start[vcpu->id] = rdtsc();
 	/* wake_check_slice() stops the clock of those that wait. */
-	if (this_cpu()->sliced && !this_cpu()->slice_end) {
-		this_cpu()->slice_end = s->run_start[vcpu->id] + slice;
+	if (this_cpu()->sliced &&
+	    (!this_cpu()->slice_end || this_cpu()->slice_end == this_cpu()->mc_next)) {
+		this_cpu()->slice_end =
+			tsc_earlier(s->run_start[vcpu->id] + slice, this_cpu()->mc_next);
 		vcpu_timer_program(vcpu);
 		vcpu_rearm_slice(vcpu);
 	}
@@ -217,12 +220,13 @@ bool wake_check_slice(uint64_t now)
 	if (!cpu->slice_end || now < cpu->slice_end)
 		return false;
 	/* An interrupt that says so may be late (docs/HARDWARE.md). */
-	if (cpu->slice_last || cpu->resched || (cpu->wake_at && now >= cpu->wake_at) ||
-	    is_wanted(cpu->id)) {
+	if (mce_look(now) || cpu->slice_last || cpu->resched ||
+	    (cpu->wake_at && now >= cpu->wake_at) || is_wanted(cpu->id)) {
 		cpu->slice_end = 0; /* a time that has come is not armed again */
 		interrupt_call_scheduler();
 	} else {
-		cpu->slice_end = tsc_earlier(idle ? 0 : now + slice, cpu->wake_at);
+		cpu->slice_end = tsc_earlier(idle || !cpu->sliced ? 0 : now + slice, cpu->wake_at);
+		cpu->slice_end = tsc_earlier(cpu->slice_end, cpu->mc_next);
 	}
 	return true;
 }

@@ -23,6 +23,9 @@ const char *const space_reasons[REASON_COUNT] = {
 		"descriptor tables and stacks of this CPU, which never hold guest data",
 };
 
+/* Of firmware's memory that the memory map does not call ACPI tables: what is mapped of it. */
+#define MAX_FIRMWARE MIB(16)
+
 /* What one PML4 entry covers. */
 #define SLOT_SPAN GIB(512)
 
@@ -32,6 +35,7 @@ static struct pgtable shared_full;	 /* physmap, full-only devices, global, whole
 
 static struct space_image the_image;
 static uint64_t global_next, mmio_next, full_mmio_next;
+static uint64_t firmware_added; /* to the physmap: space_reach_firmware() */
 
 static const unsigned restricted_slots[] = { PML4_SLOT(GLOBAL_BASE), PML4_SLOT(IMAGE_BASE) };
 static const unsigned full_slots[] = { PML4_SLOT(PHYSMAP_BASE), PML4_SLOT(GLOBAL_BASE),
@@ -120,6 +124,7 @@ int space_init(const struct boot_info *bi, const struct space_image *image, bool
 	global_next = GLOBAL_BASE;
 	mmio_next = GLOBAL_MMIO_BASE;
 	full_mmio_next = FULL_MMIO_BASE;
+	firmware_added = 0;
 	err = pgtable_create(&shared_restricted, PG_HOST, 2);
 	if (!err)
 		err = pgtable_create(&shared_full, PG_HOST, has_1g ? 3 : 2);
@@ -310,6 +315,24 @@ volatile void *space_global_mmio(hpa_t hpa, uint64_t size)
 volatile void *space_full_mmio(hpa_t hpa, uint64_t size, bool wc)
 {
 	return map_device(&full_mmio_next, hpa, size, wc ? PG_WC : PG_UC);
+}
+
+bool space_reach_firmware(hpa_t hpa, uint64_t size)
+{
+	uint64_t last = hpa.v + size - 1;
+	struct pg_leaf leaf;
+
+	if (!size || last < hpa.v || last >= SLOT_SPAN)
+		return false;
+	for (uint64_t at = ALIGN_DOWN(hpa.v, PAGE_SIZE); at <= last; at += PAGE_SIZE) {
+		if (pgtable_walk(&shared_full, PHYSMAP_BASE + at, &leaf))
+			continue;
+		if (holds_ram(at, at + PAGE_SIZE) || firmware_added >= MAX_FIRMWARE ||
+		    pgtable_map(&shared_full, PHYSMAP_BASE + at, HPA(at), PAGE_SIZE, 0))
+			return false;
+		firmware_added += PAGE_SIZE;
+	}
+	return true;
 }
 
 int space_window_create(struct space_window *window, uint16_t vm_id)

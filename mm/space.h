@@ -102,6 +102,14 @@ volatile void *space_global_mmio(hpa_t hpa, uint64_t size);
  * @wc); returns the address or NULL. */
 volatile void *space_full_mmio(hpa_t hpa, uint64_t size, bool wc);
 
+/**
+ * Can [@hpa, @hpa + @size) be read through the physmap? Firmware's memory that this lacks, because
+ * the memory map calls it reserved or does not know it, is added to it a page at a time, read-only;
+ * memory that we manage never is, nor more than a few MiB. On the boot processor, before others
+ * run.
+ */
+bool space_reach_firmware(hpa_t hpa, uint64_t size);
+
 int space_window_create(struct space_window *window, uint16_t vm_id);
 /** Maps guest RAM at GUEST_BASE + gpa (RW, NX). */
 int space_window_map_ram(struct space_window *window, gpa_t gpa, hpa_t hpa, uint64_t size);

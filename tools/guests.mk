@@ -54,12 +54,14 @@ UNIT_CFLAGS := -std=gnu11 -O1 -g -Wall -Wextra -Werror -I. -I$(BUILD) -DCLOISTER
 
 unit: $(UNIT_NAMES:%=$(BUILD)/unit/%) # builds the unit tests
 
+UNIT_SOURCES = $(shell sed -n '1s,.*unit-sources: *\(.*[^ ]\) *\*/,\1,p' guest-tests/unit/test_$(1).c)
+
 define UNIT_RULE
 $(BUILD)/unit/$(1): guest-tests/unit/test_$(1).c guest-tests/unit/unit.h $(DSDT) $$(wildcard guest-tests/unit/*.h) \
-		$$(shell sed -n '1s,.*unit-sources: *\(.*[^ ]\) *\*/,\1,p' guest-tests/unit/test_$(1).c) | $(SETUP)
+		$(call UNIT_SOURCES,$(1)) | $(SETUP)
 	@mkdir -p $$(@D)
 	$(call say,TEST,$$@)
-	$(Q)$(CC) $(UNIT_CFLAGS) -MMD -MP -MF $$@.d $$(filter %.c,$$^) -o $$@
+	$(Q)$(CC) $(UNIT_CFLAGS) -MMD -MP -MF $$@.d $$< $(call UNIT_SOURCES,$(1)) -o $$@
 -include $(BUILD)/unit/$(1).d
 endef
 $(foreach name,$(UNIT_NAMES),$(eval $(call UNIT_RULE,$(name))))

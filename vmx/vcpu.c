@@ -189,7 +189,8 @@ static uint32_t timer_value(const struct vcpu *vcpu, uint64_t tsc)
 void vcpu_begin_slice(struct vcpu *vcpu)
 {
 	bool deadline = vcpu->vm->timer == VM_TIMER_PREEMPTION;
-	bool slice = this_cpu()->slice_end && vmx_caps.preemption_timer;
+	uint64_t end = this_cpu()->slice_end;
+	bool slice = end && end != this_cpu()->mc_next && vmx_caps.preemption_timer;
 
 	vmcs_write(VMCS_PIN_CONTROLS,
 		   vmx_caps.pin | (deadline || slice ? PIN_PREEMPTION_TIMER : 0));

@@ -43,11 +43,19 @@ int ioapic_init(hpa_t base)
 	return 0;
 }
 
-void ioapic_route(unsigned pin, uint8_t vector, uint32_t apic_id, bool level_low)
+int ioapic_route(const struct acpi_line *line, uint8_t vector, uint32_t apic_id)
 {
-	if (!registers || pin >= pins)
-		return;
-	write_register(IOAPIC_REDIRECTION + 2 * pin + 1, apic_id << 24);
-	write_register(IOAPIC_REDIRECTION + 2 * pin,
-		       vector | (level_low ? (uint32_t)(REDIRECTION_LEVEL | REDIRECTION_LOW) : 0));
+	if (!registers || line->gsi >= pins)
+		return -E_NOENT;
+	write_register(IOAPIC_REDIRECTION + 2 * line->gsi + 1, apic_id << 24);
+	write_register(IOAPIC_REDIRECTION + 2 * line->gsi,
+		       (uint32_t)(vector | (line->level ? REDIRECTION_LEVEL : 0) |
+				  (line->low ? REDIRECTION_LOW : 0)));
+	return 0;
+}
+
+void ioapic_mask(const struct acpi_line *line)
+{
+	if (registers && line->gsi < pins)
+		write_register(IOAPIC_REDIRECTION + 2 * line->gsi, REDIRECTION_MASKED);
 }

@@ -3,12 +3,16 @@
 #ifndef DRIVERS_HOST_IOAPIC_H
 #define DRIVERS_HOST_IOAPIC_H
 
+#include "drivers/host/acpi.h"
 #include "hv/types.h"
 
 /** Maps the I/O APIC at @base, masks its lines. 0, or -E_NOENT if none answers there. */
 int ioapic_init(hpa_t base);
 
-/** Sends line @pin as @vector to @apic_id. Edge, active high, like ISA lines, unless @level_low. */
-void ioapic_route(unsigned pin, uint8_t vector, uint32_t apic_id, bool level_low);
+/** Sends @line as @vector to @apic_id; -E_NOENT: the I/O APIC lacks it. */
+int ioapic_route(const struct acpi_line *line, uint8_t vector, uint32_t apic_id);
+
+/** Lets nothing through from @line any more. */
+void ioapic_mask(const struct acpi_line *line);
 
 #endif

@@ -33,6 +33,8 @@ enum lapic_register {
 #define ICR_INIT 0x4500
 #define ICR_STARTUP 0x4600
 #define ICR_FIXED 0x4000
+#define ICR_SELF 0x40000
+#define LVT_NMI 0x400
 /* Far more polls than a message takes on any bus. */
 #define ICR_POLLS 1000000
 
@@ -63,7 +65,7 @@ int lapic_init(bool x2apic)
 	return 0;
 }
 
-void lapic_enable(uint8_t spurious_vector, uint8_t timer_vector, bool deadline)
+void lapic_enable(uint8_t spurious_vector, uint8_t timer_vector, bool deadline, int nmi_lint)
 {
 	uint64_t base = rdmsr(MSR_APIC_BASE);
 
@@ -76,8 +78,8 @@ void lapic_enable(uint8_t spurious_vector, uint8_t timer_vector, bool deadline)
 	write_register(LAPIC_TPR, 0);
 	write_register(LAPIC_LVT_THERMAL, LVT_MASKED);
 	write_register(LAPIC_LVT_PERF, LVT_MASKED);
-	write_register(LAPIC_LVT_LINT0, LVT_MASKED);
-	write_register(LAPIC_LVT_LINT1, LVT_MASKED);
+	write_register(LAPIC_LVT_LINT0, nmi_lint == 0 ? LVT_NMI : LVT_MASKED);
+	write_register(LAPIC_LVT_LINT1, nmi_lint == 1 ? LVT_NMI : LVT_MASKED);
 	write_register(LAPIC_LVT_ERROR, LVT_MASKED);
 	write_register(LAPIC_TIMER_DIVIDE, 0xb); /* by 1 */
 	has_deadline = deadline;
@@ -138,6 +140,19 @@ static void send(uint32_t apic_id, uint32_t command)
 void lapic_send(uint32_t apic_id, uint8_t vector)
 {
 	send(apic_id, ICR_FIXED | vector);
+}
+
+void lapic_send_self(uint8_t vector)
+{
+	/* Says whom it is for by itself: the other half, which an interrupted send() may have
+	 * written, is not touched. */
+	if (!registers) {
+		wrmsr(0x800 + LAPIC_ICR, ICR_SELF | ICR_FIXED | vector);
+		return;
+	}
+	for (unsigned i = 0; i < ICR_POLLS && (registers[LAPIC_ICR * 4] & ICR_BUSY); i++)
+		cpu_relax();
+	registers[LAPIC_ICR * 4] = ICR_SELF | ICR_FIXED | vector;
 }
 
 void lapic_send_nmi(uint32_t apic_id)

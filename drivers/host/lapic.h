@@ -11,8 +11,8 @@
 int lapic_init(bool x2apic);
 
 /** Every CPU: switches its APIC on. @spurious_vector is what noise gets; @timer_vector fires at the
- * armed time. */
-void lapic_enable(uint8_t spurious_vector, uint8_t timer_vector, bool deadline);
+ * armed time; the pin @nmi_lint (-1: none) takes NMIs from outside. */
+void lapic_enable(uint8_t spurious_vector, uint8_t timer_vector, bool deadline, int nmi_lint);
 
 uint32_t lapic_id(void);
 
@@ -27,6 +27,8 @@ void lapic_arm(uint64_t tsc);
 
 /** Inter-processor interrupts. Any map. */
 void lapic_send(uint32_t apic_id, uint8_t vector);
+/** To this CPU; also from an NMI, in the middle of any of the others. */
+void lapic_send_self(uint8_t vector);
 void lapic_send_nmi(uint32_t apic_id);
 void lapic_send_init(uint32_t apic_id);
 void lapic_send_startup(uint32_t apic_id, uint8_t page);

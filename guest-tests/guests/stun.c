@@ -63,7 +63,9 @@ static void escalate(const char *name, bool stuns, bool deaf)
 		mark("stun.median", s->stun_wait_median);
 		mark("stun.p99", s->stun_wait_p99);
 		check("an acknowledgement takes time", s->stun_wait_min > 10);
-		check("but not more than 300 ticks", s->stun_wait_median <= 300);
+		/* Under another hypervisor its sibling gets a CPU first. */
+		check("but not more than 300 ticks",
+		      guest_option("nested") || s->stun_wait_median <= 300);
 	}
 }
 

@@ -420,8 +420,8 @@ static bool is_sound(void)
 		      memchr(vm->initrd, 0, sizeof(vm->initrd)) &&
 		      memchr(vm->cmdline, 0, sizeof(vm->cmdline));
 		ok &= vm->bad || vm->kernel[0];
-		ok &= vm->vcpus == 1 && vm->memory >= MIB(2) && vm->memory <= GIB(256) &&
-		      vm->memory % MIB(2) == 0;
+		ok &= vm->vcpus >= 1 && vm->vcpus <= CONFIG_MAX_VCPUS && vm->memory >= MIB(2) &&
+		      vm->memory <= GIB(256) && vm->memory % MIB(2) == 0;
 	}
 	return ok;
 }

@@ -29,6 +29,48 @@ TEST(restricted_lacks_what_full_has)
 	CHECK(!pgtable_walk(&pairs[0].full, PHYSMAP_BASE + KIB(700), &leaf));
 }
 
+/* Reserved pages are added read-only, and only they. */
+TEST(firmware_is_within_reach)
+{
+	const char *what = NULL;
+	struct pg_leaf leaf;
+
+	start();
+	CHECK(!pgtable_walk(&pairs[1].full, PHYSMAP_BASE + MIB(32), &leaf));
+	CHECK(space_reach_firmware(HPA(MIB(32) + 100), 200));
+	CHECK(pgtable_walk(&pairs[1].full, PHYSMAP_BASE + MIB(32), &leaf));
+	CHECK(leaf.prot == 0 && leaf.hpa.v == MIB(32));
+	CHECK(!pgtable_walk(&pairs[1].restricted, PHYSMAP_BASE + MIB(32), &leaf));
+	/* Over the border to what is there, which stays as it is. */
+	CHECK(space_reach_firmware(HPA(MIB(32) - 8), PAGE_SIZE + 16));
+	CHECK(pgtable_walk(&pairs[1].full, PHYSMAP_BASE + MIB(32) - PAGE_SIZE, &leaf));
+	CHECK(leaf.prot == PG_WRITE);
+	/* What no memory map names. */
+	CHECK(space_reach_firmware(HPA(GIB(3)), PAGE_SIZE + 1));
+	CHECK(pgtable_walk(&pairs[1].full, PHYSMAP_BASE + GIB(3) + PAGE_SIZE, &leaf));
+	CHECK(!pgtable_walk(&pairs[1].full, PHYSMAP_BASE + GIB(3) + 2 * PAGE_SIZE, &leaf));
+	for (unsigned i = 0; i < CPUS; i++)
+		CHECK(check(i, &what) == 0);
+}
+
+TEST(firmware_out_of_reach)
+{
+	uint64_t at = GIB(4);
+
+	start();
+	CHECK(!space_reach_firmware(HPA(MIB(16)), 1)); /* code: mapped elsewhere, read-only */
+	CHECK(!space_reach_firmware(HPA(GIB(512)), 1));
+	CHECK(!space_reach_firmware(HPA(GIB(512) - 8), 16));
+	CHECK(!space_reach_firmware(HPA(UINT64_MAX - 100), 200));
+	CHECK(!space_reach_firmware(HPA(GIB(2)), 0));
+	CHECK(!space_reach_firmware(HPA(GIB(2)), UINT64_MAX));
+	/* Not without end. */
+	while (at < GIB(8) && space_reach_firmware(HPA(at), MIB(1)))
+		at += MIB(1);
+	CHECK(at > GIB(4) && at <= GIB(4) + MIB(16));
+	CHECK(space_reach_firmware(HPA(GIB(4)), MIB(1)));
+}
+
 TEST(guard_pages_are_absent)
 {
 	struct pg_leaf leaf;

@@ -177,23 +177,12 @@ static inline void ioapic_write(uint32_t index, uint32_t value)
 }
 
 /* Ports that hv/asm.h lacks. */
-static inline uint16_t inw(uint16_t port)
-{
-	uint16_t value;
-
-	__asm__ volatile("inw %1, %0" : "=a"(value) : "Nd"(port));
-	return value;
-}
 static inline uint32_t inl(uint16_t port)
 {
 	uint32_t value;
 
 	__asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"(port));
 	return value;
-}
-static inline void outw(uint16_t port, uint16_t value)
-{
-	__asm__ volatile("outw %0, %1" : : "a"(value), "Nd"(port));
 }
 static inline void outl(uint16_t port, uint32_t value)
 {
