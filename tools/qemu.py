@@ -147,15 +147,19 @@ class Machine:
     def __str__(self):
         return "-".join((self.chipset, self.firmware, self.medium, self.smp) + self.extras)
 
-    def command(self, media, ovmf=None, serial="mon:stdio", monitor=None, reboots=False, qemu="qemu-system-x86_64"):
+    def command(self, media, ovmf=None, serial="mon:stdio", log=None, monitor=None, reboots=False):
         """QEMU and its arguments. @media: images, or fat:DIRECTORY; @ovmf: for UEFI, its code and variables, or one file with
-        both; @monitor: a character device for a second monitor; @reboots: a reset starts the machine again instead of ending QEMU."""
+        both; @serial: the serial line's character device, or with @log the terminal, shared with QEMU's monitor (Ctrl-A c) and
+        copied to that file; @monitor: a character device for a monitor; @reboots: a reset does not end QEMU."""
         sockets, cores, per_core = self.smp.split(":")
         options = ",kernel-irqchip=split" if "iommu" in self.extras and self.accel == "kvm" else ""
-        command = [qemu, "-machine", self.chipset + options, "-accel", self.accel, "-cpu", CPUS[self.accel],
+        command = ["qemu-system-x86_64", "-machine", self.chipset + options, "-accel", self.accel, "-cpu", CPUS[self.accel],
                    "-smp", "%d,sockets=%s,cores=%s,threads=%s" % (threads(self.smp), sockets, cores, per_core),
-                   "-m", str(self.mem), "-display", "none", "-net", "none", "-serial", serial,
+                   "-m", str(self.mem), "-display", "none", "-net", "none",
                    "-device", "isa-debug-exit,iobase=0x%x,iosize=4" % EXIT_PORT]
+        # The long form of mon:stdio, which has no room for a file.
+        command += ["-chardev", "stdio,id=console,mux=on,signal=off,logfile=" + escaped(log), "-serial", "chardev:console",
+                    "-mon", "chardev=console"] if log else ["-serial", serial]
         command += ["-monitor", monitor] if monitor else []
         command += [] if reboots else ["-no-reboot"]
         if self.firmware == "uefi":
