@@ -45,6 +45,16 @@ class Outers:
 OUTERS = Outers()
 
 
+def say_nested(conf):
+    """Tells the flat guests of configuration text @conf that interrupts may come which are none of theirs."""
+    sections = re.split(r"(?m)^(?=\[)", conf)
+    for i, section in enumerate(sections):
+        if "format = flat" in section:
+            sections[i] = re.sub(r"(?m)^cmdline = .*", r"\g<0> nested", section) if "\ncmdline = " in section else \
+                section.rstrip("\n") + "\ncmdline = nested\n\n"
+    return "".join(sections)
+
+
 def launcher(context, name):
     """What stands in for emulib.run(): the machine of that name, with the test's own topology if it asks for one."""
     def launch(esp, **options):
@@ -53,6 +63,12 @@ def launcher(context, name):
             raise Failure("no nested machine has the options %s" % unknown)
         machine = qemu.Machine.parse(name, mem=options.get("mem", 1024))
         machine.smp = options.get("smp", machine.smp)
+        path = os.path.join(esp, "cloister.conf")
+        if os.path.exists(path):
+            with open(path, errors="surrogateescape") as f:
+                conf = say_nested(f.read())
+            with open(path, "w", errors="surrogateescape") as f:
+                f.write(conf)
         outer = OUTERS.get()
         try:
             more = {key: options[key] for key in ("reboots", "tells") if key in options}
@@ -76,7 +92,7 @@ def nested(test, machine):
 POLICIES = ("off", "always-flush", "always-flush+stun", "cond-flush", "asi", "asi+stun")
 DISK = 8 << 20
 # What the guest does under each policy: processes, the console, timers.
-WORK = "send ls -R /sys | md5sum; sleep 0.1; echo D''D-%d\nexpect DD-%d\r?\n 180s\n"
+WORK = "send ls -R /sys | md5sum; sleep 0.1; echo D''D-%d\nexpect DD-%d\\r?\\n 180s\n"
 
 
 def linux_policies(vcpus):
