@@ -190,9 +190,12 @@ class Bochs:
                     raise CannotStart("no UEFI firmware (%s): run `make setup`" % error)
         return rom, ", address=0xffc00000"
 
+    @staticmethod
+    def serial_lines(work, port):
+        return ["com1: enabled=1, mode=" + ("socket-server, dev=127.0.0.1:%d" % port if port else "file, dev=%s/serial.txt" % work)]
+
     def configure(self, options, disk, work, port):
         rom, address = self.firmware(options, work)
-        com1 = "socket-server, dev=127.0.0.1:%d" % port if port else "file, dev=%s/serial.txt" % work
         exclude = ', exclude_features="%s"' % options["exclude_features"] if options["exclude_features"] else ""
         quantum = ", quantum=%d" % options["quantum"] if options["quantum"] else ""
         lines = [
@@ -208,7 +211,7 @@ class Bochs:
             "ata0-master: type=disk, mode=volatile, path=%s, journal=%s/journal" % (disk, work),
             "boot: disk",
             "clock: sync=none",
-            "com1: enabled=1, mode=%s" % com1,
+        ] + self.serial_lines(work, port) + [
             "log: %s/bochs.log" % work,
             "panic: action=fatal", "error: action=report", "info: action=ignore",
         ]
@@ -251,7 +254,7 @@ class Qemu:
     def start(self, options, disk, work, port):
         if not shutil.which("qemu-system-x86_64"):
             raise CannotStart("there is no qemu-system-x86_64: run `make setup`")
-        machine = qemu.Machine("q35", options["firmware"], "disk", options["smp"], mem=options["mem"], accel="tcg")
+        machine = qemu.Machine("q35", options["firmware"], "disk", options["smp"], ("vga",), mem=options["mem"], accel="tcg")
         ovmf = qemu.find_ovmf()
         if options["firmware"] == "uefi" and not ovmf:
             raise CannotStart("no UEFI firmware: run `make setup`")
@@ -292,17 +295,7 @@ class FileSerial:
         raise CannotStart("this run has no serial input")
 
 
-class Plain:
-    """A machine without QEMU's monitor."""
-
-    def monitor(self, text):
-        raise CannotStart("script: this machine has no monitor for %r" % text)
-
-    def sleep(self, seconds):
-        raise CannotStart("script: only a nested machine sleeps")
-
-
-class SocketSerial(Plain):
+class SocketSerial:
     """Both ways: the emulator waits for us on a local port."""
 
     def __init__(self, port, process):
@@ -361,10 +354,10 @@ class Script:
             verb, argument, limit = self.steps[0]
             if verb == "send":
                 serial.write(argument)
-            elif verb == "monitor":
-                serial.monitor(argument)
-            elif verb == "sleep":
-                serial.sleep(float(argument))
+            elif verb in ("monitor", "sleep"):
+                if not hasattr(serial, verb):
+                    raise CannotStart("script: %s is only for nested machines" % verb)
+                getattr(serial, verb)(argument)
             else:
                 self.deadline = self.deadline or time.time() + limit
                 match = re.compile(argument).search(text, self.seen)

@@ -16,8 +16,8 @@ run-tcg: hypervisor # boots in QEMU without VMX: says so and halts
 	@grep -q '^cloister: cannot run: .* VMX' $(BUILD)/run-tcg.txt && \
 		grep -q '"type":"end","status":1' $(BUILD)/run-tcg.txt
 
-run-kvm: image # boots nested in QEMU/KVM on an Intel host
-	@tools/run-kvm $(BUILD)/cloister.img
+run-kvm: image # boots nested in QEMU/KVM on an Intel host; SMP=1:2:2 MEM=2048 FIRMWARE=bios
+	@tools/run-kvm $(if $(SMP),--smp $(SMP)) $(if $(MEM),--mem $(MEM)) $(if $(FIRMWARE),--firmware $(FIRMWARE)) $(BUILD)/cloister.img
 
 image: $(BUILD)/cloister.img # makes a disk image for a USB stick: UEFI, and BIOS through GRUB
 $(BUILD)/cloister.img: hypervisor $(DEMO)/cloister.conf tools/disk-image

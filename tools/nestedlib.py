@@ -9,9 +9,11 @@ import gzip
 import hashlib
 import os
 import re
+import select
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -29,7 +31,9 @@ END_SECONDS = 60
 LARGEST_FILE = 128 << 10
 PIECE = 512
 BAKED, JOB = "/baked", "/job"
-OVMF = ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd")
+# As one file it boots in a third of the time: each byte that is written to flash is several exits, and KVM maps memory anew.
+OVMF = ("/usr/share/OVMF/OVMF.fd",)
+OVMF_FLASH = ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd")
 
 
 class Lost(CannotStart):
@@ -37,20 +41,39 @@ class Lost(CannotStart):
 
 
 class OuterBochs(emulib.Bochs):
-    """One CPU, two serial lines; what KVM does at each exit would fill the log."""
+    """Two serial lines, which Bochs connects to @ports; what KVM does at each exit would fill the log."""
 
-    def __init__(self, shell_port):
+    def __init__(self, ports):
         super().__init__()
-        self.shell_port = shell_port
+        self.ports = ports
+
+    def serial_lines(self, work, port):
+        return ["com%d: enabled=1, mode=socket-client, dev=127.0.0.1:%d" % (i + 1, p) for i, p in enumerate(self.ports)]
 
     def configure(self, options, disk, work, port):
         super().configure(options, disk, work, port)
         with open(os.path.join(work, "bochsrc"), "a") as rc:
-            rc.write("com2: enabled=1, mode=socket-server, dev=127.0.0.1:%d\nerror: action=ignore\n" % self.shell_port)
+            rc.write("error: action=ignore\n")
 
 
-class Line(emulib.SocketSerial):
-    """A serial line whose reader takes what it has room for, so nothing has to be held back."""
+class Line:
+    """A serial line to which the emulator connects. Its reader there takes what it has room for: nothing is held back."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener.settimeout(20)
+        self.port, self.socket = self.listener.getsockname()[1], None
+
+    def accept(self):
+        try:
+            self.socket = self.listener.accept()[0]
+        except OSError:
+            raise CannotStart("the emulator does not open its serial port")
+        self.listener.close()
+
+    def read(self, wait):
+        ready, _, _ = select.select([self.socket], [], [], wait)
+        return self.socket.recv(65536) if ready else b""
 
     def write(self, data):
         self.socket.sendall(data)
@@ -68,18 +91,6 @@ def recipe(release):
 def digest(path):
     with open(path, "rb") as f:
         return hashlib.sha256(f.read()).hexdigest()
-
-
-def pieces(image, folder):
-    """Writes what of disk image @image is not zero to files in @folder; the command that puts it together again."""
-    commands, size = ["truncate -s %d /IMAGE" % os.path.getsize(image)], 1 << 20
-    with open(image, "rb") as f:
-        for index, block in enumerate(iter(lambda: f.read(size), b"")):
-            if block.strip(b"\0"):
-                with open(os.path.join(folder, "piece%d" % index), "wb") as out:
-                    out.write(block)
-                commands.append("dd if=%s/piece%d of=/IMAGE bs=1M seek=%d conv=notrunc 2>/dev/null" % (BAKED, index, index))
-    return "; ".join(commands).replace("/IMAGE", "/image")
 
 
 class Job:
@@ -108,19 +119,21 @@ class Job:
 
     def sleep(self, seconds):
         """Lets so much time pass on the outer system's clock, which runs fast while it has nothing to do."""
-        self.outer.must("sleep %g" % seconds)
+        self.outer.must("sleep %g" % float(seconds))
+
+    def kill(self):
+        self.outer.say("kill -9 $(pidof qemu-system-x86_64)")
 
     def wait(self, seconds):
-        """The rest of the serial output, until QEMU has ended."""
+        """The rest of the serial output, until QEMU has ended or the time is over."""
         end, rest = time.time() + seconds, b""
-        while True:
+        while time.time() < end and self.outer.process.poll() is None:
             ended = self.poll() is not None
             data = self.read(0.05)
             rest += data
             if ended and not data:
-                return rest
-            if time.time() > end or self.outer.process.poll() is not None:
-                raise Lost("QEMU does not end")
+                break
+        return rest
 
 
 class Outer:
@@ -133,12 +146,12 @@ class Outer:
         self.said, self.marks, self.process, self.shell, self.image = "", 0, None, None, image
         try:
             disk = self.disk(recipe(release), extra)
-            ports = emulib.free_port(), emulib.free_port()
+            self.console, self.shell = Line(), Line()
             options = dict(emulib.DEFAULTS, mem=MEMORY, firmware="bios")
-            self.process = OuterBochs(ports[1]).start(options, disk, self.work, ports[0])
-            # Bochs opens its lines one after the other, each when the one before has its reader.
-            self.console = Line(ports[0], self.process)
-            self.shell = Line(ports[1], self.process)
+            bochs = OuterBochs([line.port for line in (self.console, self.shell)])
+            self.process = bochs.start(options, disk, self.work, 0)
+            self.console.accept()
+            self.shell.accept()
             self.expect("up", 0, START_SECONDS)
             self.must("test -e /dev/kvm")
         except BaseException:
@@ -162,7 +175,7 @@ class Outer:
         self.boot = {name: self.baked[digest(os.path.join(build, name))] for name in ("cloister.elf", "BOOTX64.EFI")}
         grub = os.path.join(tree + BAKED, "grub.img")
         emulib.grub_disk(grub, self.work, {}, ["set root=(hd1,msdos1)", "configfile /grub.cfg"], "multiboot2 fat configfile")
-        self.assemble = pieces(self.image, tree + BAKED) if self.image else None
+        self.assemble = self.pieces(tree + BAKED) if self.image else None
         payload = os.path.join(self.work, "payload.img")
         with open(payload, "wb") as out:
             subprocess.run("find . | cpio -o -H newc --quiet", shell=True, cwd=tree, stdout=out, check=True)
@@ -170,9 +183,26 @@ class Outer:
         disk = os.path.join(self.work, "outer.img")
         names = {"boot/vmlinuz": folder + "/vmlinuz", "boot/base.img": folder + "/base.img", "boot/payload.img": payload}
         emulib.grub_disk(disk, self.work, names, [
-            "linux /boot/vmlinuz console=ttyS1 quiet loglevel=4", "initrd /boot/base.img /boot/payload.img"], "linux")
+            "linux /boot/vmlinuz console=ttyS1 quiet loglevel=4 tsc_early_khz=100000", "initrd /boot/base.img /boot/payload.img"], "linux")
         os.unlink(payload)
         return disk
+
+    def pieces(self, folder):
+        """Writes what of the disk image is not zero to files in @folder; the command that puts it together again there."""
+        image, size = os.path.join(self.work, "image"), 1 << 20
+        if not qemu.copy_with_exit_port(self.image, image):
+            raise CannotStart("%s has no cloister.conf" % self.image)
+        commands = ["truncate -s %d /image" % os.path.getsize(image)]
+        with open(image, "rb") as f:
+            for index, block in enumerate(iter(lambda: f.read(size), b"")):
+                if block.strip(b"\0"):
+                    with open(os.path.join(folder, "piece%d" % index), "wb") as out:
+                        out.write(block)
+                    commands.append("dd if=%s/piece%d of=/image bs=1M seek=%d conv=notrunc 2> /dev/null" % (BAKED, index, index))
+        os.unlink(image)
+        with open(os.path.join(folder, "assemble"), "w") as out:
+            out.write("\n".join(commands) + "\n")
+        return "sh %s/assemble" % BAKED
 
     def close(self):
         if self.process:
@@ -205,14 +235,14 @@ class Outer:
             if time.time() > end:
                 raise Lost("the outer system does not answer within %d s: %s" % (seconds, self.said[-500:]))
 
-    def command(self, command, seconds=30):
+    def command(self, command, seconds=120):
         """(exit status, output) of a shell command in the outer system."""
         self.marks += 1
         mark, begin = "m%d" % self.marks, len(self.said)
         self.say("%s; echo =%s $?" % (command, mark))
         return self.expect(mark, begin, seconds)
 
-    def must(self, command, seconds=30):
+    def must(self, command, seconds=120):
         status, text = self.command(command, seconds)
         if status:
             raise Lost("%s: status %d, %s" % (command, status, text))
@@ -235,7 +265,7 @@ class Outer:
     def medium(self, esp, machine):
         """Lays out what the machine boots from: images, or folders that QEMU shows as a disk."""
         boot = JOB + "/boot"
-        self.must("rm -rf %s; mkdir -p %s/EFI/BOOT" % (JOB, boot))
+        self.must("mkdir -p %s/EFI/BOOT" % boot)
         names = sorted(os.listdir(esp), key=lambda name: (name != "cloister.conf", name))
         for name in names:
             path = os.path.join(esp, name)
@@ -252,17 +282,14 @@ class Outer:
         lines = ["multiboot2 /cloister.elf"] + ["module2 /%s %s" % (name, name) for name in names] + ["boot"]
         self.must("ln %s %s/cloister.elf; printf '%%s\\n' %s > %s/grub.cfg" % (
             self.boot["cloister.elf"], boot, " ".join(shlex.quote(line) for line in lines), boot))
-        return [self.baked_grub(), "fat:" + boot]
-
-    @staticmethod
-    def baked_grub():
-        return BAKED + "/grub.img"
+        return [BAKED + "/grub.img", "fat:" + boot]
 
     def start(self, machine, media, reboots):
         """Starts QEMU; a Job."""
         self.marks += 1
         mark = "q%d" % self.marks
-        command = machine.command(media, OVMF, monitor="pipe:%s/monitor" % JOB, reboots=reboots)
+        ovmf = OVMF_FLASH if "flash" in machine.extras else OVMF
+        command = machine.command(media, ovmf, monitor="pipe:%s/monitor" % JOB, reboots=reboots)
         self.must("mkfifo %s/monitor.in %s/monitor.out; stty -F /dev/ttyS0 115200 raw -echo -onlcr" % (JOB, JOB))
         self.say("cat %s/monitor.out > %s/monitor.txt & (%s < /dev/ttyS0 > /dev/ttyS0 2> %s/errors; echo =%s $?) &" % (
             JOB, JOB, " ".join(shlex.quote(word) for word in command), JOB, mark))
@@ -273,8 +300,11 @@ class Outer:
         emulib.Result whose code is QEMU's own exit status. @tells: it is to be what the end record says."""
         self.wake()
         started, play = time.time(), emulib.Script(script) if script else None
+        self.must("rm -rf %s; mkdir %s" % (JOB, JOB))
         if esp is None:
-            self.must("mkdir -p %s; test -e /image || { %s; }" % (JOB, self.assemble))
+            if not self.assemble:
+                raise CannotStart("this outer system was started without a disk image")
+            self.must("test -e /image || %s" % self.assemble)
             media = ["/image"]
         else:
             media = self.medium(esp, machine)
@@ -282,8 +312,13 @@ class Outer:
         try:
             status, text = emulib.follow(job, job, play, timeout, echo)
             if status == 124 or play and play.failure:
-                self.say("kill -9 $(pidof qemu-system-x86_64)")
+                job.kill()
             text += emulib.plain(job.wait(END_SECONDS))
+            if job.code is None:
+                job.kill()
+                text += emulib.plain(job.wait(END_SECONDS))
+            if job.code is None:
+                raise Lost("QEMU cannot be ended")
             errors = self.command("cat %s/errors" % JOB)[1].strip()
         except Lost:
             self.close()

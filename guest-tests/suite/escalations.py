@@ -77,5 +77,5 @@ def recorded(test):
         if better:
             context.remark = "fewer escalations than recorded: %s" % "; ".join(better)
         return run
-    both.recorded = True
+    both.recorded, both.unrecorded = True, test
     return both
