@@ -10,7 +10,7 @@ import re
 import threading
 
 from . import cases_boot, cases_guests, cases_life, cases_linux, cases_loaders, cases_net, cases_records, cases_share, cases_virtio
-from .harness import BUILD, Failure, Suite, build, need
+from .harness import BUILD, ROOT, Failure, Suite, build, need
 import nestedlib
 import qemu
 
@@ -142,6 +142,23 @@ def linux_disk(context):
     run.expect_end(0)
 
 
+def run_kvm(context):
+    """What it lacks is one line; without VMX a run ends with its own status, on every chipset, firmware and medium."""
+    tool, image = os.path.join(ROOT, "tools/run-kvm"), cases_boot.built("image")
+    status, text = context.command([tool, image], env={"PATH": "/nowhere"})
+    need(status == 1 and re.fullmatch(r"run-kvm: there is no qemu-system-x86_64: .*\n", text), "without QEMU: %d, %s" % (status, text))
+    status, text = context.command([tool, "--accel", "tcg", os.path.join(BUILD, "cloister.elf")])
+    need(status == 1 and re.fullmatch(r"run-kvm: .* has no EFI system partition.*\n", text), "no image: %d, %s" % (status, text))
+    before = nestedlib.digest(image)
+    for words in ("", "--smp 1:2:2 --firmware bios", "--machine pc --firmware bios --medium usb --mem 600"):
+        status, text = context.command([tool, "--accel", "tcg"] + words.split() + [image], timeout=200)
+        need(status == 1 and text.count('"type":"end","status":1') == 1, "%s: status %d" % (words, status))
+        need("this CPU has no VMX" in text, "%s: it says %s" % (words, text[-200:]))
+    need(nestedlib.digest(image) == before, "the image has been changed")
+    for name in ("q35-uefi-usb-1:1:2-iommu", "pc-bios-disk-2:2:1", "q35-bios-disk-1:1:1-nvme-e1000e"):
+        need(str(qemu.Machine.parse(name)) == name, "%s becomes %s" % (name, qemu.Machine.parse(name)))
+
+
 # Whole systems: name, test, the machines of `make nested`, of which the first is the suite's; its cost there, 0: not in the suite.
 SYSTEMS = (
     ("demo-disk-bios", cases_boot.disk("image", "bios"), ("q35-bios-disk-1:1:1-vga", "pc-bios-disk-1:1:1-vga", "q35-bios-usb"), 0),
@@ -179,6 +196,7 @@ def register(suite):
     for name, test, machines, cost in SYSTEMS:
         if cost:
             suite.add("nested-" + name, nested(test, machines[0]), cost)
+    suite.add("run-kvm", run_kvm, 20)
 
 
 def register_all(suite, wanted=None):
