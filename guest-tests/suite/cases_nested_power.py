@@ -85,7 +85,8 @@ def corrected(context):
 def stands_still(context):
     """The machine is stopped for seconds, its clock goes on: a stun that was under way does not close the core."""
     run = boot(context, "q35-bios-disk-1:1:2", {"t": flat("stun", "nested", "8M", vcpus=2)}, ["stun"],
-               "expect the sibling starts\n" + "monitor stop\nsleep 3\nmonitor cont\nsleep 0.05\n" * 10,
+               "expect the sibling starts\n" + "monitor stop\nsleep 3\nmonitor cont\nsleep 0.05\n" * 10 +
+               "expect done stun 200s\n",
                {"mitigation": "asi+stun"}, timeout=400)
     need(not run.of_type("stun"), "a core was closed: %s" % run.of_type("stun"))
     need(run.of_type("stats")[0]["stun"]["sent"] >= 100, "there were %s" % run.of_type("stats")[0]["stun"])
