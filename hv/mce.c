@@ -72,21 +72,27 @@ static uint64_t errors_in(uint64_t status)
 static uint64_t report_bank(struct percpu *cpu, unsigned bank, uint64_t status)
 {
 	uint64_t errors = errors_in(status);
+	uint64_t address = 0, misc = 0;
 
+	if (status & STATUS_ADDR_VALID)
+		address = rdmsr(MSR_MC0_ADDR + MSRS_PER_BANK * bank);
+	if (status & STATUS_MISC_VALID)
+		misc = rdmsr(MSR_MC0_MISC + MSRS_PER_BANK * bank);
+	/* At once: what comes while the line is slow is the next one. */
+	wrmsr(MSR_MC0_STATUS + MSRS_PER_BANK * bank, 0);
 	cpu->mc_errors += errors;
 	record_begin("mce");
 	record_u64("cpu", cpu->id);
 	record_u64("bank", bank);
 	record_hex("status", status);
 	if (status & STATUS_ADDR_VALID)
-		record_hex("address", rdmsr(MSR_MC0_ADDR + MSRS_PER_BANK * bank));
+		record_hex("address", address);
 	if (status & STATUS_MISC_VALID)
-		record_hex("misc", rdmsr(MSR_MC0_MISC + MSRS_PER_BANK * bank));
+		record_hex("misc", misc);
 	record_u64("errors", errors);
 	record_bool("more", status & STATUS_OVERFLOW);
 	record_u64("count", cpu->mc_errors);
 	record_end();
-	wrmsr(MSR_MC0_STATUS + MSRS_PER_BANK * bank, 0);
 	return errors;
 }
 
