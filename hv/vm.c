@@ -4,6 +4,7 @@
 #include "hv/vm.h"
 
 #include "drivers/host/lapic.h"
+#include "hv/asi.h"
 #include "hv/asm.h"
 #include "hv/console.h"
 #include "hv/interrupt.h"
@@ -302,10 +303,13 @@ void vm_print(struct vcpu *vcpu)
 		vcpu->work &= ~(uint32_t)WORK_PRINT;
 		return;
 	}
+	/* Who is to send what is waited for may be the sibling, at its gate. */
+	asi_rest();
 	/* The core is somebody else's meanwhile if its slice is over. */
 	interrupts_take();
 	if (wake_check_slice(rdtsc()))
 		vcpu_timer_program(vcpu);
+	asi_wake();
 }
 
 void vm_leave_console(struct vm *vm, bool ends)

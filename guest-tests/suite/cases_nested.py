@@ -46,8 +46,9 @@ OUTERS = Outers()
 
 
 def say_nested(conf):
-    """Tells the flat guests of configuration text @conf that interrupts may come which are none of theirs."""
-    sections = re.split(r"(?m)^(?=\[)", conf)
+    """Tells the flat guests of configuration text @conf that interrupts may come which are none of theirs, and the hypervisor to
+    flush although KVM says that it does so itself."""
+    sections = re.split(r"(?m)^(?=\[)", conf if "paranoid" in conf else conf.replace("[hypervisor]\n", "[hypervisor]\nparanoid = on\n", 1))
     for i, section in enumerate(sections):
         if "format = flat" in section:
             sections[i] = re.sub(r"(?m)^cmdline = .*", r"\g<0> nested", section) if "\ncmdline = " in section else \

@@ -2,6 +2,8 @@
 """What a machine's owner does to it: its buttons, what stops it and goes on, errors that its hardware corrects. On QEMU with KVM,
 nested in the emulator (tools/nestedlib.py), as Bochs has none of this."""
 
+import re
+
 from .cases_nested import launcher
 from .harness import config, flat, guest_file, need
 
