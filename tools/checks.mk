@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Tests and static checks.
-.PHONY: test bench lint model oracle debian
+.PHONY: test bench lint model oracle debian nested
 test: hypervisor guests unit # runs the whole suite; last line: N passed, N failed
 	@tools/debian-setup || echo "setup: the tests that host it will be skipped"
 	@guest-tests/run
@@ -10,6 +10,9 @@ debian: $(SETUP) # makes the Debian 12 that the tests host, and fetches a newer 
 
 bench: hypervisor guests # measures exits and boots in instructions; build/bench/results.json, report.html
 	@guest-tests/bench
+
+nested: hypervisor guests # all that can run on QEMU with KVM, in the emulator; MACHINE=q35-uefi-usb-1:1:2-iommu OUTER=trixie
+	@guest-tests/run --nested $(MACHINE)
 
 model: # proves the models of stunning and waking, refutes their mutants, compares them with the code; logs: build/model/
 	@guest-tests/model/check --build $(BUILD)

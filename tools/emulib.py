@@ -262,17 +262,7 @@ class FileSerial:
         raise CannotStart("this run has no serial input")
 
 
-class Plain:
-    """A machine without QEMU's monitor."""
-
-    def monitor(self, text):
-        raise CannotStart("script: this machine has no monitor for %r" % text)
-
-    def sleep(self, seconds):
-        raise CannotStart("script: only a nested machine sleeps")
-
-
-class SocketSerial(Plain):
+class SocketSerial:
     """Both ways: the emulator waits for us on a local port."""
 
     def __init__(self, port, process):
@@ -331,10 +321,10 @@ class Script:
             verb, argument, limit = self.steps[0]
             if verb == "send":
                 serial.write(argument)
-            elif verb == "monitor":
-                serial.monitor(argument)
-            elif verb == "sleep":
-                serial.sleep(float(argument))
+            elif verb in ("monitor", "sleep"):
+                if not hasattr(serial, verb):
+                    raise CannotStart("script: %s is only for nested machines" % verb)
+                getattr(serial, verb)(argument)
             else:
                 self.deadline = self.deadline or time.time() + limit
                 match = re.compile(argument).search(text, self.seen)

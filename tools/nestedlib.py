@@ -119,19 +119,21 @@ class Job:
 
     def sleep(self, seconds):
         """Lets so much time pass on the outer system's clock, which runs fast while it has nothing to do."""
-        self.outer.must("sleep %g" % seconds)
+        self.outer.must("sleep %g" % float(seconds))
+
+    def kill(self):
+        self.outer.say("kill -9 $(pidof qemu-system-x86_64)")
 
     def wait(self, seconds):
-        """The rest of the serial output, until QEMU has ended."""
+        """The rest of the serial output, until QEMU has ended or the time is over."""
         end, rest = time.time() + seconds, b""
-        while True:
+        while time.time() < end and self.outer.process.poll() is None:
             ended = self.poll() is not None
             data = self.read(0.05)
             rest += data
             if ended and not data:
-                return rest
-            if time.time() > end or self.outer.process.poll() is not None:
-                raise Lost("QEMU does not end")
+                break
+        return rest
 
 
 class Outer:
@@ -263,7 +265,7 @@ class Outer:
     def medium(self, esp, machine):
         """Lays out what the machine boots from: images, or folders that QEMU shows as a disk."""
         boot = JOB + "/boot"
-        self.must("rm -rf %s; mkdir -p %s/EFI/BOOT" % (JOB, boot))
+        self.must("mkdir -p %s/EFI/BOOT" % boot)
         names = sorted(os.listdir(esp), key=lambda name: (name != "cloister.conf", name))
         for name in names:
             path = os.path.join(esp, name)
@@ -280,11 +282,7 @@ class Outer:
         lines = ["multiboot2 /cloister.elf"] + ["module2 /%s %s" % (name, name) for name in names] + ["boot"]
         self.must("ln %s %s/cloister.elf; printf '%%s\\n' %s > %s/grub.cfg" % (
             self.boot["cloister.elf"], boot, " ".join(shlex.quote(line) for line in lines), boot))
-        return [self.baked_grub(), "fat:" + boot]
-
-    @staticmethod
-    def baked_grub():
-        return BAKED + "/grub.img"
+        return [BAKED + "/grub.img", "fat:" + boot]
 
     def start(self, machine, media, reboots):
         """Starts QEMU; a Job."""
@@ -302,8 +300,11 @@ class Outer:
         emulib.Result whose code is QEMU's own exit status. @tells: it is to be what the end record says."""
         self.wake()
         started, play = time.time(), emulib.Script(script) if script else None
+        self.must("rm -rf %s; mkdir %s" % (JOB, JOB))
         if esp is None:
-            self.must("mkdir -p %s; test -e /image || { %s; }" % (JOB, self.assemble))
+            if not self.assemble:
+                raise CannotStart("this outer system was started without a disk image")
+            self.must("test -e /image || %s" % self.assemble)
             media = ["/image"]
         else:
             media = self.medium(esp, machine)
@@ -311,8 +312,13 @@ class Outer:
         try:
             status, text = emulib.follow(job, job, play, timeout, echo)
             if status == 124 or play and play.failure:
-                self.say("kill -9 $(pidof qemu-system-x86_64)")
+                job.kill()
             text += emulib.plain(job.wait(END_SECONDS))
+            if job.code is None:
+                job.kill()
+                text += emulib.plain(job.wait(END_SECONDS))
+            if job.code is None:
+                raise Lost("QEMU cannot be ended")
             errors = self.command("cat %s/errors" % JOB)[1].strip()
         except Lost:
             self.close()

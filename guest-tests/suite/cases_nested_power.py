@@ -2,45 +2,24 @@
 """What a machine's owner does to it: its buttons, what stops it and goes on, errors that its hardware corrects. On QEMU with KVM,
 nested in the emulator (tools/nestedlib.py), as Bochs has none of this."""
 
-import os
 import re
-import shutil
-import tempfile
 
-from . import cases_nested
-from .harness import Failure, Run, config, emulib, flat, guest_file, need
-import qemu
+from .cases_nested import launcher
+from .harness import config, flat, guest_file, need
 
 BAR = "press ^]\nexpect cloister> \nsend end\n"
 ELSEWHERE = "0x80"  # a port that does not end QEMU
 # Valid, with an address and more; what was corrected is a read from the data cache.
 MCE = "0x9c00000000000135"
 
+
 def boot(context, machine, vms, guests, script, keys=None, **options):
     """Boots Cloister on @machine; a harness.Run. Options: of nestedlib.Outer.run()."""
-    esp = tempfile.mkdtemp(prefix="cloister-esp-")
-    try:
-        with open(os.path.join(esp, "cloister.conf"), "w") as f:
-            f.write(config(vms, **(keys or {})))
-        for guest in guests:
-            for name, path in guest_file(guest).items():
-                shutil.copy(path, os.path.join(esp, name))
-        outer = cases_nested.OUTERS.get()
-        try:
-            result = outer.run(esp, qemu.Machine.parse(machine, mem=1024), script, **options)
-        finally:
-            if outer.process.poll() is None:
-                outer.rest()
-    except emulib.CannotStart as error:
-        raise Failure("the nested machine could not start: %s" % error)
-    finally:
-        shutil.rmtree(esp)
-    context.note(result.serial)
-    if result.log:
-        context.note(result.log)
-    need(not result.log.startswith("script:"), result.log.split("\n")[0])
-    need(result.status != 124, "the run did not end in time")
-    return Run(result)
+    context.launch = launcher(context, machine)
+    files = {name: path for guest in guests for name, path in guest_file(guest).items()}
+    run = context.boot(config(vms, **(keys or {})), files, script=script, **options)
+    need(not run.result.log.startswith("script:"), run.result.log.split("\n")[0])
+    return run
 
 
 def counts(run):
