@@ -89,7 +89,7 @@ def power_button(context):
     """Pressed once: the VMs are stopped in order, the machine goes off by ACPI's S5, which is what ends QEMU."""
     for machine in ("q35-bios-disk-1:2:1", "q35-uefi-disk-1:1:2", "pc-bios-disk-1:1:1"):
         vms = {"a": flat("life", "count", "4M"), "b": flat("life", "busy", "4M")}
-        run = boot(context, machine, vms, ["life"], "expect count 2\nmonitor system_powerdown\n",
+        run = boot(context, machine, vms, ["life"], "expect count 2 200s\nmonitor system_powerdown\n",
                    {"exit_port": ELSEWHERE}, tells=False)
         need(run.result.code == 0, "%s: QEMU ended with %d, and not because it was switched off" % (machine, run.result.code))
         run.one("power", event="button")
