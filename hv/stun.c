@@ -152,6 +152,14 @@ void stun_hold(struct percpu *cpu)
 	}
 }
 
+bool stun_keeps_waiting(const struct percpu *cpu)
+{
+	for (unsigned i = 0; i < cpu->sibling_count; i++)
+		if (__atomic_load_n(&gates[cpu->siblings[i].id].waited_for, __ATOMIC_ACQUIRE))
+			return true;
+	return false;
+}
+
 void stun_release(struct percpu *cpu)
 {
 	if (!cpu->holding) /* model: not */

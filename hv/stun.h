@@ -42,6 +42,9 @@ void stun_init_cpu(void);
  */
 void stun_hold(struct percpu *cpu);
 
+/** Does a sibling stand at its gate? Any map. */
+bool stun_keeps_waiting(const struct percpu *cpu);
+
 /** Lets the siblings go; does nothing if they are not held. After the flush. Any map. */
 void stun_release(struct percpu *cpu);
 

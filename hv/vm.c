@@ -9,6 +9,7 @@
 #include "hv/console.h"
 #include "hv/interrupt.h"
 #include "hv/percpu.h"
+#include "hv/stun.h"
 #include "hv/wake.h"
 #include "vmx/vcpu.h"
 
@@ -303,13 +304,15 @@ void vm_print(struct vcpu *vcpu)
 		vcpu->work &= ~(uint32_t)WORK_PRINT;
 		return;
 	}
-	/* Who is to send what is waited for may be the sibling, at its gate. */
-	asi_rest();
+	/* A sibling at its gate may be the one that is to send what is waited for. */
+	if (stun_keeps_waiting(this_cpu()))
+		asi_rest();
 	/* The core is somebody else's meanwhile if its slice is over. */
 	interrupts_take();
 	if (wake_check_slice(rdtsc()))
 		vcpu_timer_program(vcpu);
-	asi_wake();
+	if (this_cpu()->asi_state != ASI_FULL)
+		asi_wake();
 }
 
 void vm_leave_console(struct vm *vm, bool ends)
