@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "hv/vm_life.h"
 
-#include "drivers/host/lapic.h"
 #include "hv/asm.h"
 #include "hv/audit.h"
 #include "hv/boot_state.h"
