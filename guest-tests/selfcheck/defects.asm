@@ -4,6 +4,7 @@
 EXIT_INTERRUPT equ 1
 EXIT_HLT equ 12
 EXIT_VMCALL equ 18
+EXIT_EPT_VIOLATION equ 48
 
 TIMER_VECTOR equ 0x50
 VIRTUAL_VECTOR equ 0x60
@@ -37,6 +38,7 @@ look_for_defects:
 	rdmsr
 	call deaf_guest
 	call masked_virtual_interrupt
+	call foreign_vectoring
 	call second_cpu
 	cmp dword [counter], 0
 	je .one
@@ -147,23 +149,8 @@ masked_virtual_interrupt:
 	rdmsr
 	bt edx, 9
 	jnc .done		; no virtual-interrupt delivery
-	mov edi, controls_virtual
-.next:
-	call control
-	add edi, 12
-	cmp edi, controls_virtual_end
-	jb .next
-	mov dword [VIRTUAL_APIC + 0x80], 0xf0
-	mov dword [VIRTUAL_APIC + 0x200 + VIRTUAL_VECTOR / 32 * 16], 1 << VIRTUAL_VECTOR % 32
-	mov eax, 0x2012
-	mov edx, VIRTUAL_APIC
-	vmwrite rax, rdx
-	mov eax, 0x2004
-	mov edx, MSR_BITMAP
-	vmwrite rax, rdx
-	mov eax, 0x0810
-	mov edx, VIRTUAL_VECTOR
-	vmwrite rax, rdx
+	mov edi, 0xf0
+	call request_virtual_interrupt
 	mov edi, 3000
 	call arm_timer
 	mov edi, lower_tpr
@@ -172,12 +159,7 @@ masked_virtual_interrupt:
 	mov r15d, eax
 	mov eax, 0x0810
 	vmread r14, rax
-	mov edi, controls
-.next_back:
-	call control
-	add edi, 12
-	cmp edi, controls_end
-	jb .next_back
+	call end_virtual_interrupts
 	cmp r14d, VIRTUAL_VECTOR	; it still waits
 	je .good
 	mov esi, text_virtual
@@ -197,6 +179,70 @@ lower_tpr:
 	wrmsr
 	jmp spin_shut
 virtual_interrupt:
+	vmcall
+
+; The guest's next entry has virtual interrupts, with a TPR of EDI, and one waits.
+request_virtual_interrupt:
+	mov [VIRTUAL_APIC + 0x80], edi
+	mov dword [VIRTUAL_APIC + 0x200 + VIRTUAL_VECTOR / 32 * 16], 1 << VIRTUAL_VECTOR % 32
+	mov edi, controls_virtual
+.next:
+	call control
+	add edi, 12
+	cmp edi, controls_virtual_end
+	jb .next
+	mov eax, 0x2012
+	mov edx, VIRTUAL_APIC
+	vmwrite rax, rdx
+	mov eax, 0x2004
+	mov edx, MSR_BITMAP
+	vmwrite rax, rdx
+	mov eax, 0x0810
+	mov edx, VIRTUAL_VECTOR
+	vmwrite rax, rdx
+	ret
+
+end_virtual_interrupts:
+	mov edi, controls
+.next:
+	call control
+	add edi, 12
+	cmp edi, controls_end
+	jb .next
+	ret
+
+; SDM 28.2.4, 30.2.2: an exit during a virtual interrupt's delivery, here since the stack is not in the EPT, tells of that
+; interrupt, not of what the processor delivered before.
+foreign_vectoring:
+	mov ecx, 0x48b
+	rdmsr
+	bt edx, 9
+	jnc .done
+	mov qword [EPT_TABLES + 0x2000 + 8], 0
+	xor edi, edi
+	call request_virtual_interrupt
+	mov edi, lose_stack
+	mov esi, 2
+	call vm_enter
+	mov r15d, eax
+	mov eax, 0x4408
+	vmread r14, rax
+	call end_virtual_interrupts
+	cmp r15d, EXIT_EPT_VIOLATION
+	jne .bad
+	mov eax, 1 << 31 | VIRTUAL_VECTOR
+	cmp r14d, eax
+	je .done
+.bad:
+	mov esi, text_vectoring
+	jmp defect
+.done:
+	ret
+
+lose_stack:
+	mov esp, 3 << 20
+	sti
+	nop
 	vmcall
 
 ; The second CPU, if there is one, counts from now on, an instruction each; while it is told to, it raises exceptions instead.
@@ -347,6 +393,7 @@ text_defect: db "selfcheck: defect: ", 0
 text_newline: db 13, 10, 0
 text_deaf: db "deaf guest", 0
 text_virtual: db "masked virtual interrupt", 0
+text_vectoring: db "foreign vectoring", 0
 text_stale: db "stale RIP", 0
 text_shadow: db "early end of STI's shadow", 0
 text_machine_checks: db "no machine checks", 0
