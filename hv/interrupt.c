@@ -88,7 +88,6 @@ static OWN_FRAME void console_interrupt(void)
 		leave_input();
 		return;
 	}
-	/* While the guest's FIFO is full, the rest waits in ours. */
 	vm_lock(vcpu->vm);
 	while ((c = console_getc()) >= 0 && c != MONITOR_KEY)
 		if (!vconsole_receive(vcpu->vm, (uint8_t)c))

@@ -160,12 +160,8 @@ void vm_run(struct vm_record *record, unsigned index)
 	wake_attach(vcpu);
 	vcpu_take_remote(vcpu);
 	vcpu_timer_program(vcpu);
-	if (index == 0 && vcpu->vm->has_console) {
+	if (index == 0 && vcpu->vm->has_console)
 		vm_route_console(cpu->id);
-		/* What was typed is read now: its guest may hold interrupts back
-		 * (docs/HARDWARE.md), and among it can be the operator's key. */
-		interrupts_take();
-	}
 	if (flush_actions()->restricts)
 		vcpu->work |= WORK_ASI; /* model: work */
 	else if (!flush_actions()->stun)

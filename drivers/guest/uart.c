@@ -52,13 +52,13 @@ static void update_irq(struct vm *vm, struct vuart *u)
 	}
 }
 
-static void push(struct vuart *u, uint8_t byte)
+static void push(struct vuart *u, uint8_t byte, unsigned room)
 {
-	if (u->count == VUART_FIFO) {
+	if (u->count >= room) {
 		u->overrun = true;
 		return;
 	}
-	u->fifo[(u->head + u->count) % VUART_FIFO] = byte;
+	u->fifo[(u->head + u->count) % VUART_WAITING] = byte;
 	u->count++;
 }
 
@@ -75,7 +75,7 @@ void vuart_receive(struct vm *vm, uint8_t byte)
 
 	if (u->mcr & MCR_LOOPBACK)
 		return;
-	push(u, byte);
+	push(u, byte, VUART_WAITING);
 	update_irq(vm, u);
 }
 
@@ -85,7 +85,7 @@ static uint8_t read_data(struct vuart *u)
 
 	if (u->count) {
 		byte = u->fifo[u->head];
-		u->head = (u->head + 1) % VUART_FIFO;
+		u->head = (u->head + 1) % VUART_WAITING;
 		u->count--;
 	}
 	return byte;
@@ -154,7 +154,7 @@ uint8_t vuart_read(struct vm *vm, unsigned offset)
 static void write_data(struct vm *vm, struct vuart *u, uint8_t value)
 {
 	if (u->mcr & MCR_LOOPBACK)
-		push(u, value);
+		push(u, value, VUART_FIFO);
 	else
 		vm_console_write(vm, value);
 	u->thr_event = true;

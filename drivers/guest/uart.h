@@ -11,7 +11,10 @@
 #define VUART_BASE 0x3f8
 #define VUART_PORTS 8
 #define VUART_IRQ 4
-#define VUART_FIFO 64 /* deeper than the original's 16: a paste must not be lost */
+#define VUART_FIFO 16
+/* What is typed or pasted while the guest does not read waits behind the FIFO, and is lost beyond
+ * this: whoever reads it from the real line looks for the operator's key in it, and cannot wait. */
+#define VUART_WAITING 1024
 
 struct vuart {
 	uint8_t ier, lcr, mcr, scratch, fcr;
@@ -20,14 +23,14 @@ struct vuart {
 	bool irq;	/* level of the line */
 	bool overrun;
 	unsigned head, count;
-	uint8_t fifo[VUART_FIFO];
+	uint8_t fifo[VUART_WAITING];
 };
 
 void vuart_reset(struct vm *vm);
 uint8_t vuart_read(struct vm *vm, unsigned offset);
 void vuart_write(struct vm *vm, unsigned offset, uint8_t value);
 
-/** A byte of input arrives; lost, and an overrun reported, if the FIFO is full. */
+/** A byte of input arrives; lost, and an overrun reported, if VUART_WAITING have not been read. */
 void vuart_receive(struct vm *vm, uint8_t byte);
 
 #endif

@@ -38,7 +38,7 @@ struct vblk {
 	char serial[20]; /* zero-terminated unless it fills this */
 };
 
-#define VCONSOLE_FIFO 256 /* a power of two */
+#define VCONSOLE_FIFO 1024 /* a power of two */
 
 /** Of a console: what was typed and not read yet, and how much of a long output is done. */
 struct vconsole {
