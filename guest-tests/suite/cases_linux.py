@@ -41,7 +41,7 @@ def session(sections, boot_seconds=400):
 
 def section(run, name, command=None):
     match = re.search(r"^A-%s\n(.*?)^Z-%s$" % (name, name), run.text, re.S | re.M)
-    need(match, "the output of %r is not on the console" % (command or SECTIONS[name]))
+    need(match, "the output of %r is not on the console" % (command or SECTIONS.get(name, name)))
     return match.group(1)
 
 
