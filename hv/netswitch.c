@@ -78,9 +78,11 @@ static struct learned *find(struct port *port, uint64_t mac, uint64_t now)
 static bool learn(unsigned from, uint64_t others, uint64_t mac, uint64_t now)
 {
 	struct port *port = &ports[from];
-	struct learned *entry = find(port, mac, now);
+	struct learned *entry;
 	unsigned i;
 
+	spinlock_assert(&networks[port->network].lock);
+	entry = find(port, mac, now);
 	if (mac == port->mac)
 		return true;
 	if (!mac || (mac & FRAME_MAC_GROUP))

@@ -85,6 +85,7 @@ static void begin_slice(struct core *core, unsigned leader)
 {
 	uint64_t now = rdtsc(), least = now + entity_us(SCHED_MIN_SLICE_US);
 
+	spinlock_assert(&lock);
 	core->slice_begin = now;
 	core->slice_last = false;
 	core->slice_end = core->entity ? entity_slice(core->entity, leader) : 0;
@@ -101,6 +102,7 @@ static void begin_switch(unsigned leader, struct entity *next)
 {
 	struct core *core = &cores[leader];
 
+	spinlock_assert(&lock);
 	core->switching = true; /* model: switching */
 	core->next = next;
 	for (unsigned i = leader; i < cpu_count; i++) {

@@ -97,6 +97,14 @@ void vm_unlock(struct vm *vm)
 		spinlock_release(&vm->lock);
 }
 
+#ifdef DEBUG_LOCKS
+void vm_assert_locked(const struct vm *vm)
+{
+	if (vm->vcpu_count > 1)
+		spinlock_assert(&vm->lock);
+}
+#endif
+
 uint64_t vm_tsc(struct vm *vm)
 {
 	return rdtsc() + vm->tsc_offset;

@@ -6,6 +6,7 @@
 #include "hv/console.h"
 #include "hv/errno.h"
 #include "hv/lib/string.h"
+#include "hv/panic.h"
 #include "hv/percpu.h"
 #include "hv/vm.h"
 #include "hv/vm_cpuid.h"
@@ -21,22 +22,31 @@ struct vm_record vm_records[CONFIG_MAX_VMS];
 #define SIBLINGS_WAIT_CHUNKS 8
 static_assert((PAGE_SIZE << CHUNK_ORDER) == VM_POPULATE_CHUNK, "a chunk is one allocation");
 
+/*
+ * Other vCPUs of the VM use both hierarchies meanwhile. So all that can fail is done before the
+ * frame shows in one of them: from then on it is the VM's for good.
+ */
 static int give_chunk(struct vm_record *record, uint64_t gpa)
 {
-	hpa_t hpa = frames_alloc(CHUNK_ORDER, MEM_VM, record->window.vm_id);
 	uint64_t chunk = gpa / VM_POPULATE_CHUNK;
+	hpa_t hpa;
 	int err;
 
+	if (record->state >= VM_READY)
+		spinlock_assert(&record->lock);
+	/* Any aligned frame will do for the tables to be the right ones. */
+	err = pgtable_prepare(&record->ept, gpa, HPA(0), VM_POPULATE_CHUNK);
+	if (!err)
+		err = space_window_prepare_ram(&record->window, GPA(gpa), VM_POPULATE_CHUNK);
+	if (err)
+		return err;
+	hpa = frames_alloc(CHUNK_ORDER, MEM_VM, record->window.vm_id);
 	if (hpa_is_none(hpa))
 		return -E_NOMEM;
-	err = pgtable_map(&record->ept, gpa, hpa, VM_POPULATE_CHUNK, PG_WRITE | PG_EXEC);
-	if (!err)
-		err = space_window_map_ram(&record->window, GPA(gpa), hpa, VM_POPULATE_CHUNK);
-	if (err) {
-		pgtable_unmap(&record->ept, gpa, VM_POPULATE_CHUNK);
-		frames_free(hpa, CHUNK_ORDER);
-		return err;
-	}
+	if (space_window_map_ram(&record->window, GPA(gpa), hpa, VM_POPULATE_CHUNK) ||
+	    pgtable_map(&record->ept, gpa, hpa, VM_POPULATE_CHUNK, PG_WRITE | PG_EXEC))
+		panic("guest memory at 0x%llx cannot be mapped, though its tables are there",
+		      (unsigned long long)gpa);
 	record->vm->populated[chunk / 8] |= (uint8_t)(1U << (chunk % 8));
 	record->memory_used += VM_POPULATE_CHUNK;
 	return 0;
@@ -180,6 +190,18 @@ static void let_siblings_run(void)
 	asi_exit(ASI_CAUSE_SCHEDULE);
 }
 
+/* Nobody frees what a processor may still reach: each leaves by vm_leave_window(), and is counted
+ * until then. */
+static void check_is_left(const struct vm_record *record)
+{
+	bool shown = record->joined;
+
+	for (unsigned i = 0; i < cpu_count; i++)
+		shown |= cpus[i].window == &record->window;
+	if (shown)
+		panic("memory of VM %u is freed while a CPU shows it", record->window.vm_id);
+}
+
 bool vm_scrub_piece(struct vm_record *record, uint64_t *at, bool ends)
 {
 	const struct vm *vm = record->vm;
@@ -191,8 +213,10 @@ bool vm_scrub_piece(struct vm_record *record, uint64_t *at, bool ends)
 		*at += VM_POPULATE_CHUNK;
 		if (!vm_is_populated(vm, gpa) || !pgtable_walk(&record->ept, gpa, &leaf))
 			continue;
-		if (ends)
+		if (ends) {
+			check_is_left(record);
 			frames_free(leaf.hpa, CHUNK_ORDER);
+		}
 #ifndef BREAK_skip_restart_scrub
 		else
 			zero_pages(hpa_to_ptr(leaf.hpa), VM_POPULATE_CHUNK);
@@ -222,6 +246,7 @@ void vm_destroy(struct vm_record *record)
 {
 	static const unsigned ept_slot = 0;
 
+	check_is_left(record);
 	if (!hpa_is_none(record->ept.root)) {
 		free_ram(record);
 		pgtable_destroy(&record->ept, &ept_slot, 1);

@@ -52,6 +52,7 @@ static void list_push(uint32_t n, unsigned order)
 {
 	struct frame *f = &frames[n];
 
+	spinlock_assert(&lock);
 	f->head = 1;
 	f->order = order & 15;
 	f->prev = NIL;
@@ -65,6 +66,7 @@ static void list_remove(uint32_t n)
 {
 	struct frame *f = &frames[n];
 
+	spinlock_assert(&lock);
 	if (f->prev != NIL)
 		frames[f->prev].next = f->next;
 	else
@@ -269,6 +271,7 @@ int frames_init(const struct boot_info *bi)
 		if (bi->ranges[i].type == BOOT_RANGE_HYPERVISOR ||
 		    bi->ranges[i].type == BOOT_RANGE_FILE)
 			mark_boot(&bi->ranges[i]);
+	spinlock_acquire(&lock);
 	for (unsigned i = 0; i < bi->range_count; i++) {
 		struct span ram = span_of(&bi->ranges[i]);
 
@@ -276,29 +279,35 @@ int frames_init(const struct boot_info *bi)
 			for (; next_piece(bi, ram.start, ram.end, &piece); ram.start = piece.end)
 				add_piece(piece);
 	}
+	spinlock_release(&lock);
 	return 0;
 }
 
-/* Zeroes what is dirty of a block that already belongs to the caller, run by run. */
-static void scrub(uint32_t n, uint32_t end)
+/* Was any frame of a block dirty? None is from now on: whoever asks zeroes them, without the lock. */
+static bool take_dirty(uint32_t n, unsigned order)
 {
-	while (n < end) {
-		uint32_t first = n;
+	struct chunk *c = &chunks[n / CHUNK_FRAMES];
+	bool dirty = false;
 
-		for (; n < end && frames[n].dirty; n++) {
-			frames[n].dirty = 0;
-			chunks[n / CHUNK_FRAMES].dirty--;
-		}
-		if (n > first)
-			zero_pages(hpa_to_ptr(HPA((uint64_t)first << PAGE_SHIFT)),
-				   (uint64_t)(n - first) << PAGE_SHIFT);
-		else
-			n++;
+	spinlock_assert(&lock);
+	if (!c->dirty)
+		return false;
+	for (uint32_t i = n; i < n + (1U << order); i++) {
+		dirty |= frames[i].dirty;
+		c->dirty -= frames[i].dirty;
+		frames[i].dirty = 0;
 	}
+	return dirty;
+}
+
+static void zero_block(uint32_t n, unsigned order)
+{
+	zero_pages(hpa_to_ptr(HPA((uint64_t)n << PAGE_SHIFT)), PAGE_SIZE << order);
 }
 
 static void set_class(uint32_t n, unsigned order, enum mem_class class, uint16_t owner)
 {
+	spinlock_assert(&lock);
 	if (order == FRAMES_MAX_ORDER) {
 		struct chunk *c = &chunks[n / CHUNK_FRAMES];
 
@@ -330,6 +339,7 @@ static void break_up(uint32_t n)
 hpa_t frames_alloc(unsigned order, enum mem_class class, uint16_t owner)
 {
 	unsigned from = order;
+	bool dirty;
 	uint32_t n;
 
 	spinlock_acquire(&lock);
@@ -347,10 +357,11 @@ hpa_t frames_alloc(unsigned order, enum mem_class class, uint16_t owner)
 	}
 	free_frames -= 1ULL << order;
 	set_class(n, order, class, owner);
+	dirty = take_dirty(n, order);
 	spinlock_release(&lock);
 
-	if (chunks[n / CHUNK_FRAMES].dirty)
-		scrub(n, n + (1U << order));
+	if (dirty)
+		zero_block(n, order);
 	return HPA((uint64_t)n << PAGE_SHIFT);
 }
 
@@ -429,17 +440,36 @@ hpa_t frames_trampoline(void)
 	return trampoline;
 }
 
+/* The free block of a whole chunk leaves the pool for as long as it is zeroed. */
+static bool prepare_chunk(uint32_t n)
+{
+	bool dirty;
+
+	spinlock_acquire(&lock);
+	if (!frames[n].head || frames[n].order != FRAMES_MAX_ORDER) {
+		spinlock_release(&lock);
+		return false;
+	}
+	dirty = take_dirty(n, FRAMES_MAX_ORDER);
+	if (dirty)
+		list_remove(n);
+	spinlock_release(&lock);
+	if (!dirty)
+		return true;
+	zero_block(n, FRAMES_MAX_ORDER);
+	spinlock_acquire(&lock);
+	list_push(n, FRAMES_MAX_ORDER);
+	spinlock_release(&lock);
+	return true;
+}
+
 void frames_prepare(uint64_t bytes)
 {
 	uint64_t prepared = 0;
 
-	spinlock_acquire(&lock);
-	for (uint32_t n = free_heads[FRAMES_MAX_ORDER]; n != NIL && prepared < bytes;
-	     n = frames[n].next) {
-		scrub(n, n + CHUNK_FRAMES);
-		prepared += PAGE_SIZE_2M;
-	}
-	spinlock_release(&lock);
+	for (uint64_t n = 0; n + CHUNK_FRAMES <= frame_count && prepared < bytes; n += CHUNK_FRAMES)
+		if (prepare_chunk((uint32_t)n))
+			prepared += PAGE_SIZE_2M;
 }
 
 enum mem_class frames_class(hpa_t hpa)

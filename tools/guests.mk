@@ -65,3 +65,18 @@ $(BUILD)/unit/$(1): guest-tests/unit/test_$(1).c guest-tests/unit/unit.h $(DSDT)
 -include $(BUILD)/unit/$(1).d
 endef
 $(foreach name,$(UNIT_NAMES),$(eval $(call UNIT_RULE,$(name))))
+
+# The same sources under ThreadSanitizer, by real threads; and without their locks, which it has to notice.
+THREADS_NAMES := $(patsubst guest-tests/threads/%.c,%,$(wildcard guest-tests/threads/*.c))
+THREADS_CFLAGS := -std=gnu11 -O1 -g -Wall -Wextra -Werror -I. -I$(BUILD) -DCLOISTER_HOST_TEST=1 -fsanitize=thread -pthread
+THREADS_SOURCES = $(shell sed -n '1s,.*threads-sources: *\(.*[^ ]\) *\*/,\1,p' guest-tests/threads/$(1).c)
+
+define THREADS_RULE
+$(BUILD)/threads/$(1)$(2): guest-tests/threads/$(1).c $$(wildcard guest-tests/unit/*.h) $(call THREADS_SOURCES,$(1)) | $(SETUP)
+	@mkdir -p $$(@D)
+	$(call say,TEST,$$@)
+	$(Q)$(CC) $(THREADS_CFLAGS) $(3) -MMD -MP -MF $$@.d $$< $(call THREADS_SOURCES,$(1)) -o $$@
+-include $(BUILD)/threads/$(1)$(2).d
+unit: $(BUILD)/threads/$(1)$(2)
+endef
+$(foreach name,$(THREADS_NAMES),$(eval $(call THREADS_RULE,$(name),,)) $(eval $(call THREADS_RULE,$(name),-unlocked,-DBREAK_unlocked)))

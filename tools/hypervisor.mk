@@ -13,11 +13,12 @@ $(BUILD)/flags: FORCE
 	@mkdir -p $(@D); echo '$(CFLAGS)' | cmp -s - $@ || echo '$(CFLAGS)' > $@
 .PHONY: FORCE
 FORCE:
+$(UNLOCKED:%=$(BUILD)/obj/%.o): FORCE
 
 $(BUILD)/obj/%.c.o: %.c $(BUILD)/flags $(DSDT) | $(SETUP)
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$(Q)$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(CFLAGS) $(if $(filter $<,$(UNLOCKED)),-DBREAK_unlocked) -MMD -MP -c $< -o $@
 
 $(BUILD)/obj/%.asm.o: %.asm $(BUILD)/flags | $(SETUP)
 	@mkdir -p $(@D)

@@ -38,6 +38,15 @@ uint64_t vm_ram_high(const struct vm *vm);
  */
 void vm_lock(struct vm *vm);
 void vm_unlock(struct vm *vm);
+/** A device model is at work: builds with -DDEBUG_LOCKS panic if others may be so too. */
+#ifdef DEBUG_LOCKS
+void vm_assert_locked(const struct vm *vm);
+#else
+static inline void vm_assert_locked(const struct vm *vm)
+{
+	(void)vm;
+}
+#endif
 
 /** Ticks since the VM began, whatever it does to its counters; a vCPU's time stamp counter now; the
  * frequency of both. */

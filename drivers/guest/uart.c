@@ -73,6 +73,7 @@ void vuart_receive(struct vm *vm, uint8_t byte)
 {
 	struct vuart *u = &vm_machine(vm)->uart;
 
+	vm_assert_locked(vm);
 	if (u->mcr & MCR_LOOPBACK)
 		return;
 	push(u, byte, VUART_WAITING);

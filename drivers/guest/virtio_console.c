@@ -41,6 +41,7 @@ bool vconsole_receive(struct vm *vm, uint8_t byte)
 	struct virtio *device = virtio_find(vm, VIRTIO_CONSOLE);
 	struct vconsole *console;
 
+	vm_assert_locked(vm);
 	if (!device || !virtio_is_live(device, QUEUE_INPUT))
 		return false;
 	console = &device->console;

@@ -327,6 +327,7 @@ void vnet_run(struct vm *vm, bool rests)
 {
 	struct vpci *pci = &vm_machine(vm)->pci;
 
+	vm_assert_locked(vm);
 	for (unsigned i = 0; i < pci->count; i++) {
 		struct virtio *device = &pci->function[i].device;
 

@@ -155,6 +155,47 @@ def debug_audit_caught(context):
     need(not run.of_type("vm", state="running"), "a guest ran before")
 
 
+def threads(name):
+    """The program under ThreadSanitizer finds nothing; the same without locks does: so it would."""
+    def test(context):
+        program = os.path.join(BUILD, "threads", name)
+        status, text = context.command([program], timeout=300)
+        need(status == 0 and "data race" not in text, "status %d" % status)
+        status, text = context.command([program + "-unlocked"], timeout=300)
+        need("data race" in text, "without locks nothing is found")
+    return test
+
+
+# Who takes no lock, and what is done with the data then; all of it is done by the two VMs below.
+UNLOCKED = {"mm/frames.c": "(&lock)", "hv/vm.c": "(&vm->lock)", "hv/vm_create.c": "(&record->lock)", "hv/sched.c": "(&lock)",
+            "hv/netswitch.c": "lock)"}
+
+
+def debug_locks(context):
+    """A build that asserts each lock where its data are used: two VMs on a shared machine do not meet one that is not held,
+    and do at once when the files' locks are taken away."""
+    folder = variant(context, "DEBUG_LOCKS", "EXTRA_CFLAGS=-DDEBUG_LOCKS")
+
+    def boot(**more):
+        vms = {name: flat("net", words + " count=1000 window=256 poweroff", memory_mode="lazy", vcpus=2, cpus="share",
+                           net="lan0,mac=52:54:00:00:00:0%d" % (1 + number)) for number, (name, words) in
+                enumerate((("one", "send"), ("two", "receive")))}
+        return context.boot(config(vms), guest_file("net"), build=folder, timeout=60, **more)
+
+    run = boot()
+    for name in ("one", "two"):
+        run.expect_guest("net", name)
+    run.expect_end(0)
+    for name, lock in UNLOCKED.items():
+        if not build(["hypervisor"], folder, ["EXTRA_CFLAGS=-DDEBUG_LOCKS", "UNLOCKED=" + name]):
+            raise Failure("the build without the locks of %s fails" % name)
+        panicked = boot(panic=True).of_type("panic")
+        need(len(panicked) == 1, "without the locks of %s: %d panic records" % (name, len(panicked)))
+        need("assertion failed" in panicked[0]["what"] and "lock" in panicked[0]["what"],
+             "without the locks of %s it panics by something else: %s" % (name, panicked[0]))
+        os.unlink(os.path.join(folder, "obj", name + ".o"))
+
+
 def caught(defect, expected, also=None):
     """The hypervisor with a deliberate defect: the guest `sensitive` must fail, by the check that is meant for it."""
     def test(context):
@@ -203,6 +244,8 @@ def panics(context):
 def register(suite):
     for name in names():
         suite.add("unit-" + name, unit(os.path.join(BUILD, "unit", name)), 1)
+    for name in sorted(n[:-2] for n in os.listdir(os.path.join(ROOT, "guest-tests/threads"))):
+        suite.add("threads-" + name, threads(name), 5)
     suite.add("build-emulator", emulator)
     suite.add("build-layers", layers, 1)
     suite.add("build-branches", branches, 1)
@@ -212,6 +255,7 @@ def register(suite):
                                                     boot_audit_complains), 15)
     suite.add("audit-after-every-change", debug_audit, 25)
     suite.add("audit-after-every-change-caught", debug_audit_caught, 15)
+    suite.add("locks-are-held", debug_locks, 60)
     suite.add("caught-flush-skipped", caught("skip_flush", "the L1D is flushed once"), 15)
     suite.add("stun-silent-sibling", silent_sibling, 20)
     suite.add("panic-report", panics, 15)
