@@ -100,6 +100,7 @@ struct config_vm {
 	unsigned disk_count;
 	struct config_disk disks[CONFIG_MAX_DISKS];
 	bool virtio_console;  /* besides the UART */
+	bool ends_run;	      /* its hypercall may end the whole run */
 	bool sets_policy;     /* its hypercalls may change the mitigation policy */
 	bool user_hypercalls; /* its programs may make the harmless ones */
 	unsigned nic_count;

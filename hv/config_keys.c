@@ -324,6 +324,11 @@ static bool set_modules(const struct config_target *target, const char *value)
 	}
 }
 
+static bool set_ends_run(const struct config_target *target, const char *value)
+{
+	return parse_switch(value, &target->vm->ends_run);
+}
+
 static bool set_sets_policy(const struct config_target *target, const char *value)
 {
 	return parse_switch(value, &target->vm->sets_policy);
@@ -405,6 +410,7 @@ static const struct config_key vm_keys[] = {
 	{ "format", set_format, "auto, linux, flat, pvh or multiboot" },
 	{ "console", set_vm_console, "uart or virtio" },
 	{ "set-policy", set_sets_policy, "on or off" },
+	{ "end-run", set_ends_run, "on or off" },
 	{ "user-hypercalls", set_user_hypercalls, "on or off" },
 	{ "disk", set_disk, "up to four lines FILE or FILE,ro, names of 1 to 63 characters" },
 	{ "net", config_set_net,

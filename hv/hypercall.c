@@ -17,6 +17,46 @@
 #define MAX_WRITE 4096
 #define MAX_LABEL 32
 
+/* What its section of the configuration has to say for a VM to make a call. Without it a guest
+ * reaches nothing beyond itself. */
+enum right {
+	RIGHT_OWN, /* nothing */
+	RIGHT_END_RUN,
+	RIGHT_SET_POLICY,
+	RIGHT_DEBUG,
+};
+
+static const struct {
+	uint8_t right;
+	bool user; /* for programs too, of a VM with user-hypercalls = on */
+} calls[] = {
+	[HYPERCALL_VERSION] = { RIGHT_OWN, true },
+	[HYPERCALL_CONSOLE_WRITE] = { RIGHT_OWN, false },
+	[HYPERCALL_STATS_PRINT] = { RIGHT_OWN, false },
+	[HYPERCALL_STATS_READ] = { RIGHT_OWN, false },
+	[HYPERCALL_STATS_RESET] = { RIGHT_OWN, false },
+	[HYPERCALL_MARK] = { RIGHT_OWN, false },
+	[HYPERCALL_END] = { RIGHT_END_RUN, false },
+	[HYPERCALL_POLICY] = { RIGHT_OWN, true }, /* to change it takes RIGHT_SET_POLICY */
+	[HYPERCALL_TRACE] = { RIGHT_OWN, false },
+	[HYPERCALL_STATS_WORD] = { RIGHT_OWN, true },
+	[HYPERCALL_MARK_WORDS] = { RIGHT_OWN, true },
+};
+
+static bool has_right(const struct vm *vm, enum right right)
+{
+	switch (right) {
+	case RIGHT_OWN:
+		return true;
+	case RIGHT_END_RUN:
+		return vm->ends_run;
+	case RIGHT_SET_POLICY:
+		return vm->sets_policy;
+	default:
+		return vm->debug_hypercalls;
+	}
+}
+
 /* What HYPERCALL_DEBUG_TOUCH_SENSITIVE reads: ordinary data of the hypervisor, hence sensitive. */
 static volatile uint64_t sensitive_word = 0x5ec4e7;
 
@@ -112,12 +152,10 @@ static int64_t audit(void)
 	return audit_run("hypercall");
 }
 
-static OWN_FRAME int64_t debug(struct vcpu *vcpu, uint64_t number)
+static OWN_FRAME int64_t debug(uint64_t number)
 {
 	int64_t result;
 
-	if (!vcpu->vm->debug_hypercalls)
-		return -E_PERM;
 	switch (number) {
 	case HYPERCALL_DEBUG_TOUCH_SENSITIVE:
 		result = (int64_t)sensitive_word;
@@ -149,7 +187,7 @@ static OWN_FRAME int64_t policy(struct vcpu *vcpu, uint64_t wanted)
 
 	if (wanted == HYPERCALL_POLICY_GET)
 		return policy_now();
-	if (!vcpu->vm->sets_policy)
+	if (!has_right(vcpu->vm, RIGHT_SET_POLICY))
 		return -E_PERM;
 	if (wanted & ~(uint64_t)bits)
 		return -E_INVAL;
@@ -201,6 +239,10 @@ int64_t hypercall(struct vcpu *vcpu, uint64_t number, uint64_t a, uint64_t b, ui
 
 	if (number == HYPERCALL_VERSION)
 		return HYPERCALL_ABI_VERSION;
+	if (!has_right(vm, number < ARRAY_SIZE(calls)		       ? calls[number].right
+			   : number >= HYPERCALL_DEBUG_TOUCH_SENSITIVE ? RIGHT_DEBUG
+								       : RIGHT_OWN))
+		return -E_PERM;
 	switch (number) {
 	case HYPERCALL_CONSOLE_WRITE:
 		return console_write(vm, a, b);
@@ -223,21 +265,13 @@ int64_t hypercall(struct vcpu *vcpu, uint64_t number, uint64_t a, uint64_t b, ui
 	case HYPERCALL_END:
 		return end(vm, a);
 	default:
-		return number >= HYPERCALL_DEBUG_TOUCH_SENSITIVE ? debug(vcpu, number) : -E_NOENT;
+		return number >= HYPERCALL_DEBUG_TOUCH_SENSITIVE ? debug(number) : -E_NOENT;
 	}
 }
 
 int64_t hypercall_user(struct vcpu *vcpu, uint64_t number, uint64_t a, uint64_t b, uint64_t c)
 {
-	if (!vcpu->vm->user_hypercalls)
+	if (!vcpu->vm->user_hypercalls || number >= ARRAY_SIZE(calls) || !calls[number].user)
 		return -E_PERM;
-	switch (number) {
-	case HYPERCALL_VERSION:
-	case HYPERCALL_POLICY: /* to change it takes the VM's set-policy, as for its kernel */
-	case HYPERCALL_STATS_WORD:
-	case HYPERCALL_MARK_WORDS:
-		return hypercall(vcpu, number, a, b, c);
-	default:
-		return -E_PERM;
-	}
+	return hypercall(vcpu, number, a, b, c);
 }

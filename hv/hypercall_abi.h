@@ -24,7 +24,8 @@ enum hypercall {
 	HYPERCALL_STATS_RESET = 4, /* this VM's counters to zero -> 0 */
 	HYPERCALL_MARK = 5,   /* RDI gpa of a label, RSI its length (<= 32), RDX value: a `bench`
 				 record -> 0 */
-	HYPERCALL_END = 6,    /* RDI status: this VM ends the whole run; does not return */
+	HYPERCALL_END = 6,    /* RDI status: this VM ends the run of all VMs; does not return, but
+				 without `end-run = on`: -E_PERM */
 	HYPERCALL_POLICY = 7, /* RDI enum hypercall_policy, optionally with
 				 HYPERCALL_POLICY_PARANOID and HYPERCALL_POLICY_SMT_OFF: every CPU
 				 goes over to it, then the guests go on -> 0, or -E_BUSY while an

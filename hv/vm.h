@@ -180,6 +180,7 @@ struct vm {
 		lock; /* of the devices and of console_line; taken if there are several vCPUs */
 	bool lazy;
 	bool debug_hypercalls;
+	bool ends_run;	      /* its hypercall may end the run of all VMs */
 	bool sets_policy;     /* its hypercalls may change the policy */
 	bool traced;	      /* exits are recorded */
 	uint8_t console_view; /* enum vm_view */

@@ -16,6 +16,7 @@
 #include "hv/vm_life.h"
 #include "hv/wake.h"
 #include "mm/zero.h"
+#include "vmx/caps.h"
 #include "vmx/exit.h"
 
 void cpu_switch_stack(void *top, void (*function)(void));
@@ -42,6 +43,14 @@ void vm_set_window(const struct space_window *window)
 	audit_changed();
 }
 
+/* Its frames may be somebody else's right behind. Translations of guest-physical addresses outlast
+ * VMCLEAR and everything else but INVEPT (SDM 29.4.3.2). */
+void vm_leave_window(void)
+{
+	vm_set_window(NULL);
+	vmx_flush_guest_tlb();
+}
+
 /* Puts the VM into its power-on state, kernel loaded; its window is current. Says itself what is
  * wrong. */
 static int load(struct vm_record *record)
@@ -52,6 +61,7 @@ static int load(struct vm_record *record)
 
 	vm->timer = boot_state_timer();
 	vm->debug_hypercalls = boot_state_config()->debug_hypercalls;
+	vm->ends_run = record->config->ends_run;
 	vm->sets_policy = record->config->sets_policy;
 	vm_console_assign(record);
 	vm->user_hypercalls = record->config->user_hypercalls;

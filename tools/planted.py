@@ -45,7 +45,7 @@ def make(esp, count, words="", guest=GUEST, memory_mode="eager", vcpus=1, sets_p
     lines = ["# " + REMARK, "[hypervisor]"] + ["%s = %s" % item for item in keys.items()]
     for vm, own_words in zip(vms, words if isinstance(words, list) else [words] * count):
         lines += ["", "[vm %s]" % vm.name, "kernel = %s.bin" % guest, "format = flat", "memory = %dM" % MEMORY,
-                  "memory-mode = " + memory_mode, "vcpus = %d" % vcpus, "set-policy = %s" % ("on" if sets_policy else "off"),
+                  "memory-mode = " + memory_mode, "vcpus = %d" % vcpus, "set-policy = %s" % ("on" if sets_policy else "off"), "end-run = on",
                   "cmdline = %s %s" % (vm.cmdline, own_words)]
         if network:
             lines.append("net = lan0,mac=52:54:00:00:00:%02x" % (1 + vms.index(vm)))

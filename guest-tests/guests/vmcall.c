@@ -205,6 +205,8 @@ void guest_main(void)
 	test_words();
 	test_user_allowed();
 	test_stats();
+	if (guest_option("no-end"))
+		want("END without the config's leave", hypercall(HYPERCALL_END, 0, 0, 0), -E_PERM);
 	if (guest_option("no-debug"))
 		want("TOUCH_SENSITIVE without the config's leave",
 		     hypercall(HYPERCALL_DEBUG_TOUCH_SENSITIVE, 0, 0, 0), -E_PERM);

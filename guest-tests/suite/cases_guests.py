@@ -415,6 +415,7 @@ def register(suite):
     suite.add("guest-smp-8-software", guest("smp", "vcpus-8", {"mitigation": "asi+stun", "apicv": "off"}, {"vcpus": 8},
                                             smp="1:4:2"))
     suite.add("guest-vmcall-no-debug", guest("vmcall", "no-debug", {"debug_hypercalls": "off"}))
+    suite.add("guest-vmcall-no-end", guest("vmcall", "no-end poweroff", vm={"end_run": "off"}))
     suite.add("guest-vmcall-user", user_hypercalls)
     suite.add("guest-vmcall-user-policy", user_policy)
     suite.add("guest-ept-eager", guest("ept"))

@@ -202,8 +202,8 @@ def config(vms, **hypervisor):
 
 
 def flat(guest, words="", memory="32M", **more):
-    """The section of a test guest."""
-    vm = {"kernel": guest + ".bin", "format": "flat", "memory": memory}
+    """The section of a test guest, which ends the run when its test is over."""
+    vm = {"kernel": guest + ".bin", "format": "flat", "memory": memory, "end_run": "on"}
     if words:
         vm["cmdline"] = words
     return dict(vm, **more)
