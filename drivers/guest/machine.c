@@ -26,6 +26,7 @@ bool machine_pio_read(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_t 
 {
 	struct vm *vm = vcpu_vm(vcpu);
 
+	vm_assert_locked(vm);
 	if (likely(size == 1)) {
 		if (port - VUART_BASE < VUART_PORTS && port >= VUART_BASE) {
 			*value = vuart_read(vm, port - VUART_BASE);
@@ -59,6 +60,7 @@ bool machine_pio_write(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_t
 {
 	struct vm *vm = vcpu_vm(vcpu);
 
+	vm_assert_locked(vm);
 	if (likely(size == 1)) {
 		if (port - VUART_BASE < VUART_PORTS && port >= VUART_BASE) {
 			vuart_write(vm, port - VUART_BASE, (uint8_t)value);
@@ -87,7 +89,8 @@ bool machine_pio_write(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_t
 	return vpci_io(vm, port, true, &value);
 }
 
-/* The local APIC answers at its page only while it is in xAPIC mode; vlapic_mmio_*() know. */
+/* The local APIC's page, where it answers only while it is in xAPIC mode. Nobody else ever does: a
+ * vCPU's local APIC is its own, so accesses to it come without the lock of the VM's devices. */
 static bool is_lapic(uint64_t gpa)
 {
 	return gpa - MACHINE_LAPIC_BASE < DEVICE_PAGE;
@@ -129,12 +132,15 @@ bool machine_mmio_read(struct vcpu *vcpu, gpa_t gpa, unsigned size, uint64_t *va
 {
 	unsigned shift = 8 * (gpa.v & 3);
 
-	if (is_ioapic(gpa.v)) {
-		*value = vioapic_read(vcpu_vm(vcpu), (unsigned)(gpa.v & 0xffc)) >> shift;
+	if (is_lapic(gpa.v)) {
+		if (!vlapic_has_mmio(vcpu))
+			return false;
+		*value = vlapic_mmio_read(vcpu, (unsigned)(gpa.v & 0xffc)) >> shift;
 		return true;
 	}
-	if (is_lapic(gpa.v) && vlapic_has_mmio(vcpu)) {
-		*value = vlapic_mmio_read(vcpu, (unsigned)(gpa.v & 0xffc)) >> shift;
+	vm_assert_locked(vcpu_vm(vcpu));
+	if (is_ioapic(gpa.v)) {
+		*value = vioapic_read(vcpu_vm(vcpu), (unsigned)(gpa.v & 0xffc)) >> shift;
 		return true;
 	}
 	return pci_access_wide(vcpu_vm(vcpu), gpa.v, false, size, value);
@@ -145,15 +151,18 @@ bool machine_mmio_write(struct vcpu *vcpu, gpa_t gpa, unsigned size, uint64_t va
 	/* Both devices take aligned 32-bit writes only; others have no effect, as in hardware. */
 	bool whole = size >= 4 && !(gpa.v & 3);
 
+	if (is_lapic(gpa.v)) {
+		if (!vlapic_has_mmio(vcpu))
+			return false;
+		if (whole)
+			vlapic_mmio_write(vcpu, (unsigned)(gpa.v & 0xffc), (uint32_t)value);
+		return true;
+	}
+	vm_assert_locked(vcpu_vm(vcpu));
 	if (is_ioapic(gpa.v)) {
 		/* The index register alone is also written by bytes. */
 		if (whole || (gpa.v & 0xfff) == 0)
 			vioapic_write(vcpu_vm(vcpu), (unsigned)(gpa.v & 0xffc), (uint32_t)value);
-		return true;
-	}
-	if (is_lapic(gpa.v) && vlapic_has_mmio(vcpu)) {
-		if (whole)
-			vlapic_mmio_write(vcpu, (unsigned)(gpa.v & 0xffc), (uint32_t)value);
 		return true;
 	}
 	return pci_access_wide(vcpu_vm(vcpu), gpa.v, true, size, &value);

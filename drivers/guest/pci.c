@@ -261,6 +261,22 @@ void vpci_write(struct vm *vm, uint16_t port, unsigned size, uint32_t value)
 		vpci_ecam_write(vm, selected(pci, port), size, value);
 }
 
+static bool decodes_io(const struct vpci_function *f)
+{
+	uint32_t base = f->bar[VPCI_BAR_NOTIFY];
+
+	return (f->command & COMMAND_IO) && base >= VPCI_IO_FIRST &&
+	       base <= VPCI_IO_END - VPCI_NOTIFY_SIZE;
+}
+
+static bool decodes_memory(const struct vpci_function *f)
+{
+	uint32_t base = f->bar[VPCI_BAR_MEMORY];
+
+	return (f->command & COMMAND_MEMORY) && base >= VPCI_MEMORY_BASE &&
+	       base <= VPCI_MEMORY_END - VIRTIO_BAR_SIZE;
+}
+
 bool vpci_io(struct vm *vm, uint16_t port, bool write, uint32_t *value)
 {
 	struct vpci *pci = &vm_machine(vm)->pci;
@@ -269,7 +285,7 @@ bool vpci_io(struct vm *vm, uint16_t port, bool write, uint32_t *value)
 		struct vpci_function *f = &pci->function[i];
 		uint32_t offset = port - f->bar[VPCI_BAR_NOTIFY];
 
-		if (offset >= VPCI_NOTIFY_SIZE || !(f->command & COMMAND_IO))
+		if (offset >= VPCI_NOTIFY_SIZE || !decodes_io(f))
 			continue;
 		if (write)
 			virtio_notify(vm, &f->device, offset / 2);
@@ -288,7 +304,7 @@ bool vpci_memory(struct vm *vm, uint64_t gpa, bool write, unsigned size, uint32_
 		struct vpci_function *f = &pci->function[i];
 		uint64_t offset = gpa - f->bar[VPCI_BAR_MEMORY];
 
-		if (offset >= VIRTIO_BAR_SIZE || !(f->command & COMMAND_MEMORY))
+		if (offset >= VIRTIO_BAR_SIZE || !decodes_memory(f))
 			continue;
 		if (write)
 			virtio_write(vm, &f->device, (unsigned)offset, size, *value);

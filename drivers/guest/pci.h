@@ -16,9 +16,15 @@
 #define VPCI_ECAM_BASE 0xe0000000ULL
 #define VPCI_ECAM_SIZE 0x100000ULL
 
-/* Where the first function's BARs lie, within what the DSDT gives the bus. */
+/* Where the first function's BARs lie. */
 #define VPCI_IO_BASE 0xc000U
 #define VPCI_MEMORY_BASE 0xc0000000ULL
+
+/* What the DSDT gives the bus. BARs decode there and nowhere else, whatever a guest writes to them:
+ * none lies over another device of the machine, or over memory. */
+#define VPCI_IO_FIRST 0x0d00U
+#define VPCI_IO_END 0x10000U
+#define VPCI_MEMORY_END VPCI_ECAM_BASE
 
 /* Entropy, console, 4 disks, 4 network cards. */
 #define VPCI_FUNCTIONS 10

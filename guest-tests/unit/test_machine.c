@@ -125,6 +125,50 @@ TEST(pci_ecam_shows_the_same)
 	CHECK(!machine_mmio_read(&vm->vcpu[0], GPA(VPCI_ECAM_BASE + VPCI_ECAM_SIZE), 4, &value));
 }
 
+static void put_bar(unsigned bar, uint32_t base)
+{
+	machine_mmio_write(&vm->vcpu[0], GPA(VPCI_ECAM_BASE + 0x8000 + 0x10 + 4 * bar), 4, base);
+}
+
+/* A BAR decodes within what the bus has, and over nothing else of the machine. */
+TEST(bars_lie_over_no_other_device)
+{
+	static const uint64_t elsewhere[] = { 0,
+					      MACHINE_RAM_LOW_END - VIRTIO_BAR_SIZE,
+					      VPCI_ECAM_BASE,
+					      MACHINE_IOAPIC_BASE,
+					      MACHINE_LAPIC_BASE,
+					      0xfffff000 };
+	uint64_t value;
+	uint32_t port;
+
+	vm = fake_vm(1, true);
+	virtio_attach(vm, VIRTIO_RNG, 0);
+	machine_reset(vm);
+	CHECK(machine_mmio_read(&vm->vcpu[0], GPA(VPCI_MEMORY_BASE), 4, &value));
+	for (unsigned i = 0; i < ARRAY_SIZE(elsewhere); i++) {
+		uint32_t unused;
+
+		put_bar(1, (uint32_t)elsewhere[i]);
+		CHECK(!vpci_memory(vm, elsewhere[i], false, 4, &unused));
+		CHECK(!vpci_memory(vm, elsewhere[i] + VIRTIO_BAR_SIZE - 4, false, 4, &unused));
+	}
+	/* In x2APIC mode nobody answers at the local APIC's page. */
+	put_bar(1, MACHINE_LAPIC_BASE);
+	CHECK(!machine_mmio_read(&vm->vcpu[0], GPA(MACHINE_LAPIC_BASE), 4, &value));
+	CHECK(!machine_mmio_write(&vm->vcpu[0], GPA(MACHINE_LAPIC_BASE), 4, 0));
+	put_bar(1, VPCI_MEMORY_END - VIRTIO_BAR_SIZE);
+	CHECK(machine_mmio_read(&vm->vcpu[0], GPA(VPCI_MEMORY_END - 4), 4, &value));
+
+	CHECK(machine_pio_read(&vm->vcpu[0], VPCI_IO_BASE, 2, &port));
+	put_bar(0, VUART_BASE & ~15U);
+	CHECK(!vpci_io(vm, VUART_BASE, false, &port));
+	put_bar(0, VPCI_IO_FIRST - VPCI_NOTIFY_SIZE);
+	CHECK(!vpci_io(vm, VPCI_IO_FIRST - 1, false, &port));
+	put_bar(0, VPCI_IO_END - VPCI_NOTIFY_SIZE);
+	CHECK(machine_pio_read(&vm->vcpu[0], VPCI_IO_END - 2, 2, &port));
+}
+
 TEST(machine_memory_without_owner)
 {
 	uint64_t value = 0;
