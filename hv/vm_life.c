@@ -245,9 +245,16 @@ static void end(struct vm_record *record)
 	report_end(wish);
 	vm_net_set_up(record, false);
 	any_failed |= wish == VM_WISH_NONE && VM_HERE->stop_reason;
-	vm_set_window(NULL);
+	vm_leave_window();
+	record->joined = 0;
 	take_down(record);
 	sched_detached();
+}
+
+/* Once a VM is ENDING nobody joins it any more, so whoever finds itself alone stays so. */
+static bool is_last(const struct vm_record *record, unsigned joined)
+{
+	return record->state == VM_ENDING && record->joined == joined;
 }
 
 void vm_part(struct vm_record *record)
@@ -255,19 +262,29 @@ void vm_part(struct vm_record *record)
 	bool last;
 
 	spinlock_acquire(&record->lock);
-	record->joined--;
-	last = record->state == VM_ENDING && record->joined == 0;
+	last = is_last(record, 1);
 	spinlock_release(&record->lock);
-	if (last) {
-		end(record);
-		return;
+	if (!last) {
+		vm_leave_window(); /* model: window */
+		spinlock_acquire(&record->lock);
+		record->joined--;
+		last = is_last(record, 0);
+		record->joined += last;
+		spinlock_release(&record->lock);
+		/* All others left meanwhile: it is this one after all that reports. */
+		if (last)
+			vm_set_window(&record->window);
 	}
-	vm_set_window(NULL); /* model: window */
-	sched_detached();
+	if (last)
+		end(record);
+	else
+		sched_detached();
 }
 
 void vm_abort(struct vm_record *record, bool failed)
 {
+	if (failed)
+		vm_leave_window();
 	spinlock_acquire(&record->lock);
 	record->state = failed ? VM_BUILDING : VM_ENDING;
 	if (failed) {
@@ -280,7 +297,6 @@ void vm_abort(struct vm_record *record, bool failed)
 		vm_part(record);
 		return;
 	}
-	vm_set_window(NULL);
 	sched_detached();
 	any_failed = true;
 	take_down(record);

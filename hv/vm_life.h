@@ -11,8 +11,13 @@
 
 #include "hv/vm.h"
 
-/** Makes @window (NULL: none) the one that this CPU shows, and flushes what it has cached of it. */
+/** Makes @window the one that this CPU shows, and flushes what it has cached of another. */
 void vm_set_window(const struct space_window *window);
+
+/** This CPU shows no window any more and keeps no translation of a VM's memory, neither by the
+ * window nor by an EPT. Before it is not counted in vm_record.joined any more: at 0, and when the
+ * VM ends, that memory is given away. */
+void vm_leave_window(void);
 
 /** Prints the `vm` record of a change of state. Full map. */
 void vm_report_state(const char *name, const char *state, const char *reason);

@@ -283,7 +283,8 @@ int frames_init(const struct boot_info *bi)
 	return 0;
 }
 
-/* Was any frame of a block dirty? None is from now on: whoever asks zeroes them, without the lock. */
+/* Was any frame of a block dirty? None is from now on: whoever asks zeroes them, without the lock.
+ */
 static bool take_dirty(uint32_t n, unsigned order)
 {
 	struct chunk *c = &chunks[n / CHUNK_FRAMES];

@@ -122,97 +122,44 @@ int pgtable_create(struct pgtable *pt, enum pg_format format, unsigned max_level
 	return hpa_is_none(pt->root) ? -E_NOMEM : 0;
 }
 
-/* Replaces a large leaf by a table of the next smaller ones that say the same. */
-static int split(const struct pgtable *pt, uint64_t *entry, unsigned level)
+/* The level of the leaf that covers the most of [@va, @end) from its beginning on. */
+static unsigned leaf_level(const struct pgtable *pt, uint64_t va, uint64_t hpa, uint64_t end)
 {
-	unsigned prot = entry_prot(pt->format, *entry);
-	uint64_t base = leaf_address(*entry, level);
-	hpa_t table = alloc_table();
-	uint64_t *sub;
+	unsigned level = 1;
 
-	if (hpa_is_none(table))
-		return -E_NOMEM;
-	sub = hpa_to_ptr(table);
-	for (unsigned i = 0; i < ENTRIES; i++)
-		sub[i] = entry_leaf(pt->format, HPA(base + i * level_size(level - 1)), prot,
-				    level - 1);
-	*entry = entry_table(pt->format, table);
-	return 0;
+	while (level < pt->max_level && !((va | hpa) & (level_size(level + 1) - 1)) &&
+	       level_size(level + 1) <= end - va)
+		level++;
+	return level;
 }
 
-/* Maps the largest leaf that may begin at @va, and says its size. Nothing is there, or -E_EXIST. */
-static int map_leaf(const struct pgtable *pt, uint64_t va, uint64_t hpa, uint64_t end,
-		    unsigned prot, uint64_t *size)
+/* The entry for the largest leaf that may begin at @va, *@level at most, which is brought down
+ * where a table is in its place. Tables above it are made where there are none. NULL: no memory, or
+ * *@err is -E_EXIST. */
+static uint64_t *entry_at(const struct pgtable *pt, uint64_t va, unsigned *level, int *err)
 {
 	uint64_t *table = hpa_to_ptr(pt->root);
-	unsigned level = ROOT_LEVEL;
 
-	for (;; level--) {
-		uint64_t *entry = &table[level_index(va, level)];
+	for (unsigned at = ROOT_LEVEL;; at--) {
+		uint64_t *entry = &table[level_index(va, at)];
 
-		*size = level_size(level);
-		if (entry_present(*entry)) {
-			if (entry_is_leaf(*entry, level))
-				return -E_EXIST;
-		} else if (level <= pt->max_level && !((va | hpa) & (*size - 1)) &&
-			   *size <= end - va) {
-			*entry = entry_leaf(pt->format, HPA(hpa), prot, level);
-			return 0;
-		} else {
+		if (at <= *level && !entry_present(*entry)) {
+			*level = at;
+			return entry;
+		}
+		*err = entry_present(*entry) && entry_is_leaf(*entry, at) ? -E_EXIST : 0;
+		if (*err)
+			return NULL;
+		if (!entry_present(*entry)) {
 			hpa_t sub = alloc_table();
 
-			if (hpa_is_none(sub))
-				return -E_NOMEM;
+			*err = hpa_is_none(sub) ? -E_NOMEM : 0;
+			if (*err)
+				return NULL;
 			*entry = entry_table(pt->format, sub);
 		}
 		table = table_of(*entry);
 	}
-}
-
-static bool is_empty(const uint64_t *table)
-{
-	for (unsigned i = 0; i < ENTRIES; i++)
-		if (table[i])
-			return false;
-	return true;
-}
-
-static int unmap_level(const struct pgtable *pt, uint64_t *table, unsigned level, uint64_t va,
-		       uint64_t end)
-{
-	while (va < end) {
-		uint64_t *entry = &table[level_index(va, level)];
-		uint64_t next = ALIGN_DOWN(va, level_size(level)) + level_size(level);
-		bool whole = !(va & (level_size(level) - 1)) && next != 0 && next <= end;
-		int err = 0;
-
-		if (next > end || next == 0)
-			next = end;
-		if (!entry_present(*entry)) {
-			va = next;
-			continue;
-		}
-		if (entry_is_leaf(*entry, level) && whole) {
-			*entry = 0;
-			va = next;
-			continue;
-		}
-		if (entry_is_leaf(*entry, level))
-			err = split(pt, entry, level);
-		if (!err)
-			err = unmap_level(pt, table_of(*entry), level - 1, va, next);
-		if (err)
-			return err;
-		/* The tables right below the root are shared between hierarchies and stay. */
-		if (level < ROOT_LEVEL && is_empty(table_of(*entry))) {
-			hpa_t table_hpa = HPA(*entry & ENTRY_ADDRESS);
-
-			*entry = 0;
-			frames_free(table_hpa, 0);
-		}
-		va = next;
-	}
-	return 0;
 }
 
 /* Whole pages, none of them beyond the last address or beyond what an entry can hold. */
@@ -224,29 +171,35 @@ static bool is_valid(uint64_t va, uint64_t hpa, uint64_t size)
 	       end <= ENTRY_ADDRESS + PAGE_SIZE;
 }
 
-int pgtable_map(struct pgtable *pt, uint64_t va, hpa_t hpa, uint64_t size, unsigned prot)
+int pgtable_prepare(struct pgtable *pt, uint64_t va, hpa_t hpa, uint64_t size)
 {
-	uint64_t done = 0, step;
+	uint64_t end = va + size;
 	int err = is_valid(va, hpa.v, size) ? 0 : -E_INVAL;
 
-	for (; !err && done < size; done += err ? 0 : step)
-		err = map_leaf(pt, va + done, hpa.v + done, va + size, prot, &step);
-	/*
-	 * What was mapped goes again, and the empty tables made for the leaf that failed: where one
-	 * was there before, none was made. All leaves are ours and whole, so this cannot fail.
-	 */
-	if (err == -E_NOMEM)
-		done += PAGE_SIZE;
-	if (err && done)
-		unmap_level(pt, hpa_to_ptr(pt->root), ROOT_LEVEL, va, va + done);
+	while (!err && va < end) {
+		unsigned level = leaf_level(pt, va, hpa.v, end);
+
+		entry_at(pt, va, &level, &err);
+		va += level_size(level);
+		hpa.v += level_size(level);
+	}
 	return err;
 }
 
-int pgtable_unmap(struct pgtable *pt, uint64_t va, uint64_t size)
+int pgtable_map(struct pgtable *pt, uint64_t va, hpa_t hpa, uint64_t size, unsigned prot)
 {
-	if (!is_valid(va, 0, size))
-		return -E_INVAL;
-	return unmap_level(pt, hpa_to_ptr(pt->root), ROOT_LEVEL, va, va + size);
+	uint64_t end = va + size;
+	int err = pgtable_prepare(pt, va, hpa, size);
+
+	while (!err && va < end) {
+		unsigned level = leaf_level(pt, va, hpa.v, end);
+		uint64_t *entry = entry_at(pt, va, &level, &err);
+
+		*entry = entry_leaf(pt->format, hpa, prot, level);
+		va += level_size(level);
+		hpa.v += level_size(level);
+	}
+	return err;
 }
 
 bool pgtable_walk(const struct pgtable *pt, uint64_t va, struct pg_leaf *leaf)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * 4-level page tables, for the host (SDM 4.5) and for guests (EPT, SDM 28.3): mapping, unmapping,
+ * 4-level page tables, for the host (SDM 4.5) and for guests (EPT, SDM 28.3): mapping and
  * walking. The table pages come from the frame allocator as MEM_SENSITIVE and are only ever reached
  * through the physmap. Full map only. Callers serialise.
  */
@@ -35,18 +35,19 @@ struct pg_leaf {
 int pgtable_create(struct pgtable *pt, enum pg_format format, unsigned max_level);
 
 /**
- * Maps [@va, @va + @size) to [@hpa, ...), with the largest leaves that alignment allows. An empty,
- * unaligned or overflowing range is -E_INVAL, one that overlaps an existing leaf -E_EXIST, no
- * memory for tables -E_NOMEM; whatever the error, nothing of the range stays mapped by this call.
+ * Makes the tables that mapping [@va, @va + @size) to [@hpa, ...) needs, and nothing that shows: no
+ * pgtable_map() of the same range that follows lacks memory. Errors as there.
  */
-int pgtable_map(struct pgtable *pt, uint64_t va, hpa_t hpa, uint64_t size, unsigned prot);
+int pgtable_prepare(struct pgtable *pt, uint64_t va, hpa_t hpa, uint64_t size);
 
 /**
- * Removes the range, splitting large leaves where needed (-E_NOMEM if there is no memory for that:
- * what lies before is removed); absent pages are skipped. Frees emptied tables. The caller flushes
- * the TLB.
+ * Maps [@va, @va + @size) to [@hpa, ...), with the largest leaves that alignment allows. An empty,
+ * unaligned or overflowing range is -E_INVAL, one that overlaps an existing leaf -E_EXIST, no
+ * memory for tables -E_NOMEM; whatever the error, nothing of the range has been mapped, not for a
+ * moment. There is no way back: what was ever mapped stays so until its tables go as a whole, when
+ * no processor uses them.
  */
-int pgtable_unmap(struct pgtable *pt, uint64_t va, uint64_t size);
+int pgtable_map(struct pgtable *pt, uint64_t va, hpa_t hpa, uint64_t size, unsigned prot);
 
 /** Finds the leaf that maps @va; false if none does. */
 bool pgtable_walk(const struct pgtable *pt, uint64_t va, struct pg_leaf *leaf);

@@ -350,6 +350,13 @@ int space_window_create(struct space_window *window, uint16_t vm_id)
 	return err;
 }
 
+int space_window_prepare_ram(struct space_window *window, gpa_t gpa, uint64_t size)
+{
+	if (!is_within(gpa.v, size, 0, GUEST_SPAN))
+		return -E_RANGE;
+	return pgtable_prepare(&window->table, GUEST_BASE + gpa.v, HPA(0), size);
+}
+
 int space_window_map_ram(struct space_window *window, gpa_t gpa, hpa_t hpa, uint64_t size)
 {
 	/* Beyond the span begins what the hypervisor keeps about the VM. */

@@ -111,6 +111,8 @@ volatile void *space_full_mmio(hpa_t hpa, uint64_t size, bool wc);
 bool space_reach_firmware(hpa_t hpa, uint64_t size);
 
 int space_window_create(struct space_window *window, uint16_t vm_id);
+/** Makes the tables for guest RAM at @gpa: space_window_map_ram() of it cannot fail then. */
+int space_window_prepare_ram(struct space_window *window, gpa_t gpa, uint64_t size);
 /** Maps guest RAM at GUEST_BASE + gpa (RW, NX). */
 int space_window_map_ram(struct space_window *window, gpa_t gpa, hpa_t hpa, uint64_t size);
 /** Maps a disk image at @va of the window's part for them (NX; read-only unless @writable). */

@@ -359,10 +359,7 @@ void vcpu_make_idle(const struct vm_record *record, const struct vcpu *vcpu)
 void vcpu_load(const struct vm_record *record, struct vcpu *vcpu)
 {
 	vmptrld(record->vmcs[vcpu->id]);
-	/* What the CPU keeps of the guest's translations is from an earlier stay or an earlier
-	 * life: the guest has not flushed it here since. */
-	if (vcpu->host_apic_id != this_cpu()->apic_id)
-		vmx_flush_guest_tlb();
+	/* The CPU keeps no translation of the guest's of an earlier stay: vm_leave_window(). */
 	vcpu->host_apic_id = this_cpu()->apic_id;
 	write_host_state(vcpu);
 	vcpu_load_hardware(vcpu);

@@ -39,6 +39,7 @@ static void random_mappings(enum pg_format format, unsigned max_level, uint64_t 
 {
 	static const unsigned prots[] = { 0, PG_WRITE, PG_EXEC, PG_WRITE | PG_UC,
 					  PG_WRITE | PG_WC };
+	const unsigned slot = PML4_SLOT(base);
 	struct pgtable pt;
 	uint64_t seed = 42;
 
@@ -69,10 +70,10 @@ static void random_mappings(enum pg_format format, unsigned max_level, uint64_t 
 				model[first + i].hpa = hpa + i * PAGE_SIZE;
 				model[first + i].prot = prot;
 			}
-		} else {
-			CHECK(pgtable_unmap(&pt, base + first * PAGE_SIZE, count * PAGE_SIZE) == 0);
-			for (unsigned i = 0; i < count; i++)
-				model[first + i].mapped = false;
+		} else if (r % 32 == 0) {
+			pgtable_destroy(&pt, &slot, 1);
+			CHECK(pgtable_create(&pt, format, max_level) == 0);
+			memset(model, 0, sizeof(model));
 		}
 		if (step % 50 == 0)
 			check_model(&pt, base);
@@ -107,11 +108,13 @@ TEST(large_leaves_are_used_where_they_fit)
 	CHECK(pgtable_walk(&pt, BASE + GIB(1), &leaf) && leaf.level == 3);
 	CHECK(pgtable_walk(&pt, BASE + GIB(2), &leaf) && leaf.level == 2);
 	CHECK(pgtable_walk(&pt, BASE + GIB(2) + MIB(2), &leaf) && leaf.level == 1);
-	/* One page out of the middle splits what surrounds it, and nothing else changes. */
-	CHECK(pgtable_unmap(&pt, BASE + MIB(100), PAGE_SIZE) == 0);
-	CHECK(!pgtable_walk(&pt, BASE + MIB(100), &leaf));
-	CHECK(pgtable_walk(&pt, BASE + MIB(100) - 1, &leaf) && leaf.hpa.v == GIB(1) + MIB(100) - 1);
-	CHECK(pgtable_walk(&pt, BASE + GIB(1), &leaf) && leaf.level == 3);
+	/* Where a table of small pages is in its place, one leaf becomes many. */
+	CHECK(pgtable_prepare(&pt, BASE + GIB(8) + PAGE_SIZE, HPA(0), PAGE_SIZE) == 0);
+	CHECK(!pgtable_walk(&pt, BASE + GIB(8) + PAGE_SIZE, &leaf));
+	CHECK(pgtable_map(&pt, BASE + GIB(8), HPA(GIB(1)), GIB(1), PG_WRITE) == 0);
+	CHECK(pgtable_walk(&pt, BASE + GIB(8) + MIB(2) - 1, &leaf) && leaf.level == 1);
+	CHECK(pgtable_walk(&pt, BASE + GIB(8) + MIB(2), &leaf) && leaf.level == 2);
+	CHECK(leaf.hpa.v == GIB(1) + MIB(2));
 }
 
 TEST(entries_are_what_the_processor_wants)
