@@ -289,7 +289,7 @@ class Outer:
         self.marks += 1
         mark = "q%d" % self.marks
         ovmf = OVMF_FLASH if "flash" in machine.extras else OVMF
-        command = machine.command(media, ovmf, monitor="pipe:%s/monitor" % JOB, reboots=reboots)
+        command = machine.command(media, ovmf, serial="stdio", monitor="pipe:%s/monitor" % JOB, reboots=reboots)
         self.must("mkfifo %s/monitor.in %s/monitor.out; stty -F /dev/ttyS0 115200 raw -echo -onlcr" % (JOB, JOB))
         self.say("cat %s/monitor.out > %s/monitor.txt & (%s < /dev/ttyS0 > /dev/ttyS0 2> %s/errors; echo =%s $?) &" % (
             JOB, JOB, " ".join(shlex.quote(word) for word in command), JOB, mark))

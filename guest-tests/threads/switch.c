@@ -1,6 +1,7 @@
 /* threads-sources: hv/netswitch.c drivers/guest/frame_queue.c hv/lib/string.c */
 /* SPDX-License-Identifier: MIT */
-/* The switch between networks' ports, each with a thread that sends and takes; ports go down and up meanwhile. */
+/* The switch between networks' ports, each with a thread that sends and takes; ports go down and up
+ * meanwhile. */
 #include <pthread.h>
 
 #include "guest-tests/unit/unit.h"
