@@ -49,6 +49,8 @@
 #define RFLAGS_FIXED BIT(1)
 #define RFLAGS_TF BIT(8)
 #define RFLAGS_IF BIT(9)
+#define RFLAGS_DF BIT(10)
+#define RFLAGS_AC BIT(18)
 
 #define MSR_TSC 0x10
 #define MSR_APIC_BASE 0x1b

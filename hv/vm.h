@@ -46,6 +46,8 @@ enum vcpu_work {
 	WORK_TRACE = 1 << 11, /* exits are recorded: stays set */
 	WORK_NET = 1 << 12,   /* frames have come, or it is time to look for some to send */
 	WORK_SEND = 1 << 13,  /* frames are to go to the switch */
+	WORK_TAKE = 1 << 15, /* an event is delivered with the next entry, and may exit again before
+				the processor looks for interrupts: they are taken here */
 	WORK_PRINT = 1 << 14, /* a line waits for the UART, and the guest for the line */
 };
 
@@ -190,6 +192,7 @@ struct vm {
 	uint8_t nic_count;
 	uint8_t timer; /* enum vm_timer */
 	uint8_t preemption_shift;
+	uint8_t phys_bits;	    /* of a physical address, as CPUID says */
 	uint64_t ram_low, ram_high; /* bytes below the hole, above 4 GiB */
 	uint64_t tsc_offset;	    /* the VM's clock = host TSC + this; its vCPUs' begin with it */
 	uint64_t tsc_hz;

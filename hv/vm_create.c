@@ -135,6 +135,7 @@ static void describe(struct vm_record *record, const struct config_vm *config, u
 	vm->ram_low = config->memory < MACHINE_RAM_LOW_END ? config->memory : MACHINE_RAM_LOW_END;
 	vm->ram_high = config->memory - vm->ram_low;
 	vm->tsc_hz = cpu_facts.tsc_hz;
+	vm->phys_bits = (uint8_t)cpu_facts.phys_bits;
 	vm->preemption_shift = vmx_caps.preemption_shift;
 	vm_cpuid_build(vm);
 }

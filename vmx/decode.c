@@ -12,9 +12,12 @@ struct cursor {
 };
 
 struct prefixes {
-	bool operand16, address, rep, repne, lock, based; /* FS or GS */
+	bool operand16, address, rep, repne, lock;
 	uint8_t rex;
+	uint8_t segment; /* the last one that is named, or DS */
 };
+
+#define SEGMENT_DS 3
 
 #define REX_W 8
 #define REX_R 4
@@ -72,14 +75,16 @@ static uint8_t parse_prefixes(struct cursor *c, enum decode_mode mode, struct pr
 		case 0xf0:
 			p->lock = true;
 			break;
-		case 0x26:
+		case 0x26: /* ES, CS, SS, DS */
 		case 0x2e:
 		case 0x36:
 		case 0x3e:
+			if (mode != DECODE_64) /* where they mean nothing */
+				p->segment = b >> 3 & 3;
 			break;
 		case 0x64:
 		case 0x65:
-			p->based = true;
+			p->segment = b & 7;
 			break;
 		default:
 			/* REX counts only right before the opcode. */
@@ -312,15 +317,14 @@ static int decode_opcode(struct cursor *c, const struct prefixes *p, enum decode
 	case 0xa5:
 	case 0xaa:
 	case 0xab:
-		/*
-		 * Only with the mode's own address size, since the caller advances whole registers,
-		 * and MOVS only from a flat segment.
-		 */
-		if (mode == DECODE_16 || p->address || (p->based && opcode < 0xaa))
+		/* Only with the mode's own address size, since the caller advances whole
+		 * registers. */
+		if (mode == DECODE_16 || p->address)
 			return -E_NOTSUP;
 		insn->op = opcode >= 0xaa ? DECODE_STOS : DECODE_MOVS;
 		insn->size = (uint8_t)size;
 		insn->rep = p->rep || p->repne;
+		insn->segment = p->segment;
 		return 0;
 	default:
 		return -E_NOTSUP;
@@ -372,7 +376,7 @@ int decode_general(const uint8_t *bytes, unsigned count, enum decode_mode mode,
 		   struct decode_insn *insn)
 {
 	struct cursor c = { bytes, count < MAX_LENGTH ? count : MAX_LENGTH, 0, false };
-	struct prefixes p = { 0 };
+	struct prefixes p = { .segment = SEGMENT_DS };
 	uint8_t opcode;
 	int err;
 

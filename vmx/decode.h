@@ -35,6 +35,7 @@ struct decode_insn {
 	bool sign_extend; /* MOVSX */
 	bool has_imm;
 	bool rep;
+	uint8_t segment; /* of the source of a string move: 0-5 are ES, CS, SS, DS, FS, GS */
 	bool lock;
 	uint64_t imm; /* sign-extended to the operand's size */
 };

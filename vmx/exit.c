@@ -34,8 +34,16 @@ static void exit_interrupt_window(struct vcpu *vcpu, uint64_t window)
 	vcpu->work |= WORK_IRQ;
 }
 
+/* Nothing of the guest was loaded, and the next entry begins anew (SDM 27.8). */
 static void exit_entry_failure(struct vcpu *vcpu)
 {
+	uint64_t rip = vmcs_read(VMCS_GUEST_RIP);
+
+	/* An instruction that was skipped ended with the 32-bit code segment (SDM 27.3.1.4). */
+	if (rip > UINT32_MAX && !vcpu_is_64bit()) {
+		vmcs_write(VMCS_GUEST_RIP, rip & UINT32_MAX);
+		return;
+	}
 	vm_stop(vcpu, "the processor refused its state at VM entry (SDM 26.3); exit qualification",
 		vmcs_read(VMCS_EXIT_QUALIFICATION));
 }
@@ -165,6 +173,10 @@ static void hold_back(struct vcpu *vcpu)
 /* In an order that matters: nothing sensitive may follow asi_enter(), so it comes last. */
 __attribute__((noinline)) void vmx_do_work(struct vcpu *vcpu)
 {
+	if (unlikely(vcpu->work & WORK_TAKE)) {
+		vcpu->work &= ~(uint32_t)WORK_TAKE;
+		interrupts_take();
+	}
 	hold_back(vcpu);
 	if (unlikely(vcpu->work & WORK_TIMER))
 		vcpu_poll_timer(vcpu);

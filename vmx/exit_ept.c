@@ -18,9 +18,9 @@ void exit_ept_violation(struct vcpu *vcpu)
 {
 	uint64_t gpa = vmcs_read(VMCS_GUEST_PHYSICAL_ADDRESS);
 	uint64_t qualification = vmcs_read(VMCS_EXIT_QUALIFICATION);
-
 	/* The interrupted delivery of an event is taken up again after the retry. */
-	vcpu_requeue_event();
+	bool delivering = vcpu_requeue_event(vcpu);
+
 	if (unlikely(is_ram(vcpu->vm, gpa))) {
 		if (vm_populate(vcpu->vm, GPA(gpa)))
 			vm_stop(vcpu,
@@ -29,7 +29,21 @@ void exit_ept_violation(struct vcpu *vcpu)
 				gpa);
 		return;
 	}
+	/* Whose stack or tables lie there is beyond help, and its event could come back for ever.
+	 */
+	if (unlikely(delivering)) {
+		vm_stop(vcpu,
+			"an interrupt's or exception's delivery touches device memory; "
+			"guest-physical address",
+			gpa);
+		return;
+	}
 	if (unlikely(qualification & QUALIFICATION_FETCH)) {
+		/* What a PC gives to read there is no instruction. */
+		if (vcpu_cpl() == 3) {
+			vcpu_inject_ud();
+			return;
+		}
 		vm_stop(vcpu, "it executes code where there is no memory; guest-physical address",
 			gpa);
 		return;

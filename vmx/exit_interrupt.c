@@ -32,7 +32,7 @@ void exit_exception_nmi(struct vcpu *vcpu)
 
 	if ((info >> INTR_TYPE_SHIFT & 7) == INTR_NMI) {
 		interrupt_handle_nmi();
-		vcpu_requeue_event();
+		vcpu_requeue_event(vcpu);
 		/* Entry would do so too, but before it this CPU may wait: for a gate, or halted. */
 		interrupt_unblock_nmi();
 		return;
@@ -43,6 +43,8 @@ void exit_exception_nmi(struct vcpu *vcpu)
 	}
 	if (vector == EXCEPTION_DB)
 		reflect_debug();
+	/* Its delivery may raise the next one, for ever. */
+	vcpu->work |= WORK_TAKE;
 	vmcs_write(VMCS_ENTRY_INTERRUPTION, info & ~BIT(12));
 	if (info & INTR_ERROR_CODE)
 		vmcs_write(VMCS_ENTRY_ERROR_CODE, vmcs_read(VMCS_EXIT_ERROR_CODE));

@@ -2,6 +2,7 @@
 /* Port I/O: IN and OUT by the device models, INS and OUTS element by element. */
 #include "hv/asm.h"
 #include "vmx/exit.h"
+#include "vmx/guest_memory.h"
 
 /* Exit qualification, SDM table 27-5. */
 #define QUALIFICATION_IN BIT(3)
@@ -10,10 +11,7 @@
 
 /* Elements of a string instruction per exit: more come with the next one, since REP resumes by
  * itself. */
-#define MAX_ELEMENTS 64
-#define RFLAGS_DF BIT(10)
-#define PF_WRITE BIT(1)
-#define PF_USER BIT(2)
+#define MAX_ELEMENTS 16
 
 static uint64_t merge(uint64_t old, uint64_t value, unsigned size)
 {
@@ -21,15 +19,6 @@ static uint64_t merge(uint64_t old, uint64_t value, unsigned size)
 		return (uint32_t)value;
 	return size == 2 ? (old & ~0xffffULL) | (value & 0xffff)
 			 : (old & ~0xffULL) | (value & 0xff);
-}
-
-static void inject_page_fault(struct vcpu *vcpu, uint64_t address, bool write)
-{
-	vcpu->cr2 = address;
-	vcpu->work |= WORK_CR2;
-	vmcs_write(VMCS_ENTRY_ERROR_CODE, (write ? PF_WRITE : 0) | (vcpu_cpl() == 3 ? PF_USER : 0));
-	vmcs_write(VMCS_ENTRY_INTERRUPTION,
-		   INTR_VALID | INTR_ERROR_CODE | INTR_HARD_EXCEPTION << INTR_TYPE_SHIFT | 14);
 }
 
 static inline uint32_t port_read(struct vcpu *vcpu, uint16_t port, unsigned size)
@@ -51,20 +40,24 @@ static inline bool port_write(struct vcpu *vcpu, uint16_t port, unsigned size, u
 	return likely(!vcpu_again(vcpu));
 }
 
-/* One element between @port and linear @address; false: #PF is queued, or it is to be moved again.
- * An element that straddles two pages is moved byte by byte. */
-static bool move_element(struct vcpu *vcpu, uint16_t port, unsigned size, bool in, uint64_t address)
+/* The processor has looked at the rights to the port, and at nothing of the memory operand (SDM
+ * 26.1.1). False: a fault is queued, or the element is to be moved again. One that straddles two
+ * pages is moved byte by byte. */
+static bool move_element(struct vcpu *vcpu, uint16_t port, unsigned size, bool in, unsigned segment,
+			 uint64_t offset)
 {
+	enum guest_access access = in ? GUEST_WRITE : GUEST_READ;
 	uint8_t *bytes[4];
+	uint64_t address;
 	uint32_t value = 0;
 
+	if (!guest_linear(segment, offset, size, access, &address))
+		return false;
 	for (unsigned i = 0; i < size; i++) {
 		gpa_t gpa;
 
-		if (!vcpu_translate(vcpu, address + i, &gpa)) {
-			inject_page_fault(vcpu, address + i, in);
+		if (!guest_translate(vcpu, address + i, access, &gpa))
 			return false;
-		}
 		/* Outside RAM there is nothing to read or to keep. */
 		bytes[i] = vm_ram(vcpu->vm, gpa, 1);
 	}
@@ -82,9 +75,9 @@ static bool move_element(struct vcpu *vcpu, uint16_t port, unsigned size, bool i
 
 /* Address-size mask of the index and count registers: from the instruction information (SDM table
  * 27-8). */
-static uint64_t address_mask(void)
+static uint64_t address_mask(uint64_t info)
 {
-	switch (vmcs_read(VMCS_EXIT_INSTRUCTION_INFO) >> 7 & 7) {
+	switch (info >> 7 & 7) {
 	case 0:
 		return 0xffff;
 	case 1:
@@ -105,18 +98,18 @@ static void add_masked(uint64_t *reg, uint64_t delta, uint64_t mask)
 static void string_io(struct vcpu *vcpu, uint64_t qualification, unsigned size)
 {
 	bool in = qualification & QUALIFICATION_IN, rep = qualification & QUALIFICATION_REP;
-	uint64_t mask = address_mask();
+	uint64_t info = vmcs_read(VMCS_EXIT_INSTRUCTION_INFO), mask = address_mask(info);
+	unsigned segment = in ? GUEST_ES : info >> 15 & GUEST_SEGMENT_MASK;
 	uint64_t *index = &vcpu->regs[in ? REG_RDI : REG_RSI];
 	uint64_t *count = &vcpu->regs[REG_RCX];
-	uint64_t address = vmcs_read(VMCS_GUEST_LINEAR_ADDRESS);
 	uint64_t step = vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_DF ? 0 - (uint64_t)size : size;
 
 	for (unsigned i = 0; i < MAX_ELEMENTS; i++) {
 		if (rep && (*count & mask) == 0)
 			break;
-		if (!move_element(vcpu, (uint16_t)(qualification >> 16), size, in, address))
+		if (!move_element(vcpu, (uint16_t)(qualification >> 16), size, in, segment,
+				  *index & mask))
 			return;
-		address += step;
 		add_masked(index, step, mask);
 		if (!rep)
 			break;

@@ -14,24 +14,42 @@ void vcpu_inject_ud(void)
 	inject(EXCEPTION_UD, INTR_HARD_EXCEPTION);
 }
 
-void vcpu_inject_gp(void)
+static void inject_error(unsigned vector, uint32_t error)
 {
-	vmcs_write(VMCS_ENTRY_ERROR_CODE, 0);
+	vmcs_write(VMCS_ENTRY_ERROR_CODE, error);
 	/* Real mode pushes no error code (SDM 26.2.1.3). */
 	if (vmcs_read(VMCS_GUEST_CR0) & CR0_PE)
 		vmcs_write(VMCS_ENTRY_INTERRUPTION, INTR_VALID | INTR_ERROR_CODE |
 							    INTR_HARD_EXCEPTION << INTR_TYPE_SHIFT |
-							    EXCEPTION_GP);
+							    vector);
 	else
-		inject(EXCEPTION_GP, INTR_HARD_EXCEPTION);
+		inject(vector, INTR_HARD_EXCEPTION);
 }
 
-void vcpu_requeue_event(void)
+void vcpu_inject_fault(unsigned vector)
+{
+	inject_error(vector, 0);
+}
+
+void vcpu_inject_gp(void)
+{
+	vcpu_inject_fault(EXCEPTION_GP);
+}
+
+void vcpu_inject_pf(struct vcpu *vcpu, uint64_t address, uint32_t error)
+{
+	vcpu->cr2 = address;
+	vcpu->work |= WORK_CR2;
+	inject_error(EXCEPTION_PF, error);
+}
+
+bool vcpu_requeue_event(struct vcpu *vcpu)
 {
 	uint64_t info = vmcs_read(VMCS_IDT_VECTORING);
 
 	if (likely(!(info & INTR_VALID)))
-		return;
+		return false;
+	vcpu->work |= WORK_TAKE;
 	/* Bit 12 is undefined here and reserved there. */
 	vmcs_write(VMCS_ENTRY_INTERRUPTION, info & ~BIT(12));
 	if (info & INTR_ERROR_CODE)
@@ -40,6 +58,7 @@ void vcpu_requeue_event(void)
 	/* Its delivery starts over, so an NMI blocks itself anew. */
 	if ((info >> INTR_TYPE_SHIFT & 7) == INTR_NMI)
 		vmcs_clear_bits(VMCS_GUEST_INTERRUPTIBILITY, INTERRUPTIBILITY_NMI);
+	return true;
 }
 
 /* True if the NMI is on its way; otherwise its window is open or nothing more fits into this entry.

@@ -5,13 +5,21 @@
 #include "hv/errno.h"
 #include "hv/lib/string.h"
 #include "vmx/decode.h"
+#include "vmx/guest_memory.h"
 
 #define MAX_INSTRUCTION 15
 #define CS_LONG BIT(13)
 #define CS_32 BIT(14)
-#define RFLAGS_DF BIT(10)
 /* Elements of a string instruction per exit; REP resumes by itself. */
-#define MAX_ELEMENTS 64
+#define MAX_ELEMENTS 16
+#define QUALIFICATION_WRITE BIT(1)
+
+/* What became of an instruction. */
+enum outcome {
+	DONE,
+	LATER,	     /* a fault is queued, or the guest is to execute it again */
+	UNSUPPORTED, /* or something about it is */
+};
 
 static enum decode_mode current_mode(uint64_t *base)
 {
@@ -35,7 +43,7 @@ static const uint8_t *fetch(struct vcpu *vcpu, uint64_t address, uint8_t buffer[
 	gpa_t gpa;
 
 	*count = 0;
-	if (!vcpu_translate(vcpu, address, &gpa))
+	if (!vcpu_translate_code(vcpu, address, &gpa))
 		return NULL;
 	if (first > MAX_INSTRUCTION)
 		first = MAX_INSTRUCTION;
@@ -44,7 +52,7 @@ static const uint8_t *fetch(struct vcpu *vcpu, uint64_t address, uint8_t buffer[
 	if (likely(first == MAX_INSTRUCTION) || !bytes)
 		return bytes;
 	memcpy(buffer, bytes, first);
-	if (vcpu_translate(vcpu, address + first, &gpa)) {
+	if (vcpu_translate_code(vcpu, address + first, &gpa)) {
 		bytes = vm_ram(vcpu->vm, gpa, MAX_INSTRUCTION - first);
 		if (bytes) {
 			memcpy(buffer + first, bytes, MAX_INSTRUCTION - first);
@@ -162,69 +170,121 @@ static void bit_test(struct vcpu *vcpu, gpa_t gpa, const struct decode_insn *ins
 	vmcs_write(VMCS_GUEST_RFLAGS, flags);
 }
 
-/* An access by linear address to RAM or to a device, for the side of a string move that did not
- * fault. */
-static bool linear_access(struct vcpu *vcpu, uint64_t address, unsigned size, bool write,
-			  uint64_t *value)
+static bool within_page(uint64_t address, unsigned size)
 {
+	return (address & (PAGE_SIZE - 1)) + size <= PAGE_SIZE;
+}
+
+/* One side of an element of a string move: to RAM or to a device, with the rights of the guest's
+ * instruction. */
+static enum outcome move_operand(struct vcpu *vcpu, unsigned segment, uint64_t offset,
+				 unsigned size, enum guest_access access, uint64_t *value)
+{
+	uint64_t address;
 	gpa_t gpa;
 	void *ram;
 
-	if ((address & (PAGE_SIZE - 1)) + size > PAGE_SIZE || !vcpu_translate(vcpu, address, &gpa))
-		return false;
+	if (!guest_linear(segment, offset, size, access, &address))
+		return LATER;
+	if (!within_page(address, size))
+		return UNSUPPORTED;
+	if (!guest_translate(vcpu, address, access, &gpa))
+		return LATER;
 	ram = vm_ram(vcpu->vm, gpa, size);
 	if (!ram) {
-		if (write)
+		if (access == GUEST_WRITE)
 			device_write(vcpu, gpa, size, *value);
 		else
 			*value = device_read(vcpu, gpa, size);
-	} else if (write) {
+	} else if (access == GUEST_WRITE) {
 		memcpy(ram, value, size);
 	} else {
 		*value = 0;
 		memcpy(value, ram, size);
 	}
-	return true;
+	return DONE;
 }
 
-/* STOS and MOVS with flat 64-bit or 32-bit addresses. False: something about it is not supported.
- */
-static bool string_move(struct vcpu *vcpu, const struct decode_insn *insn)
+/* STOS and MOVS. Neither register moves on before the element is where it belongs: a fault at its
+ * destination finds both as they were. */
+static enum outcome string_move(struct vcpu *vcpu, const struct decode_insn *insn)
 {
 	uint64_t step =
 		vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_DF ? 0 - (uint64_t)insn->size : insn->size;
-	uint64_t *count = &vcpu->regs[REG_RCX];
+	uint64_t mask = vcpu_is_64bit() ? UINT64_MAX : UINT32_MAX;
+	uint64_t *count = &vcpu->regs[REG_RCX], *from = &vcpu->regs[REG_RSI],
+		 *to = &vcpu->regs[REG_RDI];
 
-	for (unsigned i = 0; i < MAX_ELEMENTS && (!insn->rep || *count); i++) {
+	for (unsigned i = 0; i < MAX_ELEMENTS && (!insn->rep || (*count & mask)); i++) {
 		uint64_t value = vcpu->regs[REG_RAX] & mask_of(insn->size);
+		enum outcome outcome = DONE;
 
-		if (insn->op == DECODE_MOVS) {
-			if (!linear_access(vcpu, vcpu->regs[REG_RSI], insn->size, false, &value))
-				return false;
-			vcpu->regs[REG_RSI] += step;
-		}
-		if (!linear_access(vcpu, vcpu->regs[REG_RDI], insn->size, true, &value))
-			return false;
-		vcpu->regs[REG_RDI] += step;
+		if (insn->op == DECODE_MOVS)
+			outcome = move_operand(vcpu, insn->segment, *from & mask, insn->size,
+					       GUEST_READ, &value);
+		if (outcome == DONE)
+			outcome = move_operand(vcpu, GUEST_ES, *to & mask, insn->size, GUEST_WRITE,
+					       &value);
+		if (outcome != DONE)
+			return outcome;
+		if (insn->op == DECODE_MOVS)
+			*from = (*from + step) & mask;
+		*to = (*to + step) & mask;
 		if (!insn->rep)
 			break;
-		(*count)--;
+		*count = (*count - 1) & mask;
 	}
-	if (!insn->rep || !*count)
+	if (!insn->rep || !(*count & mask))
 		vcpu_skip_bytes(insn->length);
-	return true;
+	return DONE;
 }
 
-static bool execute(struct vcpu *vcpu, gpa_t gpa, const struct decode_insn *insn)
+static bool writes(const struct decode_insn *insn)
+{
+	switch (insn->op) {
+	case DECODE_WRITE:
+	case DECODE_XCHG:
+		return true;
+	case DECODE_ALU_WRITE:
+		return insn->alu != ALU_CMP && insn->alu != ALU_TEST;
+	case DECODE_BT:
+		return insn->alu != BT_TEST;
+	default:
+		return false;
+	}
+}
+
+/*
+ * The bytes are read after the processor has executed them: another vCPU may have put a write in
+ * the place of a read meanwhile, and it is for the read that rights were looked at. Then, and where
+ * the processor tells of the read of a read-modify-write only, the guest's tables are asked.
+ */
+static bool may_write(struct vcpu *vcpu, gpa_t gpa)
+{
+	gpa_t now;
+
+	if (likely(vmcs_read(VMCS_EXIT_QUALIFICATION) & QUALIFICATION_WRITE))
+		return true;
+	return guest_translate(vcpu, vmcs_read(VMCS_GUEST_LINEAR_ADDRESS), GUEST_WRITE, &now) &&
+	       now.v == gpa.v;
+}
+
+static enum outcome execute(struct vcpu *vcpu, gpa_t gpa, const struct decode_insn *insn)
 {
 	uint64_t value;
 
 	if (likely(insn->size == 4 && insn->reg_size == 4 && insn->op == DECODE_READ &&
-		   !insn->sign_extend)) {
+		   !insn->sign_extend && within_page(gpa.v, 4))) {
 		vcpu_set_reg(vcpu, insn->reg, device_read(vcpu, gpa, 4));
 		vcpu_skip_bytes(insn->length);
-		return true;
+		return DONE;
 	}
+	if (insn->op == DECODE_STOS || insn->op == DECODE_MOVS)
+		return string_move(vcpu, insn);
+	if (!within_page(gpa.v, insn->size))
+		return UNSUPPORTED;
+	if (writes(insn) && !may_write(vcpu, gpa))
+		return LATER;
 	switch (insn->op) {
 	case DECODE_READ:
 		set_operand(vcpu, insn, device_read(vcpu, gpa, insn->size));
@@ -232,7 +292,7 @@ static bool execute(struct vcpu *vcpu, gpa_t gpa, const struct decode_insn *insn
 	case DECODE_WRITE:
 		device_write(vcpu, gpa, insn->size, get_operand(vcpu, insn));
 		if (unlikely(vcpu_again(vcpu)))
-			return true;
+			return LATER;
 		break;
 	case DECODE_ALU_READ:
 	case DECODE_ALU_WRITE:
@@ -246,29 +306,38 @@ static bool execute(struct vcpu *vcpu, gpa_t gpa, const struct decode_insn *insn
 	case DECODE_BT:
 		bit_test(vcpu, gpa, insn);
 		break;
-	case DECODE_STOS:
-	case DECODE_MOVS:
-		return string_move(vcpu, insn);
 	default:
-		return false;
+		return UNSUPPORTED;
 	}
 	vcpu_skip_bytes(insn->length);
-	return true;
+	return DONE;
+}
+
+/* A program is told as by a processor that lacks the instruction; a kernel that does so has lost
+ * its way, and its VM with it. */
+static void refuse(struct vcpu *vcpu, uint64_t rip)
+{
+	if (vcpu_cpl() == 3)
+		vcpu_inject_ud();
+	else
+		vm_stop(vcpu,
+			"an instruction that Cloister cannot decode touches device memory; RIP",
+			rip);
 }
 
 void mmio_emulate(struct vcpu *vcpu, gpa_t gpa)
 {
 	uint8_t buffer[MAX_INSTRUCTION];
 	struct decode_insn insn;
-	uint64_t base, rip = vmcs_read(VMCS_GUEST_RIP);
+	uint64_t base, address, rip = vmcs_read(VMCS_GUEST_RIP);
 	unsigned count;
 	enum decode_mode mode = current_mode(&base);
-	const uint8_t *bytes = fetch(vcpu, base + rip, buffer, &count);
+	const uint8_t *bytes;
 
+	address = likely(mode == DECODE_64) ? rip : (base + rip) & UINT32_MAX;
+	bytes = fetch(vcpu, address, buffer, &count);
 	if (unlikely(!bytes || decode_insn(bytes, count, mode, &insn) ||
-		     !execute(vcpu, gpa, &insn)))
-		vm_stop(vcpu,
-			"an instruction that Cloister cannot decode touches device memory; RIP",
-			rip);
+		     execute(vcpu, gpa, &insn) == UNSUPPORTED))
+		refuse(vcpu, rip);
 	vcpu->again = false; /* nobody notifies by other instructions than MOV */
 }

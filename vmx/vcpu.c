@@ -5,6 +5,7 @@
 #include "hv/asm.h"
 #include "hv/percpu.h"
 #include "vmx/caps.h"
+#include "vmx/guest_memory.h"
 
 #define CR0_RESERVED_HIGH 0xffffffff00000000ULL
 
@@ -105,12 +106,11 @@ static inline const void *table_entry(struct vm *vm, uint64_t gpa, unsigned size
 	return vm_ram(vm, GPA(gpa), size);
 }
 
-/* Walks @levels levels of 8-byte entries from @table; the guest's memory is only read. */
-static bool walk_wide(struct vm *vm, uint64_t table, unsigned levels, uint64_t address, gpa_t *gpa)
+/* The short way of guest_translate_code() where nearly all code is: every access to a device goes
+ * it. */
+static bool walk_4_levels(struct vm *vm, uint64_t table, uint64_t address, gpa_t *gpa)
 {
-	unsigned shift = PAGE_SHIFT + 9 * (levels - 1);
-
-	for (;; shift -= 9) {
+	for (unsigned shift = PAGE_SHIFT + 27;; shift -= 9) {
 		const uint64_t *entry = table_entry(vm, table + ((address >> shift) & 511) * 8, 8);
 		uint64_t value;
 
@@ -129,51 +129,12 @@ static bool walk_wide(struct vm *vm, uint64_t table, unsigned levels, uint64_t a
 	}
 }
 
-/* The same for the two levels of 4-byte entries of 32-bit paging. */
-static bool walk_narrow(struct vm *vm, uint64_t table, uint64_t cr4, uint64_t address, gpa_t *gpa)
+bool vcpu_translate_code(struct vcpu *vcpu, uint64_t address, gpa_t *gpa)
 {
-	for (unsigned level = 2; level > 0; level--) {
-		unsigned shift = PAGE_SHIFT + 10 * (level - 1);
-		const uint32_t *entry = table_entry(vm, table + ((address >> shift) & 1023) * 4, 4);
-		uint32_t value;
-
-		if (!entry)
-			return false;
-		value = *(const volatile uint32_t *)entry;
-		if (!(value & PTE_PRESENT))
-			return false;
-		if (level == 2 && (value & PTE_LARGE) && (cr4 & CR4_PSE)) {
-			/* PSE-36: bits 20:13 are address bits 39:32. */
-			uint64_t base = (value & 0xffc00000U) | (uint64_t)(value >> 13 & 0xff)
-									<< 32;
-
-			*gpa = GPA(base | (address & 0x3fffff));
-			return true;
-		}
-		table = value & 0xfffff000U;
-	}
-	*gpa = GPA(table | (address & 0xfff));
-	return true;
-}
-
-bool vcpu_translate(struct vcpu *vcpu, uint64_t address, gpa_t *gpa)
-{
-	uint64_t cr3 = vmcs_read(VMCS_GUEST_CR3);
-
 	if (likely(vmcs_read(VMCS_GUEST_EFER) & EFER_LMA))
-		return walk_wide(vcpu->vm, cr3 & PTE_ADDRESS, 4, address, gpa);
-	address &= 0xffffffffU;
-	if (!(vmcs_read(VMCS_GUEST_CR0) & CR0_PG)) {
-		*gpa = GPA(address);
-		return true;
-	}
-	if (vmcs_read(VMCS_GUEST_CR4) & CR4_PAE) {
-		uint64_t pdpte = vmcs_read(VMCS_GUEST_PDPTE0 + 2 * (address >> 30 & 3));
-
-		return (pdpte & PTE_PRESENT) &&
-		       walk_wide(vcpu->vm, pdpte & PTE_ADDRESS, 2, address, gpa);
-	}
-	return walk_narrow(vcpu->vm, cr3 & 0xfffff000U, vmcs_read(VMCS_GUEST_CR4), address, gpa);
+		return walk_4_levels(vcpu->vm, vmcs_read(VMCS_GUEST_CR3) & PTE_ADDRESS, address,
+				     gpa);
+	return guest_translate_code(vcpu, address, gpa);
 }
 
 void vcpu_poll_timer(struct vcpu *vcpu)

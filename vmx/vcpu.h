@@ -5,6 +5,7 @@
 #define VMX_VCPU_H
 
 #include "drivers/guest/loader.h"
+#include "hv/asm.h"
 #include "hv/vm.h"
 #include "vmx/vmcs.h"
 
@@ -52,11 +53,18 @@ void vcpu_wait(struct vcpu *vcpu);
 /** First entry on this CPU; the last thing that the caller's stack does. */
 _Noreturn void vmx_launch(struct vcpu *vcpu);
 
-/** Moves RIP on by @length bytes; what STI or MOV SS held back is over. */
+/** Is the guest in 64-bit mode, not in compatibility mode or without it? */
+static inline bool vcpu_is_64bit(void)
+{
+	return (vmcs_read(VMCS_GUEST_CS_ACCESS) & BIT(13)) &&
+	       (vmcs_read(VMCS_GUEST_EFER) & EFER_LMA);
+}
+
+/** Moves RIP on by @length bytes; what STI or MOV SS held back is over. Where RIP has 32 bits, the
+ * next entry sees whether it has become more, and fails (exit_entry_failure()). */
 static inline void vcpu_skip_bytes(uint64_t length)
 {
 	uint64_t interruptibility = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY);
-
 	vmcs_write(VMCS_GUEST_RIP, vmcs_read(VMCS_GUEST_RIP) + length);
 	if (unlikely(interruptibility & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS)))
 		vmcs_write(VMCS_GUEST_INTERRUPTIBILITY,
@@ -83,7 +91,9 @@ enum {
 	EXCEPTION_DB = 1,
 	EXCEPTION_BP = 3,
 	EXCEPTION_UD = 6,
+	EXCEPTION_SS = 12,
 	EXCEPTION_GP = 13,
+	EXCEPTION_PF = 14,
 	EXCEPTION_AC = 17,
 	EXCEPTION_MC = 18,
 };
@@ -91,10 +101,13 @@ enum {
 /** Queues an exception for the next entry. */
 void vcpu_inject_ud(void);
 void vcpu_inject_gp(void);
+/** One with an error code, which is 0; a page fault with @error. */
+void vcpu_inject_fault(unsigned vector);
+void vcpu_inject_pf(struct vcpu *vcpu, uint64_t address, uint32_t error);
 
-/** Queues again what the exit interrupted in its delivery (IDT-vectoring information, SDM 27.2.4).
- */
-void vcpu_requeue_event(void);
+/** Queues again what the exit interrupted in its delivery (IDT-vectoring information, SDM 27.2.4);
+ * was there anything? */
+bool vcpu_requeue_event(struct vcpu *vcpu);
 
 /** WORK_IRQ: gives the guest its next NMI or interrupt, or asks for the window in which it can be
  * given. */
@@ -137,10 +150,11 @@ static inline unsigned vcpu_cpl(void)
 }
 
 /**
- * Guest-physical address of linear @address by the guest's own tables; false if they do not map it
- * (permissions are not looked at: the guest's access has passed them).
+ * Guest-physical address of the code at linear @address, which the guest has just executed, so that
+ * its rights have been looked at; false if its tables do not map it any more. For data there is
+ * guest_translate() (vmx/guest_memory.h).
  */
-bool vcpu_translate(struct vcpu *vcpu, uint64_t address, gpa_t *gpa);
+bool vcpu_translate_code(struct vcpu *vcpu, uint64_t address, gpa_t *gpa);
 
 /**
  * Where the guest's timer is the preemption timer: expires a deadline that has come, and sets the

@@ -177,10 +177,10 @@ static void ins_at(uint64_t address)
 	rep_insb(&s);
 }
 
-static void ins_100(uint64_t unused)
+static void ins_16(uint64_t unused)
 {
 	(void)unused;
-	string_io(rep_insb, buffer, 64, SCRATCH);
+	string_io(rep_insb, buffer, 16, SCRATCH);
 }
 
 static void test_string_faults(void)
@@ -199,7 +199,7 @@ static void test_string_faults(void)
 	check("what came before it has arrived", buffer[4094] == 0xc3 && buffer[4095] == 0xc3);
 	*pte = saved;
 	invlpg(address);
-	expect_exits("64 elements are one exit", EXIT_IO, 1, ins_100, 0);
+	expect_exits("16 elements are one exit", EXIT_IO, 1, ins_16, 0);
 	check_eq("INS beyond RAM does no harm", try_call(ins_at, 0xa0000000).vector, NO_FAULT);
 }
 

@@ -86,6 +86,14 @@ static void debug_storm(void)
 	__asm__ volatile("int $1");
 }
 
+/* The stack of every event lies on device memory: none of them can be delivered. */
+static void stack_device(void)
+{
+	announce("stopped: an interrupt's or exception's delivery touches device memory");
+	set_stack(VECTOR_UD, NOWHERE + 0x800);
+	__asm__ volatile("ud2");
+}
+
 static void reset_by(uint16_t port, uint8_t value)
 {
 	announce("reboot");
@@ -108,6 +116,8 @@ void guest_main(void)
 		undecodable();
 	else if (guest_option("debug-storm"))
 		debug_storm();
+	else if (guest_option("stack-device"))
+		stack_device();
 	else if (guest_option("stack"))
 		stack_nowhere();
 	else if (guest_option("off"))

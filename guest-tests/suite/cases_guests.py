@@ -135,6 +135,17 @@ def debug_storm(context):
     run.expect_end(0)
 
 
+def debug_storm_shared(context):
+    """The same on the only CPU: the neighbour has its share of it, the operator is heard, and the VM can be stopped."""
+    vms = {"bad": flat("stop", "debug-storm"), "good": flat("calm", "short poweroff")}
+    run = context.boot(config(vms), dict(guest_file("stop"), **guest_file("calm")),
+                       script="expect a storm\nexpect done calm\n" + "press ^]\nexpect cloister> \nsend stop bad\n"
+                       "expect \"vm\":\"bad\",\"state\":\"stopped\"\nexpect cloister> \nsend end\n")
+    run.expect_guest("calm", "good")
+    need(not run.failures_of("bad"), "the storm ended: %s" % run.failures_of("bad"))
+    run.expect_end(0)
+
+
 def reset(word):
     """The VM starts again and again, until its neighbour ends the run."""
     def test(context):
@@ -395,7 +406,7 @@ def register(suite):
     suite.add("audit-many", audits("asi+stun", TWO_CORES, 4), 8)
     suite.add("audit-many-lazy", audits("asi+stun", TWO_CORES, 4, lazy=True), 8)
     suite.add("audit-many-off", audits("off", TWO_CORES, 4), 8)
-    for name in ("cpuid", "msr", "cr", "io", "mmio", "interrupts", "exceptions", "instructions", "vmcall", "apic"):
+    for name in ("cpuid", "msr", "cr", "io", "mmio", "interrupts", "exceptions", "instructions", "vmcall", "apic", "rights"):
         suite.add("guest-" + name, guest(name))
     # The same rules where the hypervisor serves the local APIC.
     for name in ("msr", "interrupts", "apic"):
@@ -456,7 +467,9 @@ def register(suite):
     suite.add("stop-task-switch", stop("task", "task switch"))
     suite.add("stop-undecodable", stop("undecodable", "cannot decode"))
     suite.add("stop-stack-nowhere", stop("stack", "triple fault"))
+    suite.add("stop-stack-device", stop("stack-device", "delivery touches device memory"))
     suite.add("debug-storm", debug_storm, cost=5)
+    suite.add("debug-storm-shared", debug_storm_shared, cost=5)
     suite.add("power-off", poweroff)
     for way in ("acpi", "keyboard", "pci"):
         suite.add("power-reset-" + way, reset("reset-" + way), cost=5)

@@ -113,7 +113,26 @@ static const struct expectation table[] = {
 	  DECODE_64,
 	  { 0xf3, 0xab },
 	  I(.length = 2, .op = DECODE_STOS, .size = 4, .rep = true) },
-	{ "movsb", DECODE_64, { 0xa4 }, I(.length = 1, .op = DECODE_MOVS, .size = 1) },
+	{ "movsb",
+	  DECODE_64,
+	  { 0xa4 },
+	  I(.length = 1, .op = DECODE_MOVS, .size = 1, .segment = 3) },
+	{ "rep fs movsd",
+	  DECODE_64,
+	  { 0xf3, 0x64, 0xa5 },
+	  I(.length = 3, .op = DECODE_MOVS, .size = 4, .rep = true, .segment = 4) },
+	{ "gs movsb",
+	  DECODE_32,
+	  { 0x65, 0xa4 },
+	  I(.length = 2, .op = DECODE_MOVS, .size = 1, .segment = 5) },
+	{ "es movsb",
+	  DECODE_32,
+	  { 0x26, 0xa4 },
+	  I(.length = 2, .op = DECODE_MOVS, .size = 1, .segment = 0) },
+	{ "ss movsb where that means nothing",
+	  DECODE_64,
+	  { 0x36, 0xa4 },
+	  I(.length = 2, .op = DECODE_MOVS, .size = 1, .segment = 3) },
 	{ "mov ax, [bx+si+0x1234] in 16-bit code",
 	  DECODE_16,
 	  { 0x8b, 0x80, 0x34, 0x12 },
@@ -141,7 +160,8 @@ static bool same(const struct decode_insn *a, const struct decode_insn *b)
 	return a->length == b->length && a->op == b->op && a->alu == b->alu && a->size == b->size &&
 	       a->reg_size == b->reg_size && a->reg == b->reg && a->reg_high == b->reg_high &&
 	       a->sign_extend == b->sign_extend && a->has_imm == b->has_imm && a->rep == b->rep &&
-	       a->lock == b->lock && a->imm == b->imm;
+	       a->lock == b->lock && a->imm == b->imm &&
+	       (a->op != DECODE_MOVS || a->segment == b->segment);
 }
 
 TEST(known_instructions)
@@ -184,7 +204,7 @@ TEST(register_operands_and_strangers_are_refused)
 	static const uint8_t no[][15] = {
 		{ 0x8b, 0xc1 }, { 0x0f, 0x0b },		 { 0x0f, 0x28, 0x07 }, { 0xff, 0x37 },
 		{ 0x8f, 0x07 }, { 0xc7, 0x0f },		 { 0xd9, 0x07 },       { 0xf7, 0x1f },
-		{ 0x67, 0xa4 }, { 0xc5, 0xf8, 0x28, 7 }, { 0x65, 0xa4 },       { 0xf3, 0x64, 0xa5 }
+		{ 0x67, 0xa4 }, { 0xc5, 0xf8, 0x28, 7 },
 	};
 	struct decode_insn insn;
 
