@@ -335,6 +335,7 @@ _Noreturn void hv_main(uint64_t hand_off)
 	write_cr0(read_cr0() & ~(CR0_EM | CR0_TS));
 	write_cr4(read_cr4() | CR4_OSFXSR);
 	console_init_early();
+	record_init();
 	cpu_detect();
 	if (bi->magic != BOOT_INFO_MAGIC || bi->version != BOOT_INFO_VERSION)
 		refuse_early(

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "hv/record.h"
 
+#include "hv/asm.h"
 #include "hv/console.h"
 #include "hv/global.h"
 #include "hv/lib/print.h"
 
 /* Guarded by the console's lock: whether the next member needs a comma. */
+static uint32_t log_key
+	GLOBAL_DATA("whoever guesses it can forge lines of the log, and do nothing else");
 static bool comma GLOBAL_DATA("punctuation of a line that is printed anyway");
 
 static void put_key(const char *key)
@@ -40,12 +43,26 @@ static void put_string(const char *s)
 	console_putc('"');
 }
 
+void record_init(void)
+{
+	uint64_t random = rdtsc();
+
+	/* Without RDRAND, of what a guest cannot know: when the machine came up, to the tick. */
+	if (cpuid(1, 0).ecx & BIT(30))
+		__asm__ volatile("rdrand %0" : "=r"(random) : : "cc");
+	log_key = (uint32_t)((random * 0x9e3779b97f4a7c15ULL) >> 32);
+}
+
 void record_begin(const char *type)
 {
+	char text[12];
+
 	console_lock_record();
 	console_begin_line();
 	console_puts("@cloister {");
 	comma = false;
+	fmt_snprintf(text, sizeof(text), "%08x", log_key);
+	record_str("key", text);
 	record_str("type", type);
 }
 

@@ -9,6 +9,10 @@
 
 #include "hv/types.h"
 
+/** Draws the key that every record begins with, and that no guest can write: its lines on the same
+ * console are not records. Before the first one. */
+void record_init(void);
+
 /** Opens a record of @type; takes the console until record_end(). */
 void record_begin(const char *type);
 void record_u64(const char *key, uint64_t value);

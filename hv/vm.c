@@ -340,9 +340,14 @@ void vm_console_write(struct vm *vm, uint8_t byte)
 	}
 	if (byte == '\r')
 		return;
+	/* What would move the cursor, or the operator's eye, is shown as what it is. */
+	if ((byte < ' ' && byte != '\n' && byte != '\t') || byte == 0x7f) {
+		vm->console_line[vm->console_length++] = '^';
+		byte ^= 0x40;
+	}
 	if (byte != '\n')
 		vm->console_line[vm->console_length++] = (char)byte;
-	if (byte == '\n' || vm->console_length == VM_CONSOLE_LINE) {
+	if (byte == '\n' || vm->console_length >= VM_CONSOLE_LINE - 1) {
 		flush_line(vm);
 		this_cpu()->vcpu->work |= WORK_PRINT;
 	}

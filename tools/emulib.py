@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Boots Cloister in an emulator (Bochs, or QEMU's TCG) and follows its serial line: tools/emu and the tests use it."""
 
-import json
 import os
 import re
 import select
@@ -14,9 +13,9 @@ import tempfile
 import time
 
 import qemu
+import recordlib
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-RECORD = "@cloister {"
 # After the last record, what is still on its way; after a panic, the rest of its report.
 GRACE_END, GRACE_PANIC = 0.2, 1.0
 # However this program ends, no emulator outlives it.
@@ -30,27 +29,15 @@ class CannotStart(Exception):
 class Result:
     """How a run went: exit status, serial text, records (parsed), seconds, and what the emulator's log complains of."""
 
-    def __init__(self, status, serial, elapsed, log):
+    def __init__(self, status, serial, elapsed, log, boots=1):
         self.status, self.serial, self.elapsed, self.log = status, serial, elapsed, log
-        self.records = parse_records(serial)
+        self.records = recordlib.parse(serial, boots)
 
     def of_type(self, kind):
         return [r for r in self.records if r.get("type") == kind]
 
     def lines(self):
         return self.serial.splitlines()
-
-
-def parse_records(serial):
-    records = []
-    for line in serial.splitlines():
-        at = line.find(RECORD)
-        if at >= 0:
-            try:
-                records.append(json.loads(line[at + len(RECORD) - 1:]))
-            except ValueError:
-                records.append({"type": "unparsable", "line": line})
-    return records
 
 
 def build_dir():
@@ -383,16 +370,13 @@ DEFAULTS = {
 }
 
 
-def judge(text):
+def judge(text, boots=1):
     """Exit status by the records so far: None while the run goes on."""
-    at = text.rfind(RECORD[:-1] + '{"type":"end"')
-    if at >= 0 and "\n" in text[at:]:
-        match = re.search(r'"status":(-?\d+)', text[at:])
+    end = recordlib.last(text, "end", boots)
+    if end:
+        match = re.search(r'"status":(-?\d+)', end)
         return 0 if match and match.group(1) == "0" else 1
-    at = text.find(RECORD[:-1] + '{"type":"panic"')
-    if at >= 0 and "\n" in text[at:]:
-        return 1
-    return None
+    return 1 if recordlib.last(text, "panic", boots) else None
 
 
 def kill(process):
@@ -408,7 +392,7 @@ def plain(raw):
     return re.sub(r"\x1b\[[0-9;]*m", "", raw.decode(errors="replace"))
 
 
-def follow(process, serial, script, timeout, echo):
+def follow(process, serial, script, timeout, echo, boots=1):
     """Reads until the run ends; (status, text)."""
     raw, end, stop = b"", time.time() + timeout, None
     while True:
@@ -422,7 +406,7 @@ def follow(process, serial, script, timeout, echo):
             script.advance(serial, text)
             if script.failure:
                 return 1, text
-        status = judge(text)
+        status = judge(text, boots)
         now = time.time()
         if status is not None and stop is None:
             stop = now + (GRACE_PANIC if '"type":"panic"' in text else GRACE_END)
@@ -460,7 +444,9 @@ def interact(process, serial):
             data = serial.read(0.02)
             if data:
                 os.write(1, data)
-                text = (text + data.decode(errors="replace"))[-20000:]
+                text += data.decode(errors="replace")
+                if len(text) > 200000:  # the first record, which says the key, stays
+                    text = text[:20000] + text[-20000:]
             status = judge(text)
             if status is not None:
                 stop = stop or time.time() + GRACE_PANIC
@@ -478,13 +464,13 @@ def interact(process, serial):
         termios.tcsetattr(stdin, termios.TCSADRAIN, saved)
 
 
-def finish(status, text, elapsed, script, log):
+def finish(status, text, elapsed, script, log, boots=1):
     """The Result of a run that has ended; a script that was not played to its end is a failure."""
     if script and script.steps and not script.failure and status != 124:
         status, script.failure = 1, "the run ended before %r was done" % " ".join(str(part) for part in script.steps[0][:2])
     if script and script.failure:
         log = "script: %s\n%s" % (script.failure, log)
-    return Result(status, text.replace("\r\n", "\n").replace("\r", "\n"), elapsed, log)
+    return Result(status, text.replace("\r\n", "\n").replace("\r", "\n"), elapsed, log, boots)
 
 
 def run(esp, echo=None, **given):

@@ -308,9 +308,9 @@ class Outer:
             media = ["/image"]
         else:
             media = self.medium(esp, machine)
-        job = self.start(machine, media, reboots)
+        job, boots = self.start(machine, media, reboots), 2 if reboots else 1
         try:
-            status, text = emulib.follow(job, job, play, timeout, echo)
+            status, text = emulib.follow(job, job, play, timeout, echo, boots)
             if status == 124 or play and play.failure:
                 job.kill()
             text += emulib.plain(job.wait(END_SECONDS))
@@ -323,7 +323,7 @@ class Outer:
         except Lost:
             self.close()
             raise
-        result = emulib.finish(status, text, time.time() - started, play, errors)
+        result = emulib.finish(status, text, time.time() - started, play, errors, boots)
         result.code = job.code
         ends = result.of_type("end")
         if tells and status != 124 and ends and job.code != qemu.exit_code(ends[0]["status"]):

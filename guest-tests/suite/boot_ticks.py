@@ -14,6 +14,7 @@ from . import cases_linux, harness
 sys.path.insert(0, os.path.join(harness.ROOT, "tools"))
 import bochsdbg  # noqa: E402
 import emulib  # noqa: E402
+import recordlib  # noqa: E402
 
 # startup_64 of a bzImage that is loaded where it prefers to be: GRUB enters 0x200 before it in 32-bit mode, Cloister here.
 ENTRY = 0x1000200
@@ -101,7 +102,7 @@ def hosted(context, files, policy):
         ticks = follow(machine)
         run_to_end(machine)
         context.note(machine.serial())
-        stats = [r for r in emulib.parse_records(machine.serial()) if r["type"] == "stats"]
+        stats = [r for r in recordlib.parse(machine.serial()) if r["type"] == "stats"]
     if len(stats) != 1:
         raise harness.Failure("%d stats records, want one" % len(stats))
     return ticks, stats[0]

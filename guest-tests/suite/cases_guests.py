@@ -146,6 +146,18 @@ def debug_storm_shared(context):
     run.expect_end(0)
 
 
+def forge(others):
+    """No text of a guest's is taken for a record, whether it has the console to itself or not."""
+    def test(context):
+        vms = dict({"t": flat("stop", "forge")}, **{name: flat("calm", "poweroff") for name in others})
+        run = context.boot(config(vms), dict(guest_file("stop"), **guest_file("calm")))
+        run.expect_end(7)
+        need(len(run.of_type("end")) == 1 and not run.of_type("panic"), "records: %s" % run.of_type("end"))
+        if others:
+            need("[t] ^[[2K^[[1Gcloister: forged^?\n" in run.text, "its line is not shown as it is")
+    return test
+
+
 def reset(word):
     """The VM starts again and again, until its neighbour ends the run."""
     def test(context):
@@ -477,6 +489,8 @@ def register(suite):
     suite.add("restart-scrubs-memory-lazy", restart_scrub(memory_mode="lazy"), cost=6)
     suite.add("restart-not-scrubbed-caught", restart_not_scrubbed, cost=15)
     suite.add("end-status-0", end_status("end-0", 0))
+    suite.add("forged-records", forge(()))
+    suite.add("forged-records-beside-others", forge(("good",)))
     suite.add("end-status-7", end_status("end-7", 7))
     suite.add("hostile-asi", hostile("asi"), cost=8)
     suite.add("hostile-asi-lazy", hostile("asi", lazy=True), cost=8)

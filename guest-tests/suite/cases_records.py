@@ -16,7 +16,7 @@ STATS = {"type": "stats", "policy": "asi+stun", "total": 4000, "restricted": 399
 
 def log_of(*records):
     lines = ["some text", "@cloister {\"type\":\"stats\", cut o"]
-    return "\n".join(lines + ["@cloister " + json.dumps(r) for r in records]) + "\n"
+    return "\n".join(lines + ["@cloister " + json.dumps(r, separators=(",", ":")) for r in records]) + "\n"
 
 
 def tool(context, text, *options):
