@@ -39,6 +39,15 @@ static void exit_entry_failure(struct vcpu *vcpu)
 {
 	uint64_t rip = vmcs_read(VMCS_GUEST_RIP);
 
+	/* A step ended in the shadow of STI or MOV SS: its #DB, which is being given back, is one
+	 * that is pending there (SDM 27.3.1.5). */
+	if ((vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_TF) &&
+	    (vmcs_read(VMCS_GUEST_INTERRUPTIBILITY) &
+	     (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS)) &&
+	    !(vmcs_read(VMCS_GUEST_PENDING_DEBUG) & PENDING_DEBUG_BS)) {
+		vmcs_set_bits(VMCS_GUEST_PENDING_DEBUG, PENDING_DEBUG_BS);
+		return;
+	}
 	/* An instruction that was skipped ended with the 32-bit code segment (SDM 27.3.1.4). */
 	if (rip > UINT32_MAX && !vcpu_is_64bit()) {
 		vmcs_write(VMCS_GUEST_RIP, rip & UINT32_MAX);
@@ -95,6 +104,8 @@ static void dispatch_rare(struct vcpu *vcpu, uint32_t reason)
 	case EXIT_INVVPID:
 	case EXIT_XSAVES:
 	case EXIT_XRSTORS:
+	case EXIT_SEAMCALL: /* exit whatever CPUID shows */
+	case EXIT_TDCALL:
 		exit_undefined();
 		break;
 	case EXIT_TRIPLE_FAULT:

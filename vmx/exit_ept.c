@@ -21,6 +21,8 @@ void exit_ept_violation(struct vcpu *vcpu)
 	/* The interrupted delivery of an event is taken up again after the retry. */
 	bool delivering = vcpu_requeue_event(vcpu);
 
+	if (unlikely(qualification & NMI_UNBLOCKED) && !delivering)
+		vmcs_set_bits(VMCS_GUEST_INTERRUPTIBILITY, INTERRUPTIBILITY_NMI);
 	if (unlikely(is_ram(vcpu->vm, gpa))) {
 		if (vm_populate(vcpu->vm, GPA(gpa)))
 			vm_stop(vcpu,

@@ -45,7 +45,10 @@ void exit_exception_nmi(struct vcpu *vcpu)
 		reflect_debug();
 	/* Its delivery may raise the next one, for ever. */
 	vcpu->work |= WORK_TAKE;
-	vmcs_write(VMCS_ENTRY_INTERRUPTION, info & ~BIT(12));
+	/* The IRET is to be executed again, still in the NMI's handler; a double fault's is not. */
+	if (unlikely(info & NMI_UNBLOCKED) && vector != EXCEPTION_DF)
+		vmcs_set_bits(VMCS_GUEST_INTERRUPTIBILITY, INTERRUPTIBILITY_NMI);
+	vmcs_write(VMCS_ENTRY_INTERRUPTION, info & ~(uint64_t)NMI_UNBLOCKED);
 	if (info & INTR_ERROR_CODE)
 		vmcs_write(VMCS_ENTRY_ERROR_CODE, vmcs_read(VMCS_EXIT_ERROR_CODE));
 	vmcs_write(VMCS_ENTRY_INSTRUCTION_LENGTH, vmcs_read(VMCS_EXIT_INSTRUCTION_LENGTH));

@@ -51,6 +51,8 @@ static const char *const names[EXIT_REASON_COUNT] = {
 	[EXIT_INVPCID] = "invpcid",
 	[EXIT_XSAVES] = "xsaves",
 	[EXIT_XRSTORS] = "xrstors",
+	[EXIT_SEAMCALL] = "seamcall",
+	[EXIT_TDCALL] = "tdcall",
 };
 
 const char *exit_reason_name(unsigned reason)

@@ -8,6 +8,8 @@
 #include "vmx/guest_memory.h"
 
 #define CR0_RESERVED_HIGH 0xffffffff00000000ULL
+#define PTE_PRESENT BIT(0)
+#define PDPTE_RESERVED 0x1e6ULL /* below the address, SDM table 4-8 */
 
 uint64_t vcpu_read_cr0(void)
 {
@@ -24,8 +26,15 @@ static bool load_pdptes(struct vcpu *vcpu)
 
 	if (!table)
 		return false;
-	for (unsigned i = 0; i < 4; i++)
-		vmcs_write(VMCS_GUEST_PDPTE0 + 2 * i, table[i]);
+	/* What is checked is what is loaded, whatever another vCPU writes meanwhile. */
+	for (unsigned i = 0; i < 4; i++) {
+		uint64_t pdpte = *(const volatile uint64_t *)&table[i];
+
+		if ((pdpte & PTE_PRESENT) &&
+		    (pdpte & (PDPTE_RESERVED | ~((1ULL << vcpu->vm->phys_bits) - 1))))
+			return false;
+		vmcs_write(VMCS_GUEST_PDPTE0 + 2 * i, pdpte);
+	}
 	return true;
 }
 
@@ -45,6 +54,8 @@ bool vcpu_write_cr0(struct vcpu *vcpu, uint64_t value)
 	    ((value & CR0_NW) && !(value & CR0_CD)))
 		return false;
 	if (!(value & CR0_PG) && (cr4 & CR4_PCIDE))
+		return false;
+	if (!(value & CR0_PG) && (old & CR0_PG) && vcpu_is_64bit())
 		return false;
 	if ((value & CR0_PG) && !(old & CR0_PG)) {
 		if ((efer & EFER_LME) && !(cr4 & CR4_PAE))
@@ -93,7 +104,6 @@ bool vcpu_write_cr4(struct vcpu *vcpu, uint64_t value)
 	return true;
 }
 
-#define PTE_PRESENT BIT(0)
 #define PTE_LARGE BIT(7)
 #define PTE_ADDRESS 0x000ffffffffff000ULL
 

@@ -180,6 +180,10 @@ enum intr_type {
 #define INTERRUPTIBILITY_STI BIT(0)
 #define INTERRUPTIBILITY_MOV_SS BIT(1)
 #define INTERRUPTIBILITY_NMI BIT(3)
+#define PENDING_DEBUG_BS BIT(14)
+/* In an exit's interruption information, and in an EPT violation's qualification: it is an IRET
+ * that exits, which has ended the blocking by NMI already (SDM 28.2.3). */
+#define NMI_UNBLOCKED BIT(12)
 
 static inline uint64_t vmcs_read(enum vmcs_field field)
 {

@@ -73,6 +73,8 @@ static void test_cr0(void)
 	expect_fault("CR0: PG without PE faults", VECTOR_GP, 0, set_cr0, cr0 & ~CR0_PE);
 	expect_fault("CR0: PG cannot be cleared in 64-bit mode", VECTOR_GP, 0, set_cr0,
 		     cr0 & ~CR0_PG);
+	expect_fault("nor with a bit that the hypervisor looks at", VECTOR_GP, 0, set_cr0,
+		     (cr0 & ~CR0_PG) | CR0_CD);
 	check_eq("CR0 is as before", read_cr0(), cr0);
 
 	set_cr0(cr0 | CR0_CD);
@@ -238,6 +240,7 @@ static void test_modes(void)
 	check_eq("real mode: #GP pushes 6 bytes, no error code", r[9], 6);
 	check_eq("real mode: #UD pushes 6 bytes", r[10] & 0xffff, 6);
 	check_eq("real mode: INT", r[11], 0x50);
+	check_eq("an impossible PDPTE: #GP", r[14], VECTOR_GP);
 	check_eq("real mode: CR0 without PE and PG", r[12] & (uint32_t)(CR0_PE | CR0_PG), 0);
 	check_eq("back in 64-bit mode: EFER", r[13], EFER_LME | EFER_LMA);
 }

@@ -207,6 +207,25 @@ static void test_debug(void)
 	check_eq("single step: DR6.BS", seen_dr6 & 0xe00f, DR6_BS);
 	check("single step: RFLAGS.TF was set", seen_rflags & RFLAGS_TF);
 
+	/* In the shadow of STI, and behind that of MOV SS. */
+	hits = 0;
+	__asm__ volatile("cli; pushfq; orl $0x100, (%%rsp); popfq; sti; nop; cli"
+			 :
+			 :
+			 : "memory", "cc");
+	check_eq("a step over STI: one #DB", hits, 1);
+	check_eq("a step over STI: DR6.BS", seen_dr6 & 0xe00f, DR6_BS);
+	hits = 0;
+	__asm__ volatile(
+		"mov %%ss, %%eax; pushfq; orl $0x100, (%%rsp); popfq; mov %%eax, %%ss; nop; nop"
+		:
+		:
+		: "eax", "memory", "cc");
+	check_eq("a step over MOV SS: one #DB", hits, 1);
+	hits = 0;
+	__asm__ volatile("mov %%ss, %%eax; mov %%eax, %%ss; .byte 0xf1; nop" : : : "eax", "memory");
+	check_eq("INT1 behind MOV SS: one #DB", hits, 1);
+
 	hits = 0;
 	set_dr0((uint64_t)&word[0]);
 	set_dr7(0x400 | 1 | 1 << 16 | 2 << 18); /* write, 8 bytes */

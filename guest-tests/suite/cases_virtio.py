@@ -97,7 +97,7 @@ def outlasts(names, size):
             steps += gone + [("start a", running % "a", "life %d of a" % (4 + i))]
         steps += [("restart " + name, running % name, "life 3 of " + name) for name in others]
         # Who comes to its second life first is nobody's business.
-        script = "expect life 2 of" + "[\\s\\S]*life 2 of" * len(others) + "\n" + monitor()
+        script = "expect life 2 of \\w\\r?\\n" + "[\\s\\S]*life 2 of \\w\\r?\\n" * len(others) + "\n" + monitor()
         for command, answer, then in steps + [("audit", "\\n.*: 0 violations", None)]:
             script += "send %s\nexpect %s\nexpect cloister> \n" % (command, answer) + ("expect %s\n" % then if then else "")
         run = life(context, vms, script + "send end\n", ("virtio",), files={"disk.img": b"\xd1" * size})

@@ -9,6 +9,7 @@ IVT equ 0				; real mode's interrupt vectors
 
 IOAPIC_WINDOW equ 0xfec00010
 CR0_PE equ 1
+CR0_CD equ 1 << 30
 CR0_PG equ 1 << 31
 CR4_PSE equ 1 << 4
 CR4_PAE equ 1 << 5
@@ -66,6 +67,18 @@ compat:	; compatibility mode: still long mode
 	mov [ebp + 12], ecx		; results[3]: "ster"
 	mov eax, [IOAPIC_WINDOW]
 	mov [ebp + 16], eax		; results[4]
+	; PAE with a page-directory-pointer entry that cannot be: #GP, here with CR0.CD, at which the hypervisor looks.
+	lidt [at(idt32)]
+	mov dword [TABLE32], TABLE32 + 3
+	mov dword [TABLE32 + 4], 0
+	mov eax, TABLE32
+	mov cr3, eax
+	mov eax, cr0
+	or eax, CR0_PG | CR0_CD
+	mov cr0, eax
+	xor eax, eax
+.after_pae:
+	mov [ebp + 56], eax		; results[14]: 13
 	; 32-bit paging with 4 MiB pages.
 	mov eax, cr4
 	and eax, ~CR4_PAE
@@ -94,6 +107,10 @@ compat:	; compatibility mode: still long mode
 	mov cr0, eax
 	; Real mode.
 	jmp CODE16:at(protected16)
+
+on_gp:	add esp, 16			; error code, EIP, CS, EFLAGS
+	mov eax, 13
+	jmp compat.after_pae
 
 BITS 16
 protected16:
@@ -200,6 +217,10 @@ saved_cr3: dq 0
 saved_idt: dq 0, 0
 real_idt: dw 0x3ff
 	dd 0
+idt32:	dw 14 * 8 - 1
+	dd at(gates32)
+gates32: times 13 dq 0
+	dw at(on_gp), CODE32, 0x8e00, 0
 fault_sp: dw 0
 resume:	dw 0
 modes_end:
