@@ -18,6 +18,8 @@
 #include "mm/space.h"
 
 #define NOBODY (-1)
+/* Bytes of a guest's line: the text, its name, and what surrounds them. */
+#define LINE_MOST (160 + CONFIG_NAME_LEN + 16)
 
 /* What serial output needs; everything that passes through here is being shown to the operator. */
 static struct {
@@ -262,6 +264,33 @@ void console_guest_putc(char c)
 	put_raw(c);
 	console.line_open = c != '\n';
 	console_unlock();
+}
+
+bool console_guest_room(void)
+{
+	bool room;
+
+	lock_for(false, false);
+	room = console.queued || console.writer != NOBODY || has_room();
+	console_unlock();
+	return room;
+}
+
+bool console_guest_turn(void)
+{
+	bool turn;
+
+	if (!console.queues)
+		return true;
+	lock_for(false, false);
+	turn = !console.queued && console.writer == NOBODY && console.next == NOBODY;
+	console_unlock();
+	return turn;
+}
+
+bool console_guest_fits(const struct console_text *out)
+{
+	return sizeof(out->text) - out->length >= LINE_MOST;
 }
 
 static void add(struct console_text *out, const char *text, size_t length)

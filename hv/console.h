@@ -39,8 +39,14 @@ void console_pump(void);
 /** When this CPU is to come back and do so, TSC; 0: it need not. Full map. */
 uint64_t console_due(void);
 
-/** Bytes of a guest that has the console to itself, as they come. */
+/** Bytes of a guest that has the console to itself, as they come; and whether the UART takes one at
+ * once. Any map. */
 void console_guest_putc(char c);
+bool console_guest_room(void);
+
+/** May a guest make a record now? Not while something waits for the UART: others' lines wait for
+ * that, and so does the guest. Any map. */
+bool console_guest_turn(void);
 
 /** Lines of a guest that are on their way out; lies in its VM's window, guarded by the VM's lock.
  */
@@ -49,6 +55,8 @@ struct console_text {
 	char text[1024];
 };
 
+/** Has it room for a line of any length? Then console_guest_line() does not wait. */
+bool console_guest_fits(const struct console_text *out);
 /** Adds a line of VM @id behind "[name] " in its colour. */
 void console_guest_line(struct console_text *out, const char *name, unsigned id, const char *text,
 			unsigned length);

@@ -63,6 +63,7 @@ static volatile uint64_t sensitive_word = 0x5ec4e7;
 static OWN_FRAME int64_t console_write(struct vm *vm, uint64_t gpa, uint64_t size)
 {
 	const uint8_t *text;
+	uint64_t written = 0;
 
 	if (size > MAX_WRITE)
 		return -E_INVAL;
@@ -70,10 +71,10 @@ static OWN_FRAME int64_t console_write(struct vm *vm, uint64_t gpa, uint64_t siz
 	if (!text)
 		return -E_FAULT;
 	vm_lock(vm);
-	for (uint64_t i = 0; i < size; i++)
-		vm_console_write(vm, text[i]);
+	while (written < size && vm_console_ready(vm))
+		vm_console_write(vm, text[written++]);
 	vm_unlock(vm);
-	return (int64_t)size;
+	return (int64_t)written;
 }
 
 static OWN_FRAME int64_t stats_read(const struct vcpu *vcpu, uint64_t gpa, uint64_t size)
@@ -117,6 +118,8 @@ static int64_t print_mark(const struct vm *vm, const void *text, uint64_t length
 {
 	char label[MAX_LABEL + 1];
 
+	if (!console_guest_turn())
+		return -E_BUSY;
 	memcpy(label, text, length);
 	label[length] = '\0';
 	record_begin("bench");
@@ -223,6 +226,8 @@ static OWN_FRAME int64_t trace(struct vcpu *vcpu, uint64_t op, uint64_t gpa, uin
 
 static OWN_FRAME int64_t stats_print(struct vm *vm)
 {
+	if (!console_guest_turn())
+		return -E_BUSY;
 	vm_print_stats(vm);
 	return 0;
 }

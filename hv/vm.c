@@ -353,6 +353,13 @@ void vm_console_write(struct vm *vm, uint8_t byte)
 	}
 }
 
+bool vm_console_ready(const struct vm *vm)
+{
+	if (vm->console_view == VM_VIEW_RAW)
+		return console_guest_room();
+	return vm->console_view == VM_VIEW_HIDDEN || console_guest_fits(&vm->console_out);
+}
+
 void vm_request(struct vm *vm, enum vm_request request)
 {
 	vm->request = request;

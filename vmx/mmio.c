@@ -175,6 +175,31 @@ static bool within_page(uint64_t address, unsigned size)
 	return (address & (PAGE_SIZE - 1)) + size <= PAGE_SIZE;
 }
 
+/* What lies on two pages is moved byte by byte, once both may be touched. */
+static enum outcome straddle(struct vcpu *vcpu, uint64_t address, unsigned size,
+			     enum guest_access access, uint64_t *value)
+{
+	gpa_t gpa[8];
+	uint64_t got = 0;
+
+	for (unsigned i = 0; i < size; i++)
+		if (!guest_translate(vcpu, address + i, access, &gpa[i]))
+			return LATER;
+	for (unsigned i = 0; i < size; i++) {
+		uint8_t *ram = vm_ram(vcpu->vm, gpa[i], 1);
+
+		if (access == GUEST_READ)
+			got |= (ram ? *ram : device_read(vcpu, gpa[i], 1)) << 8 * i;
+		else if (ram)
+			*ram = (uint8_t)(*value >> 8 * i);
+		else
+			device_write(vcpu, gpa[i], 1, *value >> 8 * i & 0xff);
+	}
+	if (access == GUEST_READ)
+		*value = got;
+	return DONE;
+}
+
 /* One side of an element of a string move: to RAM or to a device, with the rights of the guest's
  * instruction. */
 static enum outcome move_operand(struct vcpu *vcpu, unsigned segment, uint64_t offset,
@@ -187,7 +212,7 @@ static enum outcome move_operand(struct vcpu *vcpu, unsigned segment, uint64_t o
 	if (!guest_linear(segment, offset, size, access, &address))
 		return LATER;
 	if (!within_page(address, size))
-		return UNSUPPORTED;
+		return straddle(vcpu, address, size, access, value);
 	if (!guest_translate(vcpu, address, access, &gpa))
 		return LATER;
 	ram = vm_ram(vcpu->vm, gpa, size);
@@ -269,6 +294,25 @@ static bool may_write(struct vcpu *vcpu, gpa_t gpa)
 	       now.v == gpa.v;
 }
 
+/* A MOV whose operand begins on the page at which the processor stopped and ends on the next one.
+ */
+static enum outcome execute_straddling(struct vcpu *vcpu, gpa_t gpa, const struct decode_insn *insn)
+{
+	uint64_t address = vmcs_read(VMCS_GUEST_LINEAR_ADDRESS), value = get_operand(vcpu, insn);
+	bool write = insn->op == DECODE_WRITE;
+	enum outcome outcome;
+
+	if ((!write && insn->op != DECODE_READ) || (address ^ gpa.v) & (PAGE_SIZE - 1))
+		return UNSUPPORTED;
+	outcome = straddle(vcpu, address, insn->size, write ? GUEST_WRITE : GUEST_READ, &value);
+	if (outcome != DONE)
+		return outcome;
+	if (!write)
+		set_operand(vcpu, insn, value);
+	vcpu_skip_bytes(insn->length);
+	return DONE;
+}
+
 static enum outcome execute(struct vcpu *vcpu, gpa_t gpa, const struct decode_insn *insn)
 {
 	uint64_t value;
@@ -282,7 +326,7 @@ static enum outcome execute(struct vcpu *vcpu, gpa_t gpa, const struct decode_in
 	if (insn->op == DECODE_STOS || insn->op == DECODE_MOVS)
 		return string_move(vcpu, insn);
 	if (!within_page(gpa.v, insn->size))
-		return UNSUPPORTED;
+		return execute_straddling(vcpu, gpa, insn);
 	if (writes(insn) && !may_write(vcpu, gpa))
 		return LATER;
 	switch (insn->op) {

@@ -74,8 +74,10 @@ void vcpu_send_init(struct vcpu *vcpu);
 void vcpu_send_sipi(struct vcpu *vcpu, uint8_t vector);
 void vcpu_send_nmi(struct vcpu *vcpu);
 
-/** A byte that the guest writes to its console. */
+/** A byte that the guest writes to its console; and whether the next one goes there without that
+ * anybody waits for the UART. Who has more than a byte asks. */
 void vm_console_write(struct vm *vm, uint8_t byte);
+bool vm_console_ready(const struct vm *vm);
 
 /** Where network card @unit puts what it sends, and takes what came for it. */
 struct frame_queue *vm_net_outbox(struct vm *vm, unsigned unit);

@@ -54,16 +54,23 @@ bool vconsole_receive(struct vm *vm, uint8_t byte)
 
 bool vconsole_serve(struct vm *vm, struct virtio *device, struct vring_chain *chain)
 {
-	uint64_t skip = device->console.sent, left = OUTPUT_MOST;
+	uint64_t skip = device->console.sent, left = OUTPUT_MOST, sent = 0;
 	const uint8_t *from;
 	uint32_t len;
 
 	for (; skip && vring_next(chain, false, skip, &len); skip -= len)
 		;
-	for (; (from = vring_next(chain, false, left, &len)); left -= len)
-		for (uint32_t i = 0; i < len; i++)
+	for (; (from = vring_next(chain, false, left, &len)); left -= len) {
+		for (uint32_t i = 0; i < len; i++, sent++) {
+			/* What is left goes when the notification is made again. */
+			if (!vm_console_ready(vm)) {
+				device->console.sent += sent;
+				return false;
+			}
 			vm_console_write(vm, from[i]);
-	device->console.sent += OUTPUT_MOST;
+		}
+	}
+	device->console.sent += sent;
 	if (chain->out_bytes)
 		return false;
 	device->console.sent = 0;

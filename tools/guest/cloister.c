@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MAX_LABEL 32
 #define WORD_OF(field) (offsetof(struct hypercall_stats, field) / 8)
@@ -196,7 +197,8 @@ static int mark(const char *label, const char *text)
 		fprintf(stderr, "cloister: mark: a label has up to %d characters\n", MAX_LABEL);
 		return 2;
 	}
-	result = cloister_mark(label, value);
+	while ((result = cloister_mark(label, value)) == -E_BUSY)
+		usleep(1000);
 	return result < 0 ? failed("mark", result) : 0;
 }
 

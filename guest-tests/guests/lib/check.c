@@ -47,7 +47,8 @@ void finish(void)
 
 void mark(const char *label, uint64_t value)
 {
-	hypercall(HYPERCALL_MARK, (uint64_t)label, strlen(label), value);
+	while (hypercall(HYPERCALL_MARK, (uint64_t)label, strlen(label), value) == -E_BUSY)
+		;
 }
 
 void sort(uint64_t *values, unsigned count)
