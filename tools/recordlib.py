@@ -7,7 +7,7 @@ drawn at boot and that no guest can read; the first record, which comes before a
 import json
 import re
 
-START = re.compile(r'@cloister (?=\{(?:"key":"([0-9a-f]{8})",)?"type":"(\w+)")')
+START = re.compile(r'@cloister (?=\{(?:"key":"([0-9a-f]{8})",)?"type":"([\w-]+)")')
 
 
 def keys(text, boots=1):
