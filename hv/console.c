@@ -271,7 +271,7 @@ bool console_guest_room(void)
 	bool room;
 
 	lock_for(false, false);
-	room = console.queued || console.writer != NOBODY || has_room();
+	room = !console.queued && console.writer == NOBODY && has_room();
 	console_unlock();
 	return room;
 }
