@@ -276,18 +276,6 @@ bool console_guest_room(void)
 	return room;
 }
 
-bool console_guest_turn(void)
-{
-	bool turn;
-
-	if (!console.queues)
-		return true;
-	lock_for(false, false);
-	turn = !console.queued && console.writer == NOBODY && console.next == NOBODY;
-	console_unlock();
-	return turn;
-}
-
 bool console_guest_fits(const struct console_text *out)
 {
 	return sizeof(out->text) - out->length >= LINE_MOST;

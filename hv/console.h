@@ -44,10 +44,6 @@ uint64_t console_due(void);
 void console_guest_putc(char c);
 bool console_guest_room(void);
 
-/** May a guest make a record now? Not while something waits for the UART: others' lines wait for
- * that, and so does the guest. Any map. */
-bool console_guest_turn(void);
-
 /** Lines of a guest that are on their way out; lies in its VM's window, guarded by the VM's lock.
  */
 struct console_text {

@@ -20,12 +20,11 @@ enum hypercall {
 	HYPERCALL_VERSION = 0,	     /* -> HYPERCALL_ABI_VERSION; CPL 3 too */
 	HYPERCALL_CONSOLE_WRITE = 1, /* RDI gpa, RSI bytes (4096 at most) -> bytes written: what the
 					console takes at once, which can be none */
-	HYPERCALL_STATS_PRINT = 2,   /* this VM's statistics as records on the console -> 0, or
-					-E_BUSY while what others write waits for the console */
+	HYPERCALL_STATS_PRINT = 2,   /* this VM's statistics as records on the console -> 0 */
 	HYPERCALL_STATS_READ = 3, /* RDI gpa, RSI bytes -> bytes of struct hypercall_stats copied */
 	HYPERCALL_STATS_RESET = 4, /* this VM's counters to zero -> 0 */
 	HYPERCALL_MARK = 5,   /* RDI gpa of a label, RSI its length (<= 32), RDX value: a `bench`
-				 record -> 0, or -E_BUSY as above */
+				 record -> 0 */
 	HYPERCALL_END = 6,    /* RDI status: this VM ends the run of all VMs; does not return, but
 				 without `end-run = on`: -E_PERM */
 	HYPERCALL_POLICY = 7, /* RDI enum hypercall_policy, optionally with

@@ -119,7 +119,7 @@ class Debugger:
         """Runs until the console has shown @count matches of @pattern. The firmware is passed at full speed."""
         self.host_roots()
         while len(re.findall(pattern, self.serial())) < count:
-            if re.search(r'{"type":"(end|panic)"|"state":"refused"', self.serial()):
+            if re.search(r'"type":"(end|panic)"|"state":"refused"', self.serial()):
                 raise DebuggerError("no %d times %r are to be had: %s" % (count, pattern, self.serial()[-600:]))
             self.run_for(slice_ticks)
 

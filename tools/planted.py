@@ -8,7 +8,8 @@ import emulib
 
 GUEST = "secret"
 # What the guest's record says when its pattern is everywhere; one copy every 512 bytes of 2 MiB.
-PLANTED = r'"label":"planted"'
+# The whole line: what of it still waits for the UART would have its CPU go to the scheduler for nobody's turn.
+PLANTED = r'"label":"planted"[^\n]*\n'
 COPIES = 4096
 # Stands in the configuration file only: the hypervisor reads the file and keeps nothing of a comment.
 REMARK = "remark-0f6e1c52-in-the-file"

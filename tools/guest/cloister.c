@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define MAX_LABEL 32
 #define WORD_OF(field) (offsetof(struct hypercall_stats, field) / 8)
@@ -197,8 +196,7 @@ static int mark(const char *label, const char *text)
 		fprintf(stderr, "cloister: mark: a label has up to %d characters\n", MAX_LABEL);
 		return 2;
 	}
-	while ((result = cloister_mark(label, value)) == -E_BUSY)
-		usleep(1000);
+	result = cloister_mark(label, value);
 	return result < 0 ? failed("mark", result) : 0;
 }
 

@@ -47,8 +47,7 @@ void finish(void)
 
 void mark(const char *label, uint64_t value)
 {
-	while (hypercall(HYPERCALL_MARK, (uint64_t)label, strlen(label), value) == -E_BUSY)
-		;
+	hypercall(HYPERCALL_MARK, (uint64_t)label, strlen(label), value);
 }
 
 void sort(uint64_t *values, unsigned count)
