@@ -154,8 +154,9 @@ def pause_shared(context):
                smp="1:1:1")
     shares = [(int(a), int(b)) for a, b in re.findall(parts, run.text)]
     need(len(shares) == 4 and shares[1][0] >= 95 and shares[1][1] == 0, "while b was paused they had %s %%" % (shares[1:2],))
-    for pair in shares[:1] + shares[2:]:
-        need(min(pair) >= 40, "while both ran they had %s %%" % (pair,))
+    # The one that was resumed first is ahead of the other for the last look's second.
+    for pair, least in zip(shares[:1] + shares[2:], (40, 40, 30)):
+        need(min(pair) >= least, "while both ran they had %s %%" % (pair,))
     ran = {vm: [r["run_ticks"] for r in run.of_type("stats", vm=vm)] for vm in vms}
     need(ran["b"][0] == ran["b"][1], "b ran for %d ticks while it was paused" % (ran["b"][1] - ran["b"][0]))
     need(ran["a"][1] - ran["a"][0] > SECOND * 9 // 10, "a ran for %d ticks meanwhile" % (ran["a"][1] - ran["a"][0]))
