@@ -45,11 +45,14 @@ static void put_string(const char *s)
 
 void record_init(void)
 {
-	uint64_t random = rdtsc();
-
 	/* Without RDRAND, of what a guest cannot know: when the machine came up, to the tick. */
+	uint64_t random = rdtsc(), drawn;
+	bool ok = false;
+
 	if (cpuid(1, 0).ecx & BIT(30))
-		__asm__ volatile("rdrand %0" : "=r"(random) : : "cc");
+		__asm__ volatile("rdrand %0" : "=r"(drawn), "=@ccc"(ok));
+	if (ok)
+		random ^= drawn;
 	log_key = (uint32_t)((random * 0x9e3779b97f4a7c15ULL) >> 32);
 }
 
