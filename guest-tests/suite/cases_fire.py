@@ -12,9 +12,10 @@ from .harness import BUILD, Failure, build, config, flat, guest_file, need
 PROTOCOL = {"vmx_exit_entry", "vmx_launch", "vmx_exit", "vmx_do_work", "exception_common", "exception_handle", "asi_handle_fault",
             "asi_exit", "asi_enter", "asi_rest", "asi_wake", "leave", "full_maps", "stun_hold", "stun_release", "stun_wait",
             "vmx_wait_at_gate", "stun_left_guest", "flush_core", "flush_predictor", "rsb_fill", "interrupts_wait"}
-# Of these every boundary has to be hit. Of all others chance may leave some out, where it seldom comes by.
+# Of these every boundary has to be hit. Of all others chance may leave some out, where it seldom comes by: the instructions of a
+# loop that is hardly ever entered are missed together, and count as one place.
 WHOLE = {"vmx_exit_entry", "vmx_launch", "vmx_wait_at_gate", "asi_exit", "asi_enter", "stun_wait", "stun_release"}
-MISSED_AT_MOST, LEAST = 0.005, 300
+MISSED_AT_MOST, LEAST = 0.004, 300
 # Here CR3 is written, so here alone it may differ from what the CPU says of itself; the last one does both behind each other.
 SWITCHES = {"leave", "asi_exit", "asi_handle_fault", "asi_enter", "asi_rest", "flush_core", "fill_l1d", "vm_set_window"}
 RESTRICTED_ONLY = {"vmx_exit_entry", "vmx_launch", "vmx_wait_at_gate", "stun_wait"}
@@ -75,7 +76,9 @@ def covered(context, text, found, traced):
     for at in sorted(missed):
         need(text.function(at) not in WHOLE, "not hit: " + text.say(at))
     need(len(wanted) > LEAST, "only %d instructions are known to be executed" % len(wanted))
-    need(len(missed) <= MISSED_AT_MOST * len(wanted), context.remark)
+    follows = dict(zip(sorted(text.code), sorted(text.code)[1:]))
+    places = len(missed) - sum(follows.get(at) in missed for at in missed)
+    need(places <= MISSED_AT_MOST * len(wanted), "%s, in %d places" % (context.remark, places))
 
 
 def blind(context):
