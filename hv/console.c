@@ -19,7 +19,7 @@
 
 #define NOBODY (-1)
 /* Bytes of a guest's line: the text, its name, and what surrounds them. */
-#define LINE_MOST (160 + CONFIG_NAME_LEN + 16)
+#define LINE_MOST (CONSOLE_GUEST_LINE + CONFIG_NAME_LEN + 16)
 
 /* What serial output needs; everything that passes through here is being shown to the operator. */
 static struct {

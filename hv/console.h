@@ -44,6 +44,9 @@ uint64_t console_due(void);
 void console_guest_putc(char c);
 bool console_guest_room(void);
 
+/* Bytes of a guest's line, without what surrounds it. */
+#define CONSOLE_GUEST_LINE 160
+
 /** Lines of a guest that are on their way out; lies in its VM's window, guarded by the VM's lock.
  */
 struct console_text {

@@ -347,7 +347,7 @@ void vm_console_write(struct vm *vm, uint8_t byte)
 	}
 	if (byte != '\n')
 		vm->console_line[vm->console_length++] = (char)byte;
-	if (byte == '\n' || vm->console_length >= VM_CONSOLE_LINE - 1) {
+	if (byte == '\n' || vm->console_length >= CONSOLE_GUEST_LINE - 1) {
 		flush_line(vm);
 		this_cpu()->vcpu->work |= WORK_PRINT;
 	}

@@ -19,7 +19,6 @@
 #include "hv/stun.h"
 #include "mm/space.h"
 
-#define VM_CONSOLE_LINE 160
 #define VM_POPULATE_CHUNK PAGE_SIZE_2M
 #define VM_MAX_ESCALATION_SITES 32
 #define VM_CPUID_ENTRIES 64
@@ -209,7 +208,7 @@ struct vm {
 	uint8_t cpuid_ext[0x10];
 	struct console_text console_out;
 	unsigned console_length;
-	char console_line[VM_CONSOLE_LINE];
+	char console_line[CONSOLE_GUEST_LINE];
 	struct vm_sched sched;
 	struct machine machine;
 	uint8_t populated[VM_MAX_CHUNKS / 8]; /* lazy: one bit a chunk, by guest-physical address */

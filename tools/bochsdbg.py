@@ -12,6 +12,7 @@ import tempfile
 import time
 
 import emulib
+import recordlib
 
 PROMPT = re.compile(rb"<bochs:\d+> $")
 EXIT_STOP = re.compile(rb"Caught VMEXIT breakpoint.*?^\(0\) \[0x([0-9a-f]+)\]", re.M | re.S)
@@ -70,7 +71,7 @@ class Debugger:
         while not select.select([out], [], [], QUIET)[0]:
             # The hypervisor halts for good when its run is over, and no debugger command ends that. A trace is never
             # quiet for so long otherwise, and the console may have been turned off.
-            self.ended = self.tracing or '"type":"end"' in self.serial()
+            self.ended = self.tracing or recordlib.last(self.serial(), "end") is not None
             if self.ended:
                 return b""
             if time.time() > self.deadline:

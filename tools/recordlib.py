@@ -7,7 +7,9 @@ drawn at boot and that no guest can read; the first record, which comes before a
 import json
 import re
 
-START = re.compile(r'@cloister (?=\{(?:"key":"([0-9a-f]{8})",)?"type":"([\w-]+)")')
+START = re.compile(r'@cloister (?=\{(?:"key":"([0-9a-f]{8})",)?"type":"[\w-]+")')
+
+LINE = re.compile(r"[^\r\n]*")
 
 
 def keys(text, boots=1):
@@ -21,19 +23,13 @@ def keys(text, boots=1):
     return found
 
 
-def genuine(text, boots=1):
-    """(type, the record's text, is its line whole?) of each record that is not a guest's, in order."""
-    known = keys(text, boots)
-    for match in START.finditer(text):
-        if match.group(1) in known:
-            end = text.find("\n", match.end())
-            yield match.group(2), text[match.end():end if end >= 0 else len(text)].rstrip("\r"), end >= 0
-
-
 def parse(text, boots=1):
-    """The records; one that is cut off, or torn, is of the type "unparsable"."""
-    records = []
-    for _, body, _ in genuine(text, boots):
+    """The records that are not a guest's, in order; one that is cut off, or torn, is of the type "unparsable"."""
+    known, records = keys(text, boots), []
+    for match in START.finditer(text):
+        if match.group(1) not in known:
+            continue
+        body = LINE.match(text, match.end()).group()
         try:
             record = json.loads(body)
             record.pop("key", None)

@@ -216,10 +216,44 @@ bool guest_translate(struct vcpu *vcpu, uint64_t linear, enum guest_access acces
 	return !error;
 }
 
+/* A table's entry. Tables nearly always lie in low memory that is there. */
+static inline const void *table_entry(struct vm *vm, uint64_t gpa)
+{
+	if (likely(gpa < vm->ram_low - 8 && !vm->lazy))
+		return (const void *)(GUEST_BASE + gpa);
+	return vm_ram(vm, GPA(gpa), 8);
+}
+
+/* The short way where nearly all code is: every access to a device goes it. */
+static bool walk_4_levels(struct vm *vm, uint64_t table, uint64_t address, gpa_t *gpa)
+{
+	for (unsigned shift = PAGE_SHIFT + 27;; shift -= 9) {
+		const uint64_t *entry = table_entry(vm, table + ((address >> shift) & 511) * 8);
+		uint64_t value;
+
+		if (unlikely(!entry))
+			return false;
+		value = *(const volatile uint64_t *)entry;
+		if (unlikely(!(value & PTE_PRESENT)))
+			return false;
+		table = value & PTE_ADDRESS;
+		if (shift == PAGE_SHIFT || ((value & PTE_LARGE) && shift <= PAGE_SHIFT + 18)) {
+			uint64_t mask = (1ULL << shift) - 1;
+
+			*gpa = GPA((table & ~mask) | (address & mask));
+			return true;
+		}
+	}
+}
+
 bool guest_translate_code(struct vcpu *vcpu, uint64_t linear, gpa_t *gpa)
 {
-	struct guest_paging paging = current_paging(vcpu->vm->phys_bits);
+	struct guest_paging paging;
 
+	if (likely(vmcs_read(VMCS_GUEST_EFER) & EFER_LMA))
+		return walk_4_levels(vcpu->vm, vmcs_read(VMCS_GUEST_CR3) & PTE_ADDRESS, linear,
+				     gpa);
+	paging = current_paging(vcpu->vm->phys_bits);
 	paging.trusted = true;
 	return !guest_walk(vcpu->vm, &paging, linear, GUEST_READ, gpa);
 }

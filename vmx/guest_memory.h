@@ -53,8 +53,8 @@ uint32_t guest_walk(struct vm *vm, const struct guest_paging *paging, uint64_t l
 /** The same for the current vCPU; false: the page fault is queued. */
 bool guest_translate(struct vcpu *vcpu, uint64_t linear, enum guest_access access, gpa_t *gpa);
 
-/** The same for the byte of code at @linear that the vCPU has just executed, in modes other than
- * 64-bit paging; false: it has been unmapped meanwhile. */
+/** The same for the code at @linear, which the vCPU has just executed, so that its rights have been
+ * looked at; false: it has been unmapped meanwhile, and nothing is queued. */
 bool guest_translate_code(struct vcpu *vcpu, uint64_t linear, gpa_t *gpa);
 
 /** Linear address of @size bytes at @offset of segment @segment; false: #GP or #SS is queued. */

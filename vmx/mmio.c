@@ -43,7 +43,7 @@ static const uint8_t *fetch(struct vcpu *vcpu, uint64_t address, uint8_t buffer[
 	gpa_t gpa;
 
 	*count = 0;
-	if (!vcpu_translate_code(vcpu, address, &gpa))
+	if (!guest_translate_code(vcpu, address, &gpa))
 		return NULL;
 	if (first > MAX_INSTRUCTION)
 		first = MAX_INSTRUCTION;
@@ -52,7 +52,7 @@ static const uint8_t *fetch(struct vcpu *vcpu, uint64_t address, uint8_t buffer[
 	if (likely(first == MAX_INSTRUCTION) || !bytes)
 		return bytes;
 	memcpy(buffer, bytes, first);
-	if (vcpu_translate_code(vcpu, address + first, &gpa)) {
+	if (guest_translate_code(vcpu, address + first, &gpa)) {
 		bytes = vm_ram(vcpu->vm, gpa, MAX_INSTRUCTION - first);
 		if (bytes) {
 			memcpy(buffer + first, bytes, MAX_INSTRUCTION - first);

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
-/* The guest's control registers as it sees them, and its own address translation. */
+/* The guest's control registers as it sees them, and the timer that stands in for its own. */
 #include "vmx/vcpu.h"
 
 #include "hv/asm.h"
 #include "hv/percpu.h"
 #include "vmx/caps.h"
-#include "vmx/guest_memory.h"
 
 #define CR0_RESERVED_HIGH 0xffffffff00000000ULL
-#define PTE_PRESENT BIT(0)
+#define PDPTE_PRESENT BIT(0)
 #define PDPTE_RESERVED 0x1e6ULL /* below the address, SDM table 4-8 */
 
 uint64_t vcpu_read_cr0(void)
@@ -30,7 +29,7 @@ static bool load_pdptes(struct vcpu *vcpu)
 	for (unsigned i = 0; i < 4; i++) {
 		uint64_t pdpte = *(const volatile uint64_t *)&table[i];
 
-		if ((pdpte & PTE_PRESENT) &&
+		if ((pdpte & PDPTE_PRESENT) &&
 		    (pdpte & (PDPTE_RESERVED | ~((1ULL << vcpu->vm->phys_bits) - 1))))
 			return false;
 		vmcs_write(VMCS_GUEST_PDPTE0 + 2 * i, pdpte);
@@ -102,49 +101,6 @@ bool vcpu_write_cr4(struct vcpu *vcpu, uint64_t value)
 	vmcs_write(VMCS_CR4_SHADOW, value);
 	vmcs_write(VMCS_GUEST_CR4, value | CR4_VMXE);
 	return true;
-}
-
-#define PTE_LARGE BIT(7)
-#define PTE_ADDRESS 0x000ffffffffff000ULL
-
-/* A page-table entry of the guest; NULL outside RAM. Tables nearly always lie in low memory that is
- * there. */
-static inline const void *table_entry(struct vm *vm, uint64_t gpa, unsigned size)
-{
-	if (likely(gpa < vm->ram_low - 8 && !vm->lazy))
-		return (const void *)(GUEST_BASE + gpa);
-	return vm_ram(vm, GPA(gpa), size);
-}
-
-/* The short way of guest_translate_code() where nearly all code is: every access to a device goes
- * it. */
-static bool walk_4_levels(struct vm *vm, uint64_t table, uint64_t address, gpa_t *gpa)
-{
-	for (unsigned shift = PAGE_SHIFT + 27;; shift -= 9) {
-		const uint64_t *entry = table_entry(vm, table + ((address >> shift) & 511) * 8, 8);
-		uint64_t value;
-
-		if (unlikely(!entry))
-			return false;
-		value = *(const volatile uint64_t *)entry;
-		if (unlikely(!(value & PTE_PRESENT)))
-			return false;
-		table = value & PTE_ADDRESS;
-		if (shift == PAGE_SHIFT || ((value & PTE_LARGE) && shift <= PAGE_SHIFT + 18)) {
-			uint64_t mask = (1ULL << shift) - 1;
-
-			*gpa = GPA((table & ~mask) | (address & mask));
-			return true;
-		}
-	}
-}
-
-bool vcpu_translate_code(struct vcpu *vcpu, uint64_t address, gpa_t *gpa)
-{
-	if (likely(vmcs_read(VMCS_GUEST_EFER) & EFER_LMA))
-		return walk_4_levels(vcpu->vm, vmcs_read(VMCS_GUEST_CR3) & PTE_ADDRESS, address,
-				     gpa);
-	return guest_translate_code(vcpu, address, gpa);
 }
 
 void vcpu_poll_timer(struct vcpu *vcpu)

@@ -151,13 +151,6 @@ static inline unsigned vcpu_cpl(void)
 }
 
 /**
- * Guest-physical address of the code at linear @address, which the guest has just executed, so that
- * its rights have been looked at; false if its tables do not map it any more. For data there is
- * guest_translate() (vmx/guest_memory.h).
- */
-bool vcpu_translate_code(struct vcpu *vcpu, uint64_t address, gpa_t *gpa);
-
-/**
  * Where the guest's timer is the preemption timer: expires a deadline that has come, and sets the
  * timer to what is left of the next one, as the time spent in the hypervisor does not count for it.
  */

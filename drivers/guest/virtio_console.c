@@ -54,23 +54,20 @@ bool vconsole_receive(struct vm *vm, uint8_t byte)
 
 bool vconsole_serve(struct vm *vm, struct virtio *device, struct vring_chain *chain)
 {
-	uint64_t skip = device->console.sent, left = OUTPUT_MOST, sent = 0;
+	uint64_t skip = device->console.sent, left = OUTPUT_MOST;
 	const uint8_t *from;
 	uint32_t len;
 
 	for (; skip && vring_next(chain, false, skip, &len); skip -= len)
 		;
 	for (; (from = vring_next(chain, false, left, &len)); left -= len) {
-		for (uint32_t i = 0; i < len; i++, sent++) {
+		for (uint32_t i = 0; i < len; i++, device->console.sent++) {
 			/* What is left goes when the notification is made again. */
-			if (!vm_console_ready(vm)) {
-				device->console.sent += sent;
+			if (!vm_console_ready(vm))
 				return false;
-			}
 			vm_console_write(vm, from[i]);
 		}
 	}
-	device->console.sent += sent;
 	if (chain->out_bytes)
 		return false;
 	device->console.sent = 0;
