@@ -34,7 +34,22 @@ static void test_write(void)
 {
 	static const char text[] = "written by hypercall\n";
 
+	static char dots[400];
 	int64_t written = 0, n = 0;
+
+	/* A UART takes no more at once than its FIFO holds, but for QEMU's, which is always done.
+	 */
+	memset(dots, '.', sizeof(dots));
+	dots[sizeof(dots) - 1] = '\n';
+	while (written < (int64_t)sizeof(dots)) {
+		n = hypercall(HYPERCALL_CONSOLE_WRITE, (uint64_t)dots + (uint64_t)written,
+			      sizeof(dots) - (uint64_t)written, 0);
+		if (written == 0)
+			check("nobody waits for the UART on a guest's behalf",
+			      (n >= 0 && n < 100) || guest_option("nested"));
+		written += n;
+	}
+	written = n = 0;
 
 	while (written < (int64_t)sizeof(text) - 1 && n >= 0) {
 		n = hypercall(HYPERCALL_CONSOLE_WRITE, (uint64_t)text + (uint64_t)written,
