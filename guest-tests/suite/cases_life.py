@@ -132,7 +132,8 @@ def pause(context):
     before, after = totals(run, "t")
     need(before == after, "it made %d exits while it was paused" % (after - before))
     beyond = run.text.index("top: a key ends it")
-    paused = run.text[beyond:run.text.index("send resume") if "send resume" in run.text else run.text.index("resume t", beyond)]
+    # The record, not the echo of what was typed next: a neighbour's line may come in the middle of that.
+    paused = run.text[beyond:run.text.rindex('"type":"stats","vm":"t"')]
     need("[t] count" not in paused and "[calm] count" in paused, "who wrote while t was paused: %s" % re.findall(r"\[\w+\] count \d+", paused))
     run.expect_end(0)
 
