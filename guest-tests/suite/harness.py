@@ -35,9 +35,9 @@ class Test:
 class Context:
     """What a running test has: a folder, a log, and the ways to boot."""
 
-    def __init__(self, name):
+    def __init__(self, name, turn=0):
         self.name = name
-        self.dir = os.path.join(BUILD, "test", name)
+        self.dir = os.path.join(BUILD, "test", name + ("-%d" % turn if turn else ""))
         shutil.rmtree(self.dir, ignore_errors=True)
         os.makedirs(self.dir)
         self.log = open(os.path.join(self.dir, "log.txt"), "w", errors="replace")
@@ -249,8 +249,8 @@ class Suite:
                     print("    | " + line)
             sys.stdout.flush()
 
-    def run_one(self, test):
-        started, context, word, why = time.time(), Context(test.name), "ok", ""
+    def run_one(self, test, turn):
+        started, context, word, why = time.time(), Context(test.name, turn), "ok", ""
         try:
             test.function(context)
         except Skip as reason:
@@ -264,15 +264,17 @@ class Suite:
         context.log.close()
         self.report(word, test, time.time() - started, why or context.remark, os.path.join(context.dir, "log.txt"))
 
-    def run(self, jobs):
+    def run(self, jobs, times=1):
+        """All tests, @times in a row; one status for everything."""
         waiting = queue.Queue()
-        for test in sorted(self.tests, key=lambda t: -t.cost):
-            waiting.put(test)
+        for turn in range(times):
+            for test in sorted(self.tests, key=lambda t: -t.cost):
+                waiting.put((test, turn))
 
         def work():
             while True:
                 try:
-                    self.run_one(waiting.get_nowait())
+                    self.run_one(*waiting.get_nowait())
                 except queue.Empty:
                     return
         workers = [threading.Thread(target=work) for _ in range(jobs)]
