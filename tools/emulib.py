@@ -282,10 +282,42 @@ class FileSerial:
         raise CannotStart("this run has no serial input")
 
 
+class Clock:
+    """Seconds that count for a run: those of CPU time that its emulator got, so that none fails for what else the machine
+    does meanwhile. An emulator that waits for ever has an end too: STARVED seconds of the wall count as one."""
+
+    STARVED = 10
+
+    def __init__(self, pid):
+        self.path, self.seconds = "/proc/%d/stat" % pid, 0.0
+        self.wall, self.cpu = time.time(), self.read()
+
+    def read(self):
+        """CPU seconds of its emulator so far."""
+        try:
+            with open(self.path) as f:
+                fields = f.read().rpartition(")")[2].split()
+            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        except OSError:  # it has ended
+            return self.cpu
+
+    def __call__(self):
+        wall, cpu = time.time(), self.read()
+        self.seconds += max(cpu - self.cpu, (wall - self.wall) / self.STARVED)
+        self.wall, self.cpu = wall, cpu
+        return self.seconds
+
+    def sleep(self, seconds):
+        end = self() + seconds
+        while self() < end:
+            time.sleep(0.01)
+
+
 class SocketSerial:
     """Both ways: the emulator waits for us on a local port."""
 
     def __init__(self, port, process):
+        self.clock = Clock(process.pid)
         end = time.time() + 20
         self.socket = None
         while not self.socket:
@@ -309,7 +341,7 @@ class SocketSerial:
         # A 16550 holds 16 bytes: what comes faster than the guest reads would be lost.
         for i in range(0, len(data), 8):
             self.socket.sendall(data[i:i + 8])
-            time.sleep(0.02)
+            self.clock.sleep(0.02)
 
 
 class Script:
@@ -336,7 +368,7 @@ class Script:
             else:
                 raise CannotStart("script: %r is not expect, send or press ^X" % line)
 
-    def advance(self, serial, text):
+    def advance(self, serial, text, now):
         while self.steps and not self.failure:
             verb, argument, limit = self.steps[0]
             if verb == "send":
@@ -346,10 +378,10 @@ class Script:
                     raise CannotStart("script: %s is only for nested machines" % verb)
                 getattr(serial, verb)(argument)
             else:
-                self.deadline = self.deadline or time.time() + limit
+                self.deadline = self.deadline or now + limit
                 match = re.compile(argument).search(text, self.seen)
                 if not match:
-                    if time.time() > self.deadline:
+                    if now > self.deadline:
                         self.failure = "the console never showed %r within %d s" % (argument, limit)
                     return
                 self.seen = match.end()
@@ -392,9 +424,9 @@ def plain(raw):
     return re.sub(r"\x1b\[[0-9;]*m", "", raw.decode(errors="replace"))
 
 
-def follow(process, serial, script, timeout, echo, boots=1):
-    """Reads until the run ends; (status, text)."""
-    raw, end, stop = b"", time.time() + timeout, None
+def follow(process, serial, script, timeout, echo, clock, boots=1):
+    """Reads until the run ends, for @timeout seconds of @clock at most; (status, text)."""
+    raw, end, stop = b"", clock() + timeout, None
     while True:
         ended = process.poll() is not None  # asked before reading: then nothing more can come
         data = serial.read(0.05)
@@ -403,11 +435,11 @@ def follow(process, serial, script, timeout, echo, boots=1):
             echo(data)
         text = plain(raw)
         if script:
-            script.advance(serial, text)
+            script.advance(serial, text, clock())
             if script.failure:
                 return 1, text
         status = judge(text, boots)
-        now = time.time()
+        now = clock()
         if status is not None and stop is None:
             stop = now + (GRACE_PANIC if '"type":"panic"' in text else GRACE_END)
         if stop is not None and now >= stop:
@@ -495,7 +527,7 @@ def run(esp, echo=None, **given):
             if options["interactive"]:
                 status, text = interact(process, serial)
             else:
-                status, text = follow(process, serial, script, options["timeout"], echo)
+                status, text = follow(process, serial, script, options["timeout"], echo, Clock(process.pid))
         finally:
             kill(process)
         if status == 1 and not text and emulator.refusal(work):

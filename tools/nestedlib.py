@@ -126,8 +126,9 @@ class Job:
 
     def wait(self, seconds):
         """The rest of the serial output, until QEMU has ended or the time is over."""
-        end, rest = time.time() + seconds, b""
-        while time.time() < end and self.outer.process.poll() is None:
+        clock, rest = self.outer.clock, b""
+        end = clock() + seconds
+        while clock() < end and self.outer.process.poll() is None:
             ended = self.poll() is not None
             data = self.read(0.05)
             rest += data
@@ -150,6 +151,7 @@ class Outer:
             options = dict(emulib.DEFAULTS, mem=MEMORY, firmware="bios")
             bochs = OuterBochs([line.port for line in (self.console, self.shell)])
             self.process = bochs.start(options, disk, self.work, 0)
+            self.clock = emulib.Clock(self.process.pid)
             self.console.accept()
             self.shell.accept()
             self.expect("up", 0, START_SECONDS)
@@ -224,7 +226,7 @@ class Outer:
 
     def expect(self, mark, begin, seconds):
         """Waits for the line `=MARK STATUS`; the status and what was said before it, from @begin on."""
-        end = time.time() + seconds
+        end = self.clock() + seconds
         while True:
             self.listen(0.05)
             match = re.search(r"(.*?)^=%s (\d+)\n" % mark, self.said[begin:], re.S | re.M)
@@ -232,7 +234,7 @@ class Outer:
                 return int(match.group(2)), match.group(1)
             if self.process.poll() is not None:
                 raise Lost("the outer system's emulator has ended")
-            if time.time() > end:
+            if self.clock() > end:
                 raise Lost("the outer system does not answer within %d s: %s" % (seconds, self.said[-500:]))
 
     def command(self, command, seconds=120):
@@ -310,7 +312,7 @@ class Outer:
             media = self.medium(esp, machine)
         job, boots = self.start(machine, media, reboots), 2 if reboots else 1
         try:
-            status, text = emulib.follow(job, job, play, timeout, echo, boots)
+            status, text = emulib.follow(job, job, play, timeout, echo, self.clock, boots)
             if status == 124 or play and play.failure:
                 job.kill()
             text += emulib.plain(job.wait(END_SECONDS))
