@@ -17,6 +17,7 @@ static const char *const cause_names[ASI_CAUSE_COUNT] = {
 	[ASI_CAUSE_SCHEDULE] = "schedule",
 	[ASI_CAUSE_POLICY] = "policy",
 	[ASI_CAUSE_NET] = "network",
+	[ASI_CAUSE_SPLIT] = "split",
 };
 
 #define PF_PRESENT BIT(0)

@@ -25,6 +25,7 @@ enum asi_cause {
 	ASI_CAUSE_SCHEDULE, /* the core goes to another VM, or an idle CPU looks for one */
 	ASI_CAUSE_POLICY,   /* another policy is asked for, or adopted */
 	ASI_CAUSE_NET,	    /* frames go to other VMs */
+	ASI_CAUSE_SPLIT,    /* a guest executes from a large page that is not executable */
 	ASI_CAUSE_COUNT,
 };
 

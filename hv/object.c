@@ -53,6 +53,7 @@ static const char *const requested[ASI_CAUSE_COUNT] = {
 	[ASI_CAUSE_SCHEDULE] = "scheduler",
 	[ASI_CAUSE_POLICY] = "policy",
 	[ASI_CAUSE_NET] = "networks",
+	[ASI_CAUSE_SPLIT] = "page tables",
 };
 
 static enum object_kind sensitive_kind(uint16_t purpose)

@@ -29,7 +29,7 @@ static const char *const vulnerability_names[VULN_COUNT] = {
 	[VULN_RFDS] = "rfds",	      [VULN_GDS] = "gds",
 	[VULN_ITS] = "its",	      [VULN_BHI] = "bhi",
 	[VULN_RETBLEED] = "retbleed", [VULN_SPECTRE_V2] = "spectre-v2",
-	[VULN_VMSCAPE] = "vmscape",
+	[VULN_VMSCAPE] = "vmscape",   [VULN_ITLB_MULTIHIT] = "itlb-multihit",
 };
 
 const char *policy_mode_name(unsigned mode)
@@ -112,6 +112,9 @@ static const char *describe(const struct cpu_facts *facts, const struct policy_a
 					   "L1D flush by reading 64 KiB" };
 	static const char *const bhb[] = { "none", "BHB clear loop", "BHI_DIS_S" };
 
+	/* It ends the machine for all, and costs next to nothing: no policy leaves it out. */
+	if (vuln == VULN_ITLB_MULTIHIT)
+		return "no large page that is executable";
 	if (a->mode == POLICY_OFF)
 		return "none: mitigation = off";
 	switch (vuln) {

@@ -61,7 +61,7 @@ static bool populate_range(struct vm *vm, uint64_t gpa, uint64_t len)
 {
 	for (uint64_t at = ALIGN_DOWN(gpa, VM_POPULATE_CHUNK); at < gpa + len;
 	     at += VM_POPULATE_CHUNK)
-		if (!vm_is_populated(vm, at) && vm_populate(vm, GPA(at)))
+		if (!vm_is_populated(vm, at) && vm_populate(vm, GPA(at), false))
 			return false;
 	return true;
 }

@@ -355,9 +355,9 @@ int vm_load_kernel(const struct vm_record *record, struct loader_entry *entry);
 /** Does guest memory at @gpa have its frame? The current VM, any map. */
 bool vm_is_populated(const struct vm *vm, uint64_t gpa);
 
-/** Takes a frame from the pool for the chunk around @gpa. Leaves the restricted map. 0, -E_RANGE or
- * -E_NOMEM. */
-int vm_populate(struct vm *vm, gpa_t gpa);
+/** Takes a frame from the pool for the chunk around @gpa, if it has none; and if the guest is
+ * @to_execute from there, lets it. Leaves the restricted map. 0, -E_RANGE or -E_NOMEM. */
+int vm_populate(struct vm *vm, gpa_t gpa, bool to_execute);
 
 /** The guest cannot go on: it is stopped before the next entry. @detail is shown in hex if not 0.
  * Any map. */

@@ -6,6 +6,7 @@
 #include "hv/console.h"
 #include "hv/errno.h"
 #include "hv/lib/string.h"
+#include "hv/mitigation.h"
 #include "hv/panic.h"
 #include "hv/percpu.h"
 #include "hv/vm.h"
@@ -28,6 +29,7 @@ static_assert((PAGE_SIZE << CHUNK_ORDER) == VM_POPULATE_CHUNK, "a chunk is one a
  */
 static int give_chunk(struct vm_record *record, uint64_t gpa)
 {
+	bool executable = record->ept.max_exec_level == record->ept.max_level;
 	uint64_t chunk = gpa / VM_POPULATE_CHUNK;
 	hpa_t hpa;
 	int err;
@@ -44,7 +46,8 @@ static int give_chunk(struct vm_record *record, uint64_t gpa)
 	if (hpa_is_none(hpa))
 		return -E_NOMEM;
 	if (space_window_map_ram(&record->window, GPA(gpa), hpa, VM_POPULATE_CHUNK) ||
-	    pgtable_map(&record->ept, gpa, hpa, VM_POPULATE_CHUNK, PG_WRITE | PG_EXEC))
+	    pgtable_map(&record->ept, gpa, hpa, VM_POPULATE_CHUNK,
+			PG_WRITE | (executable ? PG_EXEC : 0)))
 		panic("guest memory at 0x%llx cannot be mapped, though its tables are there",
 		      (unsigned long long)gpa);
 	record->vm->populated[chunk / 8] |= (uint8_t)(1U << (chunk % 8));
@@ -52,7 +55,17 @@ static int give_chunk(struct vm_record *record, uint64_t gpa)
 	return 0;
 }
 
-int vm_populate(struct vm *vm, gpa_t gpa)
+/* Fetches may lie wherever the guest likes: at most once for each chunk. */
+static int let_execute(struct vm_record *record, uint64_t gpa)
+{
+	struct pg_leaf leaf;
+
+	if (!pgtable_walk(&record->ept, gpa, &leaf) || leaf.prot & PG_EXEC)
+		return 0;
+	return pgtable_split(&record->ept, gpa, PG_WRITE | PG_EXEC);
+}
+
+int vm_populate(struct vm *vm, gpa_t gpa, bool to_execute)
 {
 	uint64_t at = ALIGN_DOWN(gpa.v, VM_POPULATE_CHUNK);
 	struct vm_record *record;
@@ -60,12 +73,14 @@ int vm_populate(struct vm *vm, gpa_t gpa)
 
 	if (at >= vm->ram_low && (at < GIB(4) || at - GIB(4) >= vm->ram_high))
 		return -E_RANGE;
-	asi_exit(ASI_CAUSE_POPULATE);
+	asi_exit(to_execute && vm_is_populated(vm, at) ? ASI_CAUSE_SPLIT : ASI_CAUSE_POPULATE);
 	record = &vm_records[vm->id];
 	spinlock_acquire(&record->lock);
 	/* Another vCPU may have been faster. */
 	if (!vm_is_populated(vm, at))
 		err = give_chunk(record, at);
+	if (!err && to_execute)
+		err = let_execute(record, at);
 	spinlock_release(&record->lock);
 	audit_changed();
 	return err;
@@ -155,6 +170,7 @@ static int attach_devices(struct vm_record *record)
 
 static int create(struct vm_record *record, const struct config_vm *config, uint16_t id)
 {
+	const char *why;
 	int err;
 
 	/* What is there of it, for vm_destroy(). */
@@ -177,6 +193,11 @@ static int create(struct vm_record *record, const struct config_vm *config, uint
 	if (err)
 		return err;
 	err = pgtable_create(&record->ept, PG_EPT, vmx_caps.ept_2m ? 2 : 1);
+	/* A guest that changes the size of a page it executes from could raise a machine check
+	 * (CVE-2018-12207). */
+	if (vulnerability_affects(&cpu_facts, VULN_ITLB_MULTIHIT, mitigation_chosen()->paranoid,
+				  &why))
+		record->ept.max_exec_level = 1;
 	if (!err && !record->vm->lazy)
 		err = populate_all(record);
 	if (!err && record->vm->lazy)

@@ -87,5 +87,8 @@ int vm_load_kernel(const struct vm_record *record, struct loader_entry *entry)
 	if (err)
 		console_error("cloister.conf:%u: [vm %s] kernel = %s %s", config->kernel_line,
 			      config->name, config->kernel, why);
+	/* It executes there for sure; an entry outside memory is its own trouble. */
+	else if (vm_populate(VM_HERE, GPA(entry->rip), true) == -E_NOMEM)
+		err = -E_NOMEM;
 	return err;
 }

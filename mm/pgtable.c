@@ -117,7 +117,7 @@ static hpa_t alloc_table(void)
 int pgtable_create(struct pgtable *pt, enum pg_format format, unsigned max_level)
 {
 	pt->format = format;
-	pt->max_level = max_level;
+	pt->max_level = pt->max_exec_level = max_level;
 	pt->root = alloc_table();
 	return hpa_is_none(pt->root) ? -E_NOMEM : 0;
 }
@@ -200,6 +200,31 @@ int pgtable_map(struct pgtable *pt, uint64_t va, hpa_t hpa, uint64_t size, unsig
 		hpa.v += level_size(level);
 	}
 	return err;
+}
+
+int pgtable_split(struct pgtable *pt, uint64_t va, unsigned prot)
+{
+	uint64_t *table = hpa_to_ptr(pt->root), *entry, *parts;
+	unsigned level = ROOT_LEVEL;
+	hpa_t sub;
+
+	for (;; table = table_of(*entry), level--) {
+		entry = &table[level_index(va, level)];
+		if (!entry_present(*entry) || level == 1)
+			return -E_NOENT;
+		if (entry_is_leaf(*entry, level))
+			break;
+	}
+	sub = alloc_table();
+	if (hpa_is_none(sub))
+		return -E_NOMEM;
+	parts = hpa_to_ptr(sub);
+	for (unsigned i = 0; i < ENTRIES; i++)
+		parts[i] = entry_leaf(pt->format,
+				      HPA(leaf_address(*entry, level) + i * level_size(level - 1)),
+				      prot, level - 1);
+	__atomic_store_n(entry, entry_table(pt->format, sub), __ATOMIC_RELEASE);
+	return 0;
 }
 
 bool pgtable_walk(const struct pgtable *pt, uint64_t va, struct pg_leaf *leaf)

@@ -22,7 +22,9 @@ enum pg_format { PG_HOST, PG_EPT };
 struct pgtable {
 	hpa_t root;
 	enum pg_format format;
-	unsigned max_level; /* largest leaf: 1 = 4 KiB, 2 = 2 MiB, 3 = 1 GiB */
+	unsigned max_level;	 /* largest leaf: 1 = 4 KiB, 2 = 2 MiB, 3 = 1 GiB */
+	unsigned max_exec_level; /* the same for one that is executable: what the audit holds its
+				    users to */
 };
 
 /** A leaf as the walker sees it. */
@@ -48,6 +50,14 @@ int pgtable_prepare(struct pgtable *pt, uint64_t va, hpa_t hpa, uint64_t size);
  * no processor uses them.
  */
 int pgtable_map(struct pgtable *pt, uint64_t va, hpa_t hpa, uint64_t size, unsigned prot);
+
+/**
+ * The large leaf that maps @va becomes leaves of the next smaller size with @prot, which gives no
+ * less than it had; nothing is absent meanwhile. No processor has to drop what it knows: that leads
+ * to the same frames, and what it does not allow yet is looked up anew. -E_NOENT: no large leaf is
+ * there; -E_NOMEM, and nothing has changed.
+ */
+int pgtable_split(struct pgtable *pt, uint64_t va, unsigned prot);
 
 /** Finds the leaf that maps @va; false if none does. */
 bool pgtable_walk(const struct pgtable *pt, uint64_t va, struct pg_leaf *leaf);

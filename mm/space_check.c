@@ -12,6 +12,7 @@ struct check {
 	struct space_audit *audit;
 	const struct pgtable *full; /* NULL: a window by itself */
 	uint16_t cpu, vm_id;
+	unsigned max_exec_level; /* of an EPT */
 };
 
 static void violation(const struct check *check, uint64_t va, hpa_t hpa, const char *what)
@@ -210,7 +211,7 @@ static void check_table(hpa_t table, void *context)
 void space_audit_pair(struct space_audit *audit, const struct space_pair *pair, uint16_t cpu,
 		      uint16_t vm_id)
 {
-	struct check check = { audit, &pair->full, cpu, vm_id };
+	struct check check = { audit, &pair->full, cpu, vm_id, 0 };
 
 	pgtable_for_each(&pair->restricted, check_leaf, &check);
 	pgtable_for_each(&pair->restricted, check_rights, &check);
@@ -224,7 +225,7 @@ void space_audit_pair(struct space_audit *audit, const struct space_pair *pair, 
 
 void space_audit_window(struct space_audit *audit, const struct space_window *window)
 {
-	struct check check = { audit, NULL, SPACE_NOBODY, window->vm_id };
+	struct check check = { audit, NULL, SPACE_NOBODY, window->vm_id, 0 };
 
 	pgtable_for_each(&window->table, check_leaf, &check);
 	pgtable_for_each(&window->table, check_rights, &check);
@@ -236,6 +237,9 @@ static int check_guest_leaf(uint64_t gpa, uint64_t size, const struct pg_leaf *l
 	const struct check *check = context;
 	uint64_t step;
 
+	if ((leaf->prot & PG_EXEC) && leaf->level > check->max_exec_level)
+		violation(check, gpa, leaf->hpa,
+			  "executable in one piece, on a CPU with iTLB multihit");
 	for (uint64_t at = 0; at < size; at += step) {
 		hpa_t hpa = HPA(leaf->hpa.v + at);
 
@@ -251,7 +255,7 @@ static int check_guest_leaf(uint64_t gpa, uint64_t size, const struct pg_leaf *l
 
 void space_audit_ept(struct space_audit *audit, const struct pgtable *ept, uint16_t vm_id)
 {
-	struct check check = { audit, NULL, SPACE_NOBODY, vm_id };
+	struct check check = { audit, NULL, SPACE_NOBODY, vm_id, ept->max_exec_level };
 
 	pgtable_for_each(ept, check_guest_leaf, &check);
 	pgtable_for_each_table(ept, check_table, &check);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* EPT violations: first touches of lazily given memory, and device registers. */
+/* EPT violations: first touches of lazily given memory, first execution from a large page, and
+ * device registers. */
 #include "hv/asm.h"
 #include "vmx/exit.h"
 #include "vmx/mmio.h"
@@ -24,7 +25,7 @@ void exit_ept_violation(struct vcpu *vcpu)
 	if (unlikely(qualification & NMI_UNBLOCKED) && !delivering)
 		vmcs_set_bits(VMCS_GUEST_INTERRUPTIBILITY, INTERRUPTIBILITY_NMI);
 	if (unlikely(is_ram(vcpu->vm, gpa))) {
-		if (vm_populate(vcpu->vm, GPA(gpa)))
+		if (vm_populate(vcpu->vm, GPA(gpa), qualification & QUALIFICATION_FETCH))
 			vm_stop(vcpu,
 				"memory ran out while it was being populated; guest-physical "
 				"address",

@@ -65,11 +65,34 @@ static void test_first_touch(uint64_t exits)
 	check_eq("and it arrives", *(volatile uint32_t *)(at + 4096), HYPERCALL_ABI_VERSION);
 }
 
+static void call_there(uint64_t address)
+{
+	((void (*)(void))address)();
+}
+
+/* A CPU with iTLB multihit lets a guest execute from small pages only: the first time that it does
+ * in 2 MiB costs an exit, which leaves the restricted map. */
+static void test_execute(uint64_t exits)
+{
+	uint64_t at = FIRST_CHUNK + 8 * CHUNK;
+
+	*(volatile uint8_t *)(at + 64) = 0xc3; /* RET */
+	*(volatile uint8_t *)(at + CHUNK - 1) = 0xc3;
+	check_chunk("first execution in a chunk", call_there, at + 64, exits);
+	check_chunk("second execution", call_there, at + 64, 0);
+	check_chunk("on another page of it", call_there, at + CHUNK - 1, 0);
+	check_chunk("and data", touch_pages, at, 0);
+	*(volatile uint8_t *)(at + 64) = 0xc3;
+	check_chunk("code that was written anew", call_there, at + 64, 0);
+	check_chunk("data of a chunk that was not executed from", touch_write, at + CHUNK,
+		    guest_option("lazy"));
+}
+
 static void test_all(void)
 {
 	uint64_t dirty = 0, wrong = 0, last = memory - 8;
 
-	for (uint64_t at = FIRST_CHUNK + 8 * CHUNK; at < memory; at += PAGE_SIZE)
+	for (uint64_t at = FIRST_CHUNK + 10 * CHUNK; at < memory; at += PAGE_SIZE)
 		dirty += *(volatile uint64_t *)(at + 2048) != 0;
 	check_eq("memory is zero at start", dirty, 0);
 	for (uint64_t at = FIRST_CHUNK; at < memory; at += CHUNK)
@@ -105,6 +128,8 @@ void guest_main(void)
 
 	memory = guest_option("memory-64") ? MIB(64) : MIB(32);
 	test_first_touch(lazy);
+	if (!guest_option("nested"))
+		test_execute(1);
 	test_all();
 	test_beyond();
 }

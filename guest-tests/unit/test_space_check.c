@@ -124,6 +124,29 @@ TEST(an_absent_ept_entry_that_names_memory_is_found)
 	CHECK(what && strstr(what, "not present") && found.vm_id == 1);
 }
 
+/* CVE-2018-12207: where the CPU has it, a guest executes from small pages only. */
+TEST(a_large_executable_page_is_found)
+{
+	const char *what = NULL;
+	struct space_audit audit = { .report = keep_report, .context = &what };
+	struct pgtable ept;
+
+	start();
+	CHECK(pgtable_create(&ept, PG_EPT, 2) == 0);
+	CHECK(pgtable_map(&ept, MIB(2), frames_alloc(FRAMES_MAX_ORDER, MEM_VM, 1), PAGE_SIZE_2M,
+			  PG_WRITE | PG_EXEC) == 0);
+	space_audit_ept(&audit, &ept, 1);
+	CHECK(audit.violations == 0);
+	ept.max_exec_level = 1;
+	space_audit_ept(&audit, &ept, 1);
+	CHECK(audit.violations == 1 && what && strstr(what, "iTLB multihit"));
+	CHECK(found.va == MIB(2) && found.vm_id == 1);
+	CHECK(pgtable_split(&ept, MIB(2), PG_WRITE | PG_EXEC) == 0);
+	audit.violations = 0;
+	space_audit_ept(&audit, &ept, 1);
+	CHECK(audit.violations == 0);
+}
+
 /* That they all name frame 0 is harmless as long as nobody has it. */
 TEST(frame_0_in_use_is_found)
 {
