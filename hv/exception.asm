@@ -22,6 +22,8 @@ exception_stubs:
 	push qword vector
 %if vector = 2
 	jmp nmi_common
+%elif vector = 18
+	jmp mc_common
 %else
 	jmp exception_common
 %endif
@@ -79,7 +81,7 @@ exception_common:
 ; An NMI comes where the registers are still, or again, the guest's, and its stack is the CPU's own: mapped whatever VM
 ; runs next. So C code, which pushes what it keeps, gets empty registers, and the ones pushed here are wiped. The
 ; interrupt stack is aligned, and nothing else runs on it before the IRETQ.
-nmi_common:
+%macro handle_in_a_guests_registers 0
 	cld
 	push_registers
 	mov rdi, rsp
@@ -107,7 +109,34 @@ nmi_common:
 %assign slot slot + 1
 %endrep
 %endif
+%endmacro
+
+nmi_common:
+	handle_in_a_guests_registers
 	iretq
+
+; So does a machine check, in the middle of an NMI's handler too, where an IRET would let the next NMI in, onto the same
+; stack: it returns without one. What it returns to has nothing below its stack pointer.
+mc_common:
+	handle_in_a_guests_registers
+	mov [rsp - 8], rax
+	mov [rsp - 16], rcx
+	mov rax, [rsp + 24]	; the stack that it came from
+	mov rcx, [rsp + 8]
+	mov [rax - 8], rcx	; CS
+	mov rcx, [rsp]
+	mov [rax - 16], rcx	; RIP
+	mov rcx, [rsp + 16]
+	mov [rax - 24], rcx	; RFLAGS
+	xor ecx, ecx
+	xchg rcx, [rsp - 8]
+	mov [rax - 32], rcx
+	xor ecx, ecx
+	xchg rcx, [rsp - 16]
+	lea rsp, [rax - 32]
+	pop rax
+	popfq
+	retfq
 
 ; void interrupt_unblock_nmi(void): what a handler's IRET would do, where an NMI ended a guest's run instead.
 	global interrupt_unblock_nmi

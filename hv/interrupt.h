@@ -11,7 +11,7 @@ enum host_vector {
 	HOST_VECTOR_TIMER = 0xe0,  /* a guest timer is due, or the time slice is over */
 	HOST_VECTOR_STUN = 0xe1,   /* leave the guest: that is all */
 	HOST_VECTOR_WAKE = 0xe2,   /* some VM wants a core */
-	HOST_VECTOR_REPORT = 0xe3, /* an NMI is to be told */
+	HOST_VECTOR_REPORT = 0xe3, /* an NMI or a machine check is to be told */
 	HOST_VECTOR_KICK = 0xf0,   /* look at your work */
 	HOST_VECTOR_SPURIOUS = 0xff,
 };

@@ -75,9 +75,10 @@ struct percpu {
 	uint64_t nmis_next;   /* when more may be told, TSC */
 	uint8_t mc_banks;     /* of machine checks, hv/mce.h */
 	bool mc_found;	      /* one of them holds something */
+	bool mc_recovers;     /* they say what can go on after an error (MCG_SER_P) */
 	uint64_t mc_next;     /* when they are looked into next, TSC; 0: never */
 	uint64_t mc_period;   /* ticks */
-	uint64_t mc_errors;   /* corrected ones, so far */
+	uint64_t mc_errors;   /* so far */
 	uint64_t slice_begin; /* TSC */
 	uint64_t slice_end;   /* 0: nobody else could want the core */
 	uint64_t wake_at;     /* a sleeping VM's timer, which this core watches; 0: none */

@@ -55,7 +55,8 @@ void vcpu_dump(const struct vm_record *record, const struct vcpu *vcpu)
 	console_printf("  cr0 %016llx  cr2 %016llx  cr3 %016llx  cr4 %016llx",
 		       (unsigned long long)vcpu_read_cr0(), (unsigned long long)vcpu->cr2,
 		       field(VMCS_GUEST_CR3),
-		       field(VMCS_GUEST_CR4) & ~(unsigned long long)CR4_VMXE);
+		       (field(VMCS_GUEST_CR4) & ~(unsigned long long)VCPU_CR4_FORCED) |
+			       (field(VMCS_CR4_SHADOW) & CR4_MCE));
 	console_printf("  efer %016llx", field(VMCS_GUEST_EFER));
 	dump_segments();
 	vcpu_make_idle(record, vcpu);

@@ -35,10 +35,14 @@ static void exit_interrupt_window(struct vcpu *vcpu, uint64_t window)
 }
 
 /* Nothing of the guest was loaded, and the next entry begins anew (SDM 27.8). */
-static void exit_entry_failure(struct vcpu *vcpu)
+static void exit_entry_failure(struct vcpu *vcpu, uint32_t reason)
 {
 	uint64_t rip = vmcs_read(VMCS_GUEST_RIP);
 
+	if ((reason & ~EXIT_ENTRY_FAILURE) == EXIT_MACHINE_CHECK) {
+		exit_machine_check(vcpu);
+		return;
+	}
 	/* A step ended in the shadow of STI or MOV SS: its #DB, which is being given back, is one
 	 * that is pending there (SDM 27.3.1.5). */
 	if ((vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_TF) &&
@@ -60,7 +64,7 @@ static void exit_entry_failure(struct vcpu *vcpu)
 static void dispatch_rare(struct vcpu *vcpu, uint32_t reason)
 {
 	if (reason & EXIT_ENTRY_FAILURE) {
-		exit_entry_failure(vcpu);
+		exit_entry_failure(vcpu, reason);
 		return;
 	}
 	switch (reason) {
@@ -115,11 +119,6 @@ static void dispatch_rare(struct vcpu *vcpu, uint32_t reason)
 	case EXIT_TASK_SWITCH:
 		vm_stop(vcpu, "hardware task switches are not supported; RIP",
 			vmcs_read(VMCS_GUEST_RIP));
-		break;
-	case EXIT_MACHINE_CHECK:
-		vm_stop(vcpu,
-			"machine check while it was being entered: the hardware reports a fault",
-			0);
 		break;
 	default:
 		vm_stop(vcpu, "VM exit for a reason that Cloister does not know; reason", reason);

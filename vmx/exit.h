@@ -30,6 +30,8 @@ void exit_cr_access(struct vcpu *vcpu);
 void exit_xsetbv(struct vcpu *vcpu);
 void exit_io(struct vcpu *vcpu);
 void exit_ept_violation(struct vcpu *vcpu);
+/** Also where one came in the middle of a VM entry (SDM 26.9). */
+void exit_machine_check(struct vcpu *vcpu);
 void exit_external_interrupt(struct vcpu *vcpu);
 void exit_exception_nmi(struct vcpu *vcpu);
 void exit_hlt(struct vcpu *vcpu);

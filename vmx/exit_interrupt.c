@@ -5,6 +5,7 @@
 #include "drivers/host/lapic.h"
 #include "hv/asm.h"
 #include "hv/interrupt.h"
+#include "hv/mce.h"
 #include "hv/wake.h"
 #include "vmx/exit.h"
 
@@ -25,6 +26,15 @@ static void reflect_debug(void)
 	vmcs_clear_bits(VMCS_GUEST_DR7, BIT(13)); /* GD is cleared when #DB is delivered */
 }
 
+void exit_machine_check(struct vcpu *vcpu)
+{
+	uint64_t address;
+
+	if (mce_take(&address))
+		vm_stop(vcpu, "machine check: it used what the hardware could not correct; address",
+			address);
+}
+
 void exit_exception_nmi(struct vcpu *vcpu)
 {
 	uint64_t info = vmcs_read(VMCS_EXIT_INTERRUPTION);
@@ -38,7 +48,8 @@ void exit_exception_nmi(struct vcpu *vcpu)
 		return;
 	}
 	if (vector == EXCEPTION_MC) {
-		vm_stop(vcpu, "machine check: the hardware reports a fault", 0);
+		vcpu_requeue_event(vcpu);
+		exit_machine_check(vcpu);
 		return;
 	}
 	if (vector == EXCEPTION_DB)

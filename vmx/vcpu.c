@@ -99,7 +99,7 @@ bool vcpu_write_cr4(struct vcpu *vcpu, uint64_t value)
 	if (pae_paging(cr0, value, efer) && ((value ^ old) & paging) && !load_pdptes(vcpu))
 		return false;
 	vmcs_write(VMCS_CR4_SHADOW, value);
-	vmcs_write(VMCS_GUEST_CR4, value | CR4_VMXE);
+	vmcs_write(VMCS_GUEST_CR4, value | VCPU_CR4_FORCED);
 	return true;
 }
 

@@ -11,6 +11,9 @@
 
 /* CR0 and CR4 bits that the guest cannot change without an exit. */
 #define VCPU_CR0_OWNED (CR0_NE | CR0_NW | CR0_CD)
+/* Set whatever the guest believes: VMX needs the one, and without the other a machine check, which
+ * may come to all CPUs at once, would switch the machine off. */
+#define VCPU_CR4_FORCED (CR4_VMXE | CR4_MCE)
 
 /* A VM's MSR bitmaps, a page each and one behind the other: of 1 << this pages, BITMAP_COUNT. */
 #define VCPU_MSR_BITMAP_ORDER 1

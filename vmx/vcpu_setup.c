@@ -253,7 +253,7 @@ static void write_entry_state(const struct loader_entry *entry)
 	/* Protected mode begins with nothing else on. */
 	vmcs_write(VMCS_CR0_SHADOW, wide ? cr0 : cr0 & ~CR0_NE);
 	vmcs_write(VMCS_GUEST_CR3, entry->cr3);
-	vmcs_write(VMCS_GUEST_CR4, cr4 | CR4_VMXE);
+	vmcs_write(VMCS_GUEST_CR4, cr4 | VCPU_CR4_FORCED);
 	vmcs_write(VMCS_CR4_SHADOW, cr4);
 	vmcs_write(VMCS_GUEST_EFER, wide ? EFER_LME | EFER_LMA : 0);
 	if (!wide)
@@ -284,7 +284,7 @@ static void write_startup_state(uint8_t vector)
 	vmcs_write(VMCS_GUEST_CR0, CR0_ET | CR0_NE);
 	vmcs_write(VMCS_CR0_SHADOW, CR0_ET | CR0_CD | CR0_NW);
 	vmcs_write(VMCS_GUEST_CR3, 0);
-	vmcs_write(VMCS_GUEST_CR4, CR4_VMXE);
+	vmcs_write(VMCS_GUEST_CR4, VCPU_CR4_FORCED);
 	vmcs_write(VMCS_CR4_SHADOW, 0);
 	vmcs_write(VMCS_GUEST_EFER, 0);
 	vmcs_clear_bits(VMCS_ENTRY_CONTROLS, ENTRY_IA32E);
@@ -297,7 +297,7 @@ static void write_common_state(const struct vm *vm)
 {
 	vmcs_write(VMCS_CR0_MASK, VCPU_CR0_OWNED);
 	/* Turning PCIDs on or leaving PAE has conditions that the processor checks itself. */
-	vmcs_write(VMCS_CR4_MASK, ~vm->cr4_allowed);
+	vmcs_write(VMCS_CR4_MASK, ~vm->cr4_allowed | VCPU_CR4_FORCED);
 	vmcs_write(VMCS_GUEST_PAT, 0x0007040600070406ULL);
 	vmcs_write(VMCS_GUEST_DR7, 0x400);
 	vmcs_write(VMCS_GUEST_DEBUGCTL, 0);

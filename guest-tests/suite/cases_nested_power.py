@@ -64,6 +64,45 @@ def corrected(context):
     run.expect_end(0)
 
 
+# Valid, uncorrected, enabled, with an address and more: read by an instruction that needs it; found by a patrol of memory that
+# nobody needs yet; and one that leaves the processor's own state in doubt.
+USED, UNUSED, LOST = "0xbd80000000000134", "0xbd000000000000cf", "0xbf80000000000134"
+TWO_VMS = {"a": flat("life", "busy", "4M"), "b": flat("life", "count", "4M")}
+
+
+def used(context):
+    """What cannot be corrected ends the guest that used it, here one whose CR4.MCE is clear, and nobody else."""
+    run = boot(context, "q35-bios-disk-1:2:1", TWO_VMS, ["life"],
+               "expect is busy\nmonitor mce 0 1 %s 7 0x12345000 0x86\nexpect \"vm\":\"a\",\"state\":\"stopped\"\nexpect \"type\":\"mce\"\n"
+               "expect \\[b\\] count \\d+\nexpect \\[b\\] count \\d+\n" % USED + BAR)
+    end = run.one("vm", vm="a", state="stopped")
+    need("machine check" in end["reason"] and "0x12345000" in end["reason"], "a ended: %s" % end)
+    error = run.one("mce")
+    need((error["cpu"], error["bank"], error["corrected"], error["status"]) == (0, 1, False, USED), "told: %s" % error)
+    need([r["vm"] for r in run.of_type("vm", state="stopped")] == ["a"], "others ended too: %s" % run.of_type("vm"))
+    run.expect_end(0)
+
+
+def unused(context):
+    """It comes to all CPUs at once, to those that run guests and those that sleep, again and again; everything goes on."""
+    inject = "monitor mce -b 1 2 %s 5 0x6000 0x86\nexpect \"type\":\"mce\",\"cpu\":1\nexpect \\[b\\] count \\d+\n" % UNUSED
+    run = boot(context, "q35-bios-disk-1:4:1", TWO_VMS, ["life"], "expect is busy\n" + 3 * inject + "expect \\[b\\] count \\d+\n" + BAR)
+    for cpu in range(4):
+        told = run.of_type("mce", cpu=cpu)
+        need(len(told) == 3 and all(not r["corrected"] for r in told), "CPU %d told %s" % (cpu, told))
+    need([r["status"] for r in run.of_type("mce", cpu=1)] == [UNUSED] * 3, "CPU 1 told %s" % run.of_type("mce", cpu=1))
+    need(not run.of_type("vm", state="stopped"), "a VM failed")
+    run.expect_errors()
+    run.expect_end(0)
+
+
+def lost(context):
+    """A processor that does not know what it was doing any more: the machine ends, and says why."""
+    run = boot(context, "q35-bios-disk-1:2:1", TWO_VMS, ["life"], "expect is busy\nmonitor mce 0 1 %s 4 0x12345000 0x86\n"
+               "expect \"type\":\"panic\"\n" % LOST, panic=True)
+    need("machine check on CPU 0" in run.one("panic")["what"] and LOST in run.one("panic")["what"], "it says %s" % run.one("panic"))
+
+
 def stands_still(context):
     """The machine is stopped for seconds, its clock goes on: a stun that was under way does not close the core."""
     run = boot(context, "q35-bios-disk-1:1:2", {"t": flat("stun", "nested", "8M", vcpus=2)}, ["stun"],
@@ -122,6 +161,6 @@ def no_power_button(context):
 
 
 def register(suite):
-    for name, case in (("nmi", nmi), ("mce", corrected), ("stop-cont", stands_still), ("reset", reset), ("button", power_button),
+    for name, case in (("nmi", nmi), ("mce", corrected), ("mce-used", used), ("mce-unused", unused), ("mce-lost", lost), ("stop-cont", stands_still), ("reset", reset), ("button", power_button),
                        ("button-twice", power_button_twice), ("button-monitor", no_power_button)):
         suite.add("nested-power-" + name, case, 60)
