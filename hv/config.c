@@ -146,6 +146,7 @@ static void begin_vm(struct parser *p, const char *name)
 	str_copy(p->vm->name, name, sizeof(p->vm->name));
 	p->vm->line = p->line;
 	p->vm->memory = DEFAULT_MEMORY;
+	p->vm->reserve = UINT64_MAX;
 	p->vm->vcpus = 1;
 }
 

@@ -92,6 +92,8 @@ struct config_vm {
 	unsigned kernel_line, initrd_line, modules_line; /* where they are named, for messages */
 	uint64_t memory; /* bytes, multiple of 2 MiB, 2 MiB at least; default 256 MiB */
 	unsigned memory_line;
+	uint64_t reserve;  /* of these, promised from the start; all if there is no such key, or
+			      eager */
 	unsigned vcpus;	   /* 1 to CONFIG_MAX_VCPUS */
 	uint64_t cpu_mask; /* physical CPUs it may use; 0: any */
 	bool share;	   /* and no vCPU has one of its own */

@@ -206,12 +206,12 @@ static bool set_cmdline(const struct config_target *target, const char *value)
 	return str_copy(cmdline, value, CONFIG_CMDLINE_LEN) < CONFIG_CMDLINE_LEN;
 }
 
-static bool set_memory(const struct config_target *target, const char *value)
+/* Whole pages of 2 MiB. */
+static bool parse_memory(const char *value, uint64_t *bytes)
 {
 	uint64_t v;
 	unsigned shift;
 
-	target->vm->memory_line = target->line;
 	if (!parse_number(&value, &v))
 		return false;
 	switch (*value) {
@@ -227,11 +227,24 @@ static bool set_memory(const struct config_target *target, const char *value)
 	default:
 		return false;
 	}
-	v <<= shift;
-	if (value[1] || v < MIN_MEMORY || v > MAX_MEMORY || v % PAGE_SIZE_2M)
+	*bytes = v << shift;
+	return !value[1] && *bytes <= MAX_MEMORY && *bytes % PAGE_SIZE_2M == 0;
+}
+
+static bool set_memory(const struct config_target *target, const char *value)
+{
+	uint64_t v;
+
+	target->vm->memory_line = target->line;
+	if (!parse_memory(value, &v) || v < MIN_MEMORY)
 		return false;
 	target->vm->memory = v;
 	return true;
+}
+
+static bool set_memory_reserve(const struct config_target *target, const char *value)
+{
+	return parse_memory(value, &target->vm->reserve);
 }
 
 static bool set_memory_mode(const struct config_target *target, const char *value)
@@ -405,6 +418,8 @@ static const struct config_key vm_keys[] = {
 	{ "cmdline", set_cmdline, "up to 1023 characters" },
 	{ "memory", set_memory, "a multiple of 2M from 2M to 240G, with K, M or G" },
 	{ "memory-mode", set_memory_mode, "eager or lazy" },
+	{ "memory-reserve", set_memory_reserve,
+	  "a multiple of 2M from 0M to 240G, with K, M or G; for memory-mode = lazy" },
 	{ "vcpus", set_vcpus, "1 to 8" },
 	{ "cpus", set_cpus, "numbers and ranges from 0 to 63, like 0-1,3; or share" },
 	{ "format", set_format, "auto, linux, flat, pvh or multiboot" },

@@ -311,6 +311,8 @@ struct vm_record {
 	hpa_t msr_bitmap;     /* two, VCPU_MSR_BITMAP_ORDER: without and with APIC virtualisation */
 	hpa_t msr_area;	      /* what VM exit and VM entry load */
 	uint64_t memory_used; /* bytes of guest RAM that have frames */
+	uint64_t pledged;     /* of 2 MiB, that it was promised and has not used yet */
+	hpa_t spare_tables;   /* to split its large pages, one naming the next */
 	hpa_t *disk_copies[CONFIG_MAX_DISKS]; /* of 2 MiB each, vm_disk.c; outlast the VM */
 };
 

@@ -23,6 +23,15 @@ struct vm_record vm_records[CONFIG_MAX_VMS];
 #define SIBLINGS_WAIT_CHUNKS 8
 static_assert((PAGE_SIZE << CHUNK_ORDER) == VM_POPULATE_CHUNK, "a chunk is one allocation");
 
+/* What the VM was promised comes first; a lazy one may have been promised less than all. */
+static hpa_t take_chunk(struct vm_record *record)
+{
+	if (!record->pledged)
+		return frames_alloc(CHUNK_ORDER, MEM_VM, record->window.vm_id);
+	record->pledged--;
+	return frames_alloc_pledged(MEM_VM, record->window.vm_id);
+}
+
 /*
  * Other vCPUs of the VM use both hierarchies meanwhile. So all that can fail is done before the
  * frame shows in one of them: from then on it is the VM's for good.
@@ -42,7 +51,7 @@ static int give_chunk(struct vm_record *record, uint64_t gpa)
 		err = space_window_prepare_ram(&record->window, GPA(gpa), VM_POPULATE_CHUNK);
 	if (err)
 		return err;
-	hpa = frames_alloc(CHUNK_ORDER, MEM_VM, record->window.vm_id);
+	hpa = take_chunk(record);
 	if (hpa_is_none(hpa))
 		return -E_NOMEM;
 	if (space_window_map_ram(&record->window, GPA(gpa), hpa, VM_POPULATE_CHUNK) ||
@@ -55,14 +64,50 @@ static int give_chunk(struct vm_record *record, uint64_t gpa)
 	return 0;
 }
 
+static hpa_t alloc_table(void)
+{
+	return frames_alloc(0, MEM_SENSITIVE, PURPOSE_PAGE_TABLE);
+}
+
+/* A table for each chunk that the VM was promised: it may execute from all. */
+static int make_spare_tables(struct vm_record *record)
+{
+	for (uint64_t i = 0; i < record->pledged; i++) {
+		hpa_t table = alloc_table();
+
+		if (hpa_is_none(table))
+			return -E_NOMEM;
+		*(hpa_t *)hpa_to_ptr(table) = record->spare_tables;
+		record->spare_tables = table;
+	}
+	return 0;
+}
+
+static hpa_t take_spare_table(struct vm_record *record)
+{
+	hpa_t table = record->spare_tables;
+
+	if (hpa_is_none(table))
+		return alloc_table();
+	record->spare_tables = *(hpa_t *)hpa_to_ptr(table);
+	return table;
+}
+
 /* Fetches may lie wherever the guest likes: at most once for each chunk. */
 static int let_execute(struct vm_record *record, uint64_t gpa)
 {
 	struct pg_leaf leaf;
+	hpa_t table;
 
 	if (!pgtable_walk(&record->ept, gpa, &leaf) || leaf.prot & PG_EXEC)
 		return 0;
-	return pgtable_split(&record->ept, gpa, PG_WRITE | PG_EXEC);
+	table = take_spare_table(record);
+	if (hpa_is_none(table))
+		return -E_NOMEM;
+	if (pgtable_split(&record->ept, gpa, PG_WRITE | PG_EXEC, table))
+		panic("guest memory at 0x%llx is in small pages that are not executable",
+		      (unsigned long long)gpa);
+	return 0;
 }
 
 int vm_populate(struct vm *vm, gpa_t gpa, bool to_execute)
@@ -83,6 +128,21 @@ int vm_populate(struct vm *vm, gpa_t gpa, bool to_execute)
 		err = let_execute(record, at);
 	spinlock_release(&record->lock);
 	audit_changed();
+	return err;
+}
+
+/* So that a first touch lacks nothing but the chunk. */
+static int prepare_tables(struct vm_record *record)
+{
+	const struct vm *vm = record->vm;
+	int err = pgtable_prepare(&record->ept, 0, HPA(0), vm->ram_low);
+
+	if (!err)
+		err = space_window_prepare_ram(&record->window, GPA(0), vm->ram_low);
+	if (!err && vm->ram_high)
+		err = pgtable_prepare(&record->ept, GIB(4), HPA(0), vm->ram_high);
+	if (!err && vm->ram_high)
+		err = space_window_prepare_ram(&record->window, GPA(GIB(4)), vm->ram_high);
 	return err;
 }
 
@@ -176,7 +236,7 @@ static int create(struct vm_record *record, const struct config_vm *config, uint
 	/* What is there of it, for vm_destroy(). */
 	record->vm = NULL;
 	record->window.table.root = record->ept.root = HPA_NONE;
-	record->msr_bitmap = record->msr_area = HPA_NONE;
+	record->msr_bitmap = record->msr_area = record->spare_tables = HPA_NONE;
 	for (unsigned i = 0; i < CONFIG_MAX_VCPUS; i++)
 		record->vmcs[i] = HPA_NONE;
 	record->memory_used = 0;
@@ -198,6 +258,10 @@ static int create(struct vm_record *record, const struct config_vm *config, uint
 	if (vulnerability_affects(&cpu_facts, VULN_ITLB_MULTIHIT, mitigation_chosen()->paranoid,
 				  &why))
 		record->ept.max_exec_level = 1;
+	if (!err && record->ept.max_exec_level < record->ept.max_level)
+		err = make_spare_tables(record);
+	if (!err)
+		err = prepare_tables(record);
 	if (!err && !record->vm->lazy)
 		err = populate_all(record);
 	if (!err && record->vm->lazy)
@@ -273,6 +337,10 @@ void vm_destroy(struct vm_record *record)
 		free_ram(record);
 		pgtable_destroy(&record->ept, &ept_slot, 1);
 	}
+	frames_unpledge(record->pledged);
+	record->pledged = 0;
+	while (!hpa_is_none(record->spare_tables))
+		frames_free(take_spare_table(record), 0);
 	for (unsigned i = 0; i < CONFIG_MAX_VCPUS; i++)
 		free_block(&record->vmcs[i], 0);
 	free_block(&record->msr_bitmap, VCPU_MSR_BITMAP_ORDER);
@@ -286,20 +354,20 @@ void vm_destroy(struct vm_record *record)
 int vm_create(unsigned index, const struct config_vm *config)
 {
 	struct vm_record *record = &vm_records[index];
-	struct frames_stats stats;
+	bool all = config->populate == CONFIG_POPULATE_EAGER || config->reserve > config->memory;
+	uint64_t promised = all ? config->memory : config->reserve;
 	int err;
 
-	frames_stats(&stats);
 	record->config = config;
-	if (config->memory > stats.free_bytes && config->populate == CONFIG_POPULATE_EAGER) {
+	if (frames_pledge(promised / VM_POPULATE_CHUNK)) {
 		console_error("cloister.conf:%u: [vm %s] wants %llu MiB of memory, %llu MiB are "
-			      "free: lower memory = or "
-			      "use memory-mode = lazy",
+			      "free: lower memory = or, for memory-mode = lazy, memory-reserve =",
 			      config->memory_line ? config->memory_line : config->line,
-			      config->name, (unsigned long long)(config->memory >> 20),
-			      (unsigned long long)(stats.free_bytes >> 20));
+			      config->name, (unsigned long long)(promised >> 20),
+			      (unsigned long long)(frames_unpledged() * VM_POPULATE_CHUNK >> 20));
 		return -E_NOMEM;
 	}
+	record->pledged = promised / VM_POPULATE_CHUNK;
 	err = create(record, config, (uint16_t)index);
 	if (err && err != -E_NOENT)
 		console_error(

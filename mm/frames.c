@@ -45,6 +45,9 @@ static struct chunk *chunks; /* behind the frames, in the same table */
 static uint64_t frame_count;
 static uint32_t free_heads[FRAMES_MAX_ORDER + 1];
 static uint64_t total_frames, free_frames;
+/* Blocks of 2 MiB: on the free list, and those of them that are promised. Never fewer than these.
+ */
+static uint64_t free_chunks, pledged_chunks;
 static hpa_t trampoline;
 static struct spinlock lock;
 
@@ -60,6 +63,7 @@ static void list_push(uint32_t n, unsigned order)
 	if (f->next != NIL)
 		frames[f->next].prev = n;
 	free_heads[order] = n;
+	free_chunks += order == FRAMES_MAX_ORDER;
 }
 
 static void list_remove(uint32_t n)
@@ -74,6 +78,7 @@ static void list_remove(uint32_t n)
 	if (f->next != NIL)
 		frames[f->next].prev = f->prev;
 	f->head = 0;
+	free_chunks -= f->order == FRAMES_MAX_ORDER;
 }
 
 /* Returns a block to the free lists, merging it with its buddy as long as that is free and whole.
@@ -260,6 +265,8 @@ int frames_init(const struct boot_info *bi)
 		free_heads[i] = NIL;
 	total_frames = 0;
 	free_frames = 0;
+	free_chunks = 0;
+	pledged_chunks = 0;
 	trampoline = HPA_NONE;
 
 	for (uint64_t n = table.start >> PAGE_SHIFT; n < table.end >> PAGE_SHIFT && n < frame_count;
@@ -337,7 +344,16 @@ static void break_up(uint32_t n)
 		  c->owner);
 }
 
-hpa_t frames_alloc(unsigned order, enum mem_class class, uint16_t owner)
+/* May a block of 2 MiB be taken, or broken up? */
+static bool chunk_is_left(bool pledged)
+{
+	spinlock_assert(&lock);
+	if (pledged)
+		pledged_chunks--;
+	return free_chunks > pledged_chunks;
+}
+
+static hpa_t alloc(unsigned order, enum mem_class class, uint16_t owner, bool pledged)
 {
 	unsigned from = order;
 	bool dirty;
@@ -345,6 +361,8 @@ hpa_t frames_alloc(unsigned order, enum mem_class class, uint16_t owner)
 
 	spinlock_acquire(&lock);
 	while (from <= FRAMES_MAX_ORDER && free_heads[from] == NIL)
+		from++;
+	if (from == FRAMES_MAX_ORDER && !chunk_is_left(pledged))
 		from++;
 	if (from > FRAMES_MAX_ORDER) {
 		spinlock_release(&lock);
@@ -364,6 +382,46 @@ hpa_t frames_alloc(unsigned order, enum mem_class class, uint16_t owner)
 	if (dirty)
 		zero_block(n, order);
 	return HPA((uint64_t)n << PAGE_SHIFT);
+}
+
+hpa_t frames_alloc(unsigned order, enum mem_class class, uint16_t owner)
+{
+	return alloc(order, class, owner, false);
+}
+
+hpa_t frames_alloc_pledged(enum mem_class class, uint16_t owner)
+{
+	return alloc(FRAMES_MAX_ORDER, class, owner, true);
+}
+
+int frames_pledge(uint64_t count)
+{
+	int err = 0;
+
+	spinlock_acquire(&lock);
+	if (count > free_chunks - pledged_chunks)
+		err = -E_NOMEM;
+	else
+		pledged_chunks += count;
+	spinlock_release(&lock);
+	return err;
+}
+
+void frames_unpledge(uint64_t count)
+{
+	spinlock_acquire(&lock);
+	pledged_chunks -= count;
+	spinlock_release(&lock);
+}
+
+uint64_t frames_unpledged(void)
+{
+	uint64_t count;
+
+	spinlock_acquire(&lock);
+	count = free_chunks - pledged_chunks;
+	spinlock_release(&lock);
+	return count;
 }
 
 int frames_claim(hpa_t base, uint64_t size, enum mem_class class, uint16_t owner)
@@ -447,7 +505,8 @@ static bool prepare_chunk(uint32_t n)
 	bool dirty;
 
 	spinlock_acquire(&lock);
-	if (!frames[n].head || frames[n].order != FRAMES_MAX_ORDER) {
+	/* Nobody must miss it meanwhile who was promised one. */
+	if (!frames[n].head || frames[n].order != FRAMES_MAX_ORDER || !chunk_is_left(false)) {
 		spinlock_release(&lock);
 		return false;
 	}

@@ -46,6 +46,18 @@ int frames_init(const struct boot_info *bi);
 /** 2^@order contiguous, naturally aligned, zeroed frames; HPA_NONE if there are none. */
 hpa_t frames_alloc(unsigned order, enum mem_class class, uint16_t owner);
 
+/**
+ * Promises @count blocks of 2 MiB that are free: from now on nobody gets them but by
+ * frames_alloc_pledged(), which takes one and cannot fail as often as was promised. -E_NOMEM: there
+ * are not so many. frames_unpledge() takes back what was not used of it.
+ */
+int frames_pledge(uint64_t count);
+void frames_unpledge(uint64_t count);
+hpa_t frames_alloc_pledged(enum mem_class class, uint16_t owner);
+
+/** How many blocks of 2 MiB could be promised now. */
+uint64_t frames_unpledged(void);
+
 /** Zeroes and returns a block that frames_alloc() gave with the same order, or part of one. Panics
  * if any of it is not in use. */
 void frames_free(hpa_t base, unsigned order);
@@ -58,7 +70,8 @@ void frames_free(hpa_t base, unsigned order);
  */
 int frames_claim(hpa_t base, uint64_t size, enum mem_class class, uint16_t owner);
 
-/** Zeroes free 2 MiB blocks, up to @bytes of them, so that they can be taken later without that. */
+/** Zeroes free 2 MiB blocks, up to @bytes of them, so that they can be taken later without that;
+ * one less at a time than are promised. */
 void frames_prepare(uint64_t bytes);
 
 /** A page below 1 MiB for the processors' start-up code, or HPA_NONE. Zeroed, class MEM_SENSITIVE.

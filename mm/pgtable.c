@@ -202,28 +202,23 @@ int pgtable_map(struct pgtable *pt, uint64_t va, hpa_t hpa, uint64_t size, unsig
 	return err;
 }
 
-int pgtable_split(struct pgtable *pt, uint64_t va, unsigned prot)
+int pgtable_split(struct pgtable *pt, uint64_t va, unsigned prot, hpa_t table)
 {
-	uint64_t *table = hpa_to_ptr(pt->root), *entry, *parts;
+	uint64_t *at = hpa_to_ptr(pt->root), *parts = hpa_to_ptr(table), *entry;
 	unsigned level = ROOT_LEVEL;
-	hpa_t sub;
 
-	for (;; table = table_of(*entry), level--) {
-		entry = &table[level_index(va, level)];
+	for (;; at = table_of(*entry), level--) {
+		entry = &at[level_index(va, level)];
 		if (!entry_present(*entry) || level == 1)
 			return -E_NOENT;
 		if (entry_is_leaf(*entry, level))
 			break;
 	}
-	sub = alloc_table();
-	if (hpa_is_none(sub))
-		return -E_NOMEM;
-	parts = hpa_to_ptr(sub);
 	for (unsigned i = 0; i < ENTRIES; i++)
 		parts[i] = entry_leaf(pt->format,
 				      HPA(leaf_address(*entry, level) + i * level_size(level - 1)),
 				      prot, level - 1);
-	__atomic_store_n(entry, entry_table(pt->format, sub), __ATOMIC_RELEASE);
+	__atomic_store_n(entry, entry_table(pt->format, table), __ATOMIC_RELEASE);
 	return 0;
 }
 

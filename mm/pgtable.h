@@ -52,12 +52,12 @@ int pgtable_prepare(struct pgtable *pt, uint64_t va, hpa_t hpa, uint64_t size);
 int pgtable_map(struct pgtable *pt, uint64_t va, hpa_t hpa, uint64_t size, unsigned prot);
 
 /**
- * The large leaf that maps @va becomes leaves of the next smaller size with @prot, which gives no
- * less than it had; nothing is absent meanwhile. No processor has to drop what it knows: that leads
- * to the same frames, and what it does not allow yet is looked up anew. -E_NOENT: no large leaf is
- * there; -E_NOMEM, and nothing has changed.
+ * The large leaf that maps @va becomes leaves of the next smaller size in @table, which was
+ * allocated for that, with @prot, which gives no less than it had; nothing is absent meanwhile. No
+ * processor has to drop what it knows: that leads to the same frames, and what it does not allow
+ * yet is looked up anew. -E_NOENT: no large leaf is there, and @table is still the caller's.
  */
-int pgtable_split(struct pgtable *pt, uint64_t va, unsigned prot);
+int pgtable_split(struct pgtable *pt, uint64_t va, unsigned prot, hpa_t table);
 
 /** Finds the leaf that maps @va; false if none does. */
 bool pgtable_walk(const struct pgtable *pt, uint64_t va, struct pg_leaf *leaf);

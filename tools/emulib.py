@@ -349,8 +349,9 @@ class Script:
     over the console; for nested machines also `monitor TEXT` (a command for QEMU's monitor) and `sleep N` (seconds of the
     outer system's clock)."""
 
-    def __init__(self, text):
-        self.steps, self.seen, self.deadline, self.failure = [], 0, None, None
+    def __init__(self, text, patience=1):
+        """@patience: how many times as long as is written it waits."""
+        self.patience, self.steps, self.seen, self.deadline, self.failure = patience, [], 0, None, None
         for line in text.splitlines():
             line = line.strip()
             if not line or line.startswith("#"):
@@ -378,7 +379,7 @@ class Script:
                     raise CannotStart("script: %s is only for nested machines" % verb)
                 getattr(serial, verb)(argument)
             else:
-                self.deadline = self.deadline or now + limit
+                self.deadline = self.deadline or now + limit * self.patience
                 match = re.compile(argument).search(text, self.seen)
                 if not match:
                     if now > self.deadline:

@@ -25,6 +25,8 @@ from emulib import CannotStart
 RELEASES = ("bookworm", "trixie")
 MEMORY = 2048
 START_SECONDS = 240
+# Than the same in the emulator itself: what a script's waiting is multiplied by.
+SLOWER = 3
 # From a run's end to QEMU's.
 END_SECONDS = 60
 # What is sent over the shell's line: at some 10 KB a second.
@@ -301,7 +303,7 @@ class Outer:
         """Boots Cloister on @machine with the files of directory @esp, or the outer system's disk image if that is None; an
         emulib.Result whose code is QEMU's own exit status. @tells: it is to be what the end record says."""
         self.wake()
-        started, play = time.time(), emulib.Script(script) if script else None
+        started, play = time.time(), emulib.Script(script, SLOWER) if script else None
         self.must("rm -rf %s; mkdir %s" % (JOB, JOB))
         if esp is None:
             if not self.assemble:
@@ -312,7 +314,7 @@ class Outer:
             media = self.medium(esp, machine)
         job, boots = self.start(machine, media, reboots), 2 if reboots else 1
         try:
-            status, text = emulib.follow(job, job, play, timeout, echo, self.clock, boots)
+            status, text = emulib.follow(job, job, play, timeout * SLOWER, echo, self.clock, boots)
             if status == 124 or play and play.failure:
                 job.kill()
             text += emulib.plain(job.wait(END_SECONDS))

@@ -2,7 +2,7 @@
 /*
  * What the operator's commands are tried on, one for each word of the command line: a guest that
  * reboots at once, one that spins with interrupts off and known registers, one that takes all the
- * time it is given, one that counts, one that leaves its last line open, one that changes the
+ * time it is given, one that takes all memory, one that counts, one that leaves its last line open, one that changes the
  * machine's policy all the time, one that waits to be read in its trace.
  */
 #include "guest-tests/guests/lib/guest.h"
@@ -65,6 +65,16 @@ static _Noreturn void count(void)
 	for (uint64_t i = 1;; i++) {
 		nap(NAP);
 		print("count %u\n", i);
+	}
+}
+
+/* Touches every 2 MiB of its first GiB, which it may not have. */
+static void devour(void)
+{
+	for (uint64_t at = MIB(4); at < GIB(1); at += MIB(2)) {
+		*(volatile uint64_t *)at = at;
+		if (at % MIB(64) == 0)
+			print("has had %u MiB\n", at >> 20);
 	}
 }
 
@@ -176,6 +186,8 @@ void guest_main(void)
 		announce("is busy");
 		spin();
 	}
+	if (guest_option("devours"))
+		devour();
 	if (guest_option("count"))
 		count();
 	if (guest_option("changes")) {

@@ -82,6 +82,23 @@ def reuse(context):
     run.expect_end(1)
 
 
+def promises(context):
+    """What a lazy VM was promised nobody else gets, before the first touch too: neither one that is started later, nor one that
+    was promised less than it takes, which ends at the bound. On a machine of 1 GiB."""
+    lazy = {"memory_mode": "lazy"}
+    vms = {"t": flat("life", "count", "600M", **lazy), "g": flat("life", "devours", "1G", memory_reserve="64M", **lazy),
+           "b": flat("life", "count", "600M"), "c": flat("life", "count", "600M", **lazy)}
+    run = boot(context, vms, "expect \"vm\":\"g\",\"state\":\"stopped\"\nexpect count \\d+\n" + monitor(
+        "start b -> wants 600 MiB of memory, (39|4\\d)\\d MiB are free", "start c -> wants 600 MiB of memory, (39|4\\d)\\d MiB are free",
+        "stop t -> \"state\":\"stopped\"", "start b -> \"vm\":\"b\",\"state\":\"running\"", "start t -> wants 600 MiB",
+        "audit -> \\n.*: 0 violations") + "send end\n")
+    end = run.one("vm", vm="g", state="stopped")
+    need("memory ran out" in end["reason"], "g ended: %s" % end)
+    had = [int(n) for n in re.findall(r"^has had (\d+) MiB$", "\n".join(run.guest_lines("g")), re.M)]
+    need(320 <= max(had) <= 448, "g has had %s MiB, where 600 were promised to another" % max(had))
+    run.expect_end(1)
+
+
 REGISTERS = "rax rcx rdx rbx rsp rbp rsi rdi r8 r9 r10 r11 r12 r13 r14 r15".split()
 
 
@@ -250,6 +267,7 @@ def register(suite):
     suite.add("life-stuck", stuck("asi", 1, "1:1:1"), 10)
     suite.add("life-stuck-siblings", stuck("asi+stun", 2, ONE_CORE), 15)
     suite.add("life-stuck-cores", stuck("asi", 2, TWO_CORES), 20)
+    suite.add("life-promises", promises, 10)
     suite.add("life-pause", pause, 10)
     suite.add("life-pause-shared", pause_shared, 10)
     suite.add("life-ends-under-changes", ends_under_changes, 30)

@@ -113,7 +113,11 @@ static void split(struct pgtable *ept, unsigned page, unsigned prot)
 	struct pg_leaf leaf;
 	bool large = pgtable_walk(ept, page * PAGE_SIZE, &leaf) && leaf.level == 2;
 
-	CHECK(pgtable_split(ept, page * PAGE_SIZE + 0x777, prot) == (large ? 0 : -E_NOENT));
+	hpa_t table = frames_alloc(0, MEM_SENSITIVE, PURPOSE_PAGE_TABLE);
+
+	CHECK(pgtable_split(ept, page * PAGE_SIZE + 0x777, prot, table) == (large ? 0 : -E_NOENT));
+	if (!large)
+		frames_free(table, 0);
 	for (unsigned i = page & ~511U; large && i <= (page | 511); i++)
 		model[i].prot = prot;
 	CHECK(!pgtable_walk(ept, page * PAGE_SIZE, &leaf) || leaf.level == 1 || !large);
@@ -284,20 +288,6 @@ TEST(what_was_prepared_can_be_mapped_without_memory)
 		CHECK(pgtable_walk(&ept, GIB(5), &leaf) && leaf.level == max_level);
 		CHECK(pgtable_prepare(&ept, GIB(5), HPA(0), PAGE_SIZE) == -E_EXIST);
 	}
-}
-
-TEST(what_cannot_be_split_stays)
-{
-	struct pgtable ept;
-	struct pg_leaf leaf;
-
-	start(&ept, 2);
-	map(&ept, 512, 512, MIB(64), PG_WRITE);
-	while (!hpa_is_none(frames_alloc(0, MEM_SENSITIVE, 0)))
-		;
-	CHECK(pgtable_split(&ept, MIB(2), PG_WRITE | PG_EXEC) == -E_NOMEM);
-	check_all(&ept);
-	CHECK(pgtable_walk(&ept, MIB(2), &leaf) && leaf.level == 2);
 }
 
 /* With 0, 1, 2 ... tables left: either all of a mapping or nothing of it. */

@@ -164,6 +164,46 @@ TEST(a_chunk_may_be_taken_whole_and_given_back_in_parts)
 }
 
 /* Against a map of who has what: no overlap, class and owner as asked, all comes back. */
+/* Whatever others take, in whatever sizes, and zero in advance: what was promised is there. */
+TEST(what_was_promised_is_there)
+{
+	for (uint64_t promised = 0; promised < 6; promised++) {
+		hpa_t before[64], page, chunk;
+		uint64_t left, pages = 0;
+
+		fake_memory_reset();
+		CHECK(frames_init(&fake_boot) == 0);
+		left = frames_unpledged();
+		CHECK(left > 6 && left < 64);
+		CHECK(frames_pledge(left + 1) == -E_NOMEM && frames_unpledged() == left);
+		CHECK(frames_pledge(promised) == 0 && frames_unpledged() == left - promised);
+		CHECK(frames_pledge(left - promised + 1) == -E_NOMEM);
+		for (uint64_t i = 0; i < left - promised; i++) {
+			before[i] = frames_alloc(i % 2 ? 0 : FRAMES_MAX_ORDER, MEM_VM, 1);
+			CHECK(!hpa_is_none(before[i]));
+		}
+		while (page = frames_alloc(0, MEM_SENSITIVE, 0), !hpa_is_none(page))
+			pages++;
+		CHECK(frames_unpledged() == 0);
+		CHECK(hpa_is_none(frames_alloc(FRAMES_MAX_ORDER, MEM_VM, 1)));
+		CHECK(free_bytes() == promised * PAGE_SIZE_2M);
+		frames_prepare(UINT64_MAX);
+		for (uint64_t i = 0; i < promised; i++) {
+			chunk = frames_alloc_pledged(MEM_VM, 2);
+			CHECK(!hpa_is_none(chunk) && frames_owner(chunk) == 2);
+			CHECK(is_zero(chunk, PAGE_SIZE_2M));
+		}
+		CHECK(free_bytes() == 0);
+		/* A promise that was not used goes to whoever wants it. */
+		frames_free(before[0], left - promised ? FRAMES_MAX_ORDER : 0);
+		CHECK(frames_pledge(1) == 0 && frames_pledge(1) == -E_NOMEM);
+		CHECK(hpa_is_none(frames_alloc(0, MEM_SENSITIVE, 0)));
+		frames_unpledge(1);
+		CHECK(!hpa_is_none(frames_alloc(0, MEM_SENSITIVE, 0)));
+		CHECK(frames_unpledged() == 0);
+	}
+}
+
 TEST(random_operations_keep_every_promise)
 {
 	static struct block blocks[MAX_BLOCKS];

@@ -141,7 +141,8 @@ TEST(a_large_executable_page_is_found)
 	space_audit_ept(&audit, &ept, 1);
 	CHECK(audit.violations == 1 && what && strstr(what, "iTLB multihit"));
 	CHECK(found.va == MIB(2) && found.vm_id == 1);
-	CHECK(pgtable_split(&ept, MIB(2), PG_WRITE | PG_EXEC) == 0);
+	CHECK(pgtable_split(&ept, MIB(2), PG_WRITE | PG_EXEC,
+			    frames_alloc(0, MEM_SENSITIVE, PURPOSE_PAGE_TABLE)) == 0);
 	audit.violations = 0;
 	space_audit_ept(&audit, &ept, 1);
 	CHECK(audit.violations == 0);
