@@ -30,13 +30,16 @@ static struct {
 	bool line_open; /* the last byte was not a newline */
 	bool in_escape; /* on the screen */
 	bool seized;
-	bool queues;	 /* VMs go on while the UART sends what the hypervisor says */
-	bool queueing;	 /* what is being written is queued */
-	bool queued;	 /* there is something in the queue */
-	int writer;	 /* VM of which a line has begun and is not out yet; NOBODY */
-	int next;	 /* VM that waits for its turn to be that; NOBODY */
-	unsigned pumper; /* CPU that sees to the queue; PERCPU_MAX: none yet */
-} console GLOBAL_DATA("port numbers, the state of the line and whose turn it is; no text") = {
+	bool queues;	  /* VMs go on while the UART sends what the hypervisor says */
+	bool queueing;	  /* what is being written is queued */
+	bool queued;	  /* there is something in the queue */
+	bool guests_turn; /* but first a line of VM `next` */
+	unsigned fill;	  /* bytes in the queue */
+	int writer;	  /* VM of which a line has begun and is not out yet; NOBODY */
+	int next;	  /* VM that waits for its turn to be that; NOBODY */
+	unsigned pumper;  /* CPU that sees to the queue; PERCPU_MAX: none yet */
+} console GLOBAL_DATA(
+	"port numbers, the state of the line, how much waits and whose turn it is; no text") = {
 	.writer = NOBODY,
 	.next = NOBODY,
 	.pumper = PERCPU_MAX,
@@ -145,8 +148,12 @@ static void send_queued(void)
 	char c;
 
 	console.queued = console_queue_get(&c);
-	if (console.queued)
-		send(c);
+	if (!console.queued)
+		return;
+	console.fill--;
+	send(c);
+	if (console_queue_at_mark())
+		console.guests_turn = console.next != NOBODY;
 }
 
 static void put_raw(char c)
@@ -155,6 +162,7 @@ static void put_raw(char c)
 		while (!console_queue_put(c)) /* it is full: this CPU waits */
 			send_queued();
 		console.queued = true;
+		console.fill++;
 	} else {
 		send(c);
 	}
@@ -176,7 +184,8 @@ void console_pump(void)
 	spinlock_acquire(&console.lock);
 	if (console.pumper == PERCPU_MAX || percpu_core_is_closed(console.pumper))
 		console.pumper = id;
-	while (console.pumper == id && console.writer == NOBODY && console.queued && has_room())
+	while (console.pumper == id && console.writer == NOBODY && !console.guests_turn &&
+	       console.queued && has_room())
 		send_queued();
 	if (!console.queued)
 		console.pumper = PERCPU_MAX;
@@ -254,16 +263,28 @@ void console_error(const char *fmt, ...)
 	record_end();
 }
 
-void console_guest_putc(char c)
+void console_let_guests(void)
 {
-	lock_for(is_alone(), false);
-	if (unlikely(console.queued || console.writer != NOBODY)) {
-		console_unlock();
-		lock_for(is_alone(), true);
-	}
-	put_raw(c);
-	console.line_open = c != '\n';
+	if (!console.queues)
+		return;
+	lock_for(false, true);
+	if (console.queueing)
+		console_queue_mark();
 	console_unlock();
+}
+
+bool console_guest_putc(char c)
+{
+	bool sent;
+
+	lock_for(is_alone(), false);
+	sent = !console.queued && console.writer == NOBODY && has_room();
+	if (likely(sent)) {
+		put_raw(c);
+		console.line_open = c != '\n';
+	}
+	console_unlock();
+	return sent;
 }
 
 bool console_guest_room(void)
@@ -274,6 +295,12 @@ bool console_guest_room(void)
 	room = !console.queued && console.writer == NOBODY && has_room();
 	console_unlock();
 	return room;
+}
+
+bool console_has_room(enum console_share share)
+{
+	return __atomic_load_n(&console.fill, __ATOMIC_RELAXED) <
+	       CONSOLE_QUEUE_SIZE / 4 * (unsigned)share;
 }
 
 bool console_guest_fits(const struct console_text *out)
@@ -297,6 +324,7 @@ void console_guest_line(struct console_text *out, const char *name, unsigned id,
 
 	if (out->length + extra + length > sizeof(out->text))
 		console_guest_leave(out, id, true);
+	out->raw = false;
 	add(out, colour, strlen(colour));
 	add(out, name, strlen(name));
 	add(out, behind_name, strlen(behind_name));
@@ -304,20 +332,31 @@ void console_guest_line(struct console_text *out, const char *name, unsigned id,
 	add(out, "\r\n", 2);
 }
 
+void console_guest_add(struct console_text *out, unsigned id, char c)
+{
+	if (out->length == sizeof(out->text))
+		console_guest_leave(out, id, true);
+	out->raw = true;
+	add(out, &c, 1);
+}
+
 bool console_guest_send(struct console_text *out, unsigned id)
 {
 	bool done;
 
 	lock_for(is_alone(), false);
-	if (out->length && !console.queued && console.writer == NOBODY &&
+	if (out->length && (!console.queued || console.guests_turn) && console.writer == NOBODY &&
 	    (console.next == NOBODY || console.next == (int)id)) {
 		console.writer = (int)id;
 		console.next = NOBODY;
-		console_begin_line();
+		console.guests_turn = false;
+		if (!out->raw)
+			console_begin_line();
 	} else if (out->length && console.writer != (int)id && console.next == NOBODY) {
 		console.next = (int)id; /* or who writes without end would never let it */
 	}
 	while (console.writer == (int)id && has_room()) {
+		console.line_open = out->text[out->sent] != '\n';
 		put_raw(out->text[out->sent++]);
 		if (out->sent == out->length) {
 			out->sent = out->length = 0;
@@ -337,8 +376,10 @@ void console_guest_leave(struct console_text *out, unsigned id, bool ends)
 	if (!left)
 		return;
 	lock_for(is_alone(), true);
-	if (console.next == (int)id)
+	if (console.next == (int)id) {
 		console.next = NOBODY;
+		console.guests_turn = false;
+	}
 	/* What has not begun waits for the VM's next turn, and its guest with it: else whoever
 	 * comes to the scheduler often could fill the queue, and the others' lines wait for that.
 	 */
@@ -348,11 +389,12 @@ void console_guest_leave(struct console_text *out, unsigned id, bool ends)
 	}
 	if (console.writer == (int)id && console_queue_put_first(text, left)) {
 		console.queued = true;
+		console.fill += left;
 	} else {
 		/* That there is no room for it is no reason to tear a line. */
 		if (console.writer == (int)id)
 			console.queueing = false;
-		else
+		else if (!out->raw)
 			console_begin_line();
 		while (left--)
 			put_raw(*text++);

@@ -36,13 +36,24 @@ void console_puts(const char *s);
 void console_queue_output(void);
 /** The scheduler's part of that: sends what the UART takes. Full map. */
 void console_pump(void);
+/** Behind text that a guest can cause without end: lines of other guests may come now, or they
+ * would never. Leaves the restricted map as that text did. */
+void console_let_guests(void);
 /** When this CPU is to come back and do so, TSC; 0: it need not. Full map. */
 uint64_t console_due(void);
 
-/** Bytes of a guest that has the console to itself, as they come; and whether the UART takes one at
- * once. Any map. */
-void console_guest_putc(char c);
+/** A byte of a guest that has the console to itself: false if it cannot be sent at once; and
+ * whether one could. Any map. */
+bool console_guest_putc(char c);
 bool console_guest_room(void);
+
+/* Quarters of what the hypervisor's text has room for, of which some is always left to those that
+ * come behind, and to what the operator asks for. */
+enum console_share { CONSOLE_FOR_RECORDS = 2, CONSOLE_FOR_STARTS = 3 };
+
+/** Is there room for records that guests ask for, or that their starts make? They wait until it is
+ * so. Any map. */
+bool console_has_room(enum console_share share);
 
 /* Bytes of a guest's line, without what surrounds it. */
 #define CONSOLE_GUEST_LINE 160
@@ -51,6 +62,7 @@ bool console_guest_room(void);
  */
 struct console_text {
 	uint32_t length, sent;
+	bool raw; /* of one that has the console to itself: as it comes */
 	char text[1024];
 };
 
@@ -59,6 +71,8 @@ bool console_guest_fits(const struct console_text *out);
 /** Adds a line of VM @id behind "[name] " in its colour. */
 void console_guest_line(struct console_text *out, const char *name, unsigned id, const char *text,
 			unsigned length);
+/** Adds a byte of a VM that has the console to itself. */
+void console_guest_add(struct console_text *out, unsigned id, char c);
 /** Sends what the UART takes, if it is this VM's turn; true: nothing is left. Nothing comes between
  * the pieces of a line, unless the queue is full. Restricted suffices if there is a UART. */
 bool console_guest_send(struct console_text *out, unsigned id);

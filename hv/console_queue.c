@@ -1,25 +1,26 @@
 // SPDX-License-Identifier: MIT
 #include "hv/console_queue.h"
 
-#define QUEUE_SIZE 32768U /* a power of two: the counters wrap */
-
-static char queue[QUEUE_SIZE];
+static char queue[CONSOLE_QUEUE_SIZE];
 static uint32_t head, tail; /* bytes taken and put */
+/* Of these, as they were when tail had come so far; one that finds no room is left out. */
+static uint32_t marks[256];
+static uint32_t first_mark, mark_count;
 
 bool console_queue_put(char c)
 {
-	if (tail - head == QUEUE_SIZE)
+	if (tail - head == CONSOLE_QUEUE_SIZE)
 		return false;
-	queue[tail++ % QUEUE_SIZE] = c;
+	queue[tail++ % CONSOLE_QUEUE_SIZE] = c;
 	return true;
 }
 
 bool console_queue_put_first(const char *text, unsigned length)
 {
-	if (QUEUE_SIZE - (tail - head) < length)
+	if (CONSOLE_QUEUE_SIZE - (tail - head) < length)
 		return false;
 	while (length)
-		queue[--head % QUEUE_SIZE] = text[--length];
+		queue[--head % CONSOLE_QUEUE_SIZE] = text[--length];
 	return true;
 }
 
@@ -27,6 +28,24 @@ bool console_queue_get(char *c)
 {
 	if (head == tail)
 		return false;
-	*c = queue[head++ % QUEUE_SIZE];
+	*c = queue[head++ % CONSOLE_QUEUE_SIZE];
+	return true;
+}
+
+void console_queue_mark(void)
+{
+	uint32_t last = marks[(first_mark + mark_count - 1) % ARRAY_SIZE(marks)];
+
+	/* One that is there already, or that nothing stands before, would never be come to. */
+	if (head != tail && mark_count < ARRAY_SIZE(marks) && !(mark_count && last == tail))
+		marks[(first_mark + mark_count++) % ARRAY_SIZE(marks)] = tail;
+}
+
+bool console_queue_at_mark(void)
+{
+	if (!mark_count || marks[first_mark] != head)
+		return false;
+	first_mark = (first_mark + 1) % ARRAY_SIZE(marks);
+	mark_count--;
 	return true;
 }

@@ -9,11 +9,18 @@
 
 #include "hv/types.h"
 
+#define CONSOLE_QUEUE_SIZE 32768U /* a power of two: the counters wrap */
+
 /** False: there is no room. */
 bool console_queue_put(char c);
 /** Before all else, whole or not at all. */
 bool console_queue_put_first(const char *text, unsigned length);
 /** False: there is nothing. */
 bool console_queue_get(char *c);
+
+/** Marks what is put next: others may speak before it. */
+void console_queue_mark(void);
+/** Does what is got next begin at a mark? Once true for each. */
+bool console_queue_at_mark(void);
 
 #endif

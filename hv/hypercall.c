@@ -9,6 +9,7 @@
 #include "hv/lib/string.h"
 #include "hv/mitigation.h"
 #include "hv/record.h"
+#include "vmx/vmcs.h"
 
 /* Keeps the dispatch itself free of what only one case needs: VERSION is measured in instructions.
  */
@@ -114,6 +115,22 @@ static OWN_FRAME int64_t stats_word(const struct vcpu *vcpu, uint64_t index)
 	return word;
 }
 
+/*
+ * What a guest has printed of itself is the hypervisor's text, and one queue has it for all VMs. If
+ * that is half full the call is made again when it is not, and this vCPU alone waits: exit_vmcall()
+ * goes on behind the instruction.
+ */
+static bool must_wait(struct vcpu *vcpu)
+{
+	if (likely(console_has_room(CONSOLE_FOR_RECORDS)))
+		return false;
+	vcpu->awaits_room = true;
+	vcpu->work |= WORK_PRINT;
+	vmcs_write(VMCS_GUEST_RIP,
+		   vmcs_read(VMCS_GUEST_RIP) - vmcs_read(VMCS_EXIT_INSTRUCTION_LENGTH));
+	return true;
+}
+
 static int64_t print_mark(const struct vm *vm, const void *text, uint64_t length, uint64_t value)
 {
 	char label[MAX_LABEL + 1];
@@ -125,25 +142,31 @@ static int64_t print_mark(const struct vm *vm, const void *text, uint64_t length
 	record_str("label", label);
 	record_u64("value", value);
 	record_end();
+	console_let_guests();
 	return 0;
 }
 
-static OWN_FRAME int64_t mark(struct vm *vm, uint64_t gpa, uint64_t length, uint64_t value)
+static OWN_FRAME int64_t mark(struct vcpu *vcpu, uint64_t gpa, uint64_t length, uint64_t value)
 {
+	struct vm *vm = vcpu->vm;
 	const void *text;
 
 	if (length > MAX_LABEL)
 		return -E_INVAL;
+	if (must_wait(vcpu))
+		return HYPERCALL_MARK;
 	text = vm_ram(vm, GPA(gpa), length);
 	return text ? print_mark(vm, text, length, value) : -E_FAULT;
 }
 
-static OWN_FRAME int64_t mark_words(const struct vcpu *vcpu)
+static OWN_FRAME int64_t mark_words(struct vcpu *vcpu)
 {
 	const uint64_t label[] = { vcpu->regs[REG_RSI], vcpu->regs[REG_RDX], vcpu->regs[REG_R8],
 				   vcpu->regs[REG_R8 + 1] };
 
 	static_assert(sizeof(label) == MAX_LABEL, "four registers");
+	if (must_wait(vcpu))
+		return HYPERCALL_MARK_WORDS;
 	return print_mark(vcpu->vm, label, sizeof(label), vcpu->regs[REG_RDI]);
 }
 
@@ -222,9 +245,12 @@ static OWN_FRAME int64_t trace(struct vcpu *vcpu, uint64_t op, uint64_t gpa, uin
 	return (int64_t)(vcpu_copy_trace(vcpu, out, max) * sizeof(struct hypercall_trace));
 }
 
-static OWN_FRAME int64_t stats_print(struct vm *vm)
+static OWN_FRAME int64_t stats_print(struct vcpu *vcpu)
 {
-	vm_print_stats(vm);
+	if (must_wait(vcpu))
+		return HYPERCALL_STATS_PRINT;
+	vm_print_stats(vcpu->vm);
+	console_let_guests();
 	return 0;
 }
 
@@ -248,13 +274,13 @@ int64_t hypercall(struct vcpu *vcpu, uint64_t number, uint64_t a, uint64_t b, ui
 	case HYPERCALL_CONSOLE_WRITE:
 		return console_write(vm, a, b);
 	case HYPERCALL_STATS_PRINT:
-		return stats_print(vm);
+		return stats_print(vcpu);
 	case HYPERCALL_STATS_READ:
 		return stats_read(vcpu, a, b);
 	case HYPERCALL_STATS_RESET:
 		return stats_reset(vcpu);
 	case HYPERCALL_MARK:
-		return mark(vm, a, b, c);
+		return mark(vcpu, a, b, c);
 	case HYPERCALL_TRACE:
 		return trace(vcpu, a, b, c);
 	case HYPERCALL_POLICY:

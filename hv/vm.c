@@ -308,7 +308,8 @@ void vm_print(struct vcpu *vcpu)
 	vm_lock(vm);
 	done = console_guest_send(&vm->console_out, vm->id);
 	vm_unlock(vm);
-	if (done) {
+	if (done && (!vcpu->awaits_room || console_has_room(CONSOLE_FOR_RECORDS))) {
+		vcpu->awaits_room = false;
 		vcpu->work &= ~(uint32_t)WORK_PRINT;
 		return;
 	}
@@ -335,7 +336,10 @@ void vm_leave_console(struct vm *vm, bool ends)
 void vm_console_write(struct vm *vm, uint8_t byte)
 {
 	if (vm->console_view == VM_VIEW_RAW) {
-		console_guest_putc((char)byte);
+		if (likely(!vm->console_out.length) && console_guest_putc((char)byte))
+			return;
+		console_guest_add(&vm->console_out, vm->id, (char)byte);
+		this_cpu()->vcpu->work |= WORK_PRINT;
 		return;
 	}
 	if (byte == '\r')
@@ -356,7 +360,7 @@ void vm_console_write(struct vm *vm, uint8_t byte)
 bool vm_console_ready(const struct vm *vm)
 {
 	if (vm->console_view == VM_VIEW_RAW)
-		return console_guest_room();
+		return !vm->console_out.length && console_guest_room();
 	return vm->console_view == VM_VIEW_HIDDEN || console_guest_fits(&vm->console_out);
 }
 

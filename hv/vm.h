@@ -47,7 +47,7 @@ enum vcpu_work {
 	WORK_SEND = 1 << 13,  /* frames are to go to the switch */
 	WORK_TAKE = 1 << 15, /* an event is delivered with the next entry, and may exit again before
 				the processor looks for interrupts: they are taken here */
-	WORK_PRINT = 1 << 14, /* a line waits for the UART, and the guest for the line */
+	WORK_PRINT = 1 << 14, /* text waits for the UART, and the guest for that */
 };
 
 /* Bits of vcpu.remote: what other CPUs ask of a vCPU; its own CPU turns it into work. */
@@ -122,6 +122,7 @@ struct vcpu {
 	uint32_t exit_tsc; /* low half of the time stamp at the exit */
 	bool escalated;	   /* during the current exit */
 	bool again;	   /* vm_again() */
+	bool awaits_room;  /* WORK_PRINT is for a record, too */
 	bool nmi_pending;
 	bool sipi_pending;
 	uint16_t id;

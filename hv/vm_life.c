@@ -5,6 +5,7 @@
 #include "hv/audit.h"
 #include "hv/boot_state.h"
 #include "hv/console.h"
+#include "hv/cpu.h"
 #include "hv/end.h"
 #include "hv/errno.h"
 #include "hv/fire.h"
@@ -15,7 +16,11 @@
 #include "hv/power.h"
 #include "hv/record.h"
 #include "hv/sched.h"
+#include "hv/wake.h"
 #include "mm/frames.h"
+
+/* How often one that is to be started looks whether it may. */
+#define LOOKS_A_SECOND 1000
 
 /* Sensitive: changed in full only, when VMs come and go. */
 static struct spinlock life_lock;
@@ -46,6 +51,7 @@ void vm_report_state(const char *name, const char *state, const char *reason)
 void vm_report_running(const struct vm_record *record)
 {
 	report_state(record->config->name, "running", NULL, record->starts);
+	console_let_guests(); /* it may start again and again */
 }
 
 void vm_refuse(const struct config_vm *config, const char *reason)
@@ -224,6 +230,11 @@ bool vm_scrub_some(void)
 
 		if (!is_scrubber(record, this_cpu()->id + 1))
 			continue;
+		/* One that starts again and again is not to fill the log with that alone. */
+		if (record->becomes == VM_READY && !console_has_room(CONSOLE_FOR_STARTS)) {
+			wake_by(rdtsc() + cpu_facts.tsc_hz / LOOKS_A_SECOND);
+			continue;
+		}
 		if (vm_scrub_piece(record, &record->scrubbed, record->becomes != VM_READY))
 			return true;
 		record->scrubber = 0;

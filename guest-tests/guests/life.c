@@ -186,6 +186,10 @@ void guest_main(void)
 		announce("is busy");
 		spin();
 	}
+	while (guest_option("marks"))
+		hypercall(HYPERCALL_MARK, (uint64_t)"mark", 4, 0);
+	while (guest_option("reports"))
+		hypercall(HYPERCALL_STATS_PRINT, 0, 0, 0);
 	if (guest_option("devours"))
 		devour();
 	if (guest_option("count"))

@@ -101,6 +101,19 @@ def promises(context):
     run.expect_end(1)
 
 
+def hogs(context):
+    """Guests that have records printed without end, and one that starts without end: each has its share of the console and no more.
+    The neighbour speaks on all the time, and the monitor ends them."""
+    vms = {"m": flat("life", "marks", "4M"), "r": flat("life", "reports", "4M"), "b": flat("life", "reboot", SMALL),
+           "calm": flat("life", "count", "4M")}
+    run = boot(context, vms, "expect \\[calm\\] count 12\n" + monitor("stop m", "stop r", "stop b", "vms -> calm: running") +
+               "send end\n", smp="1:4:1", timeout=300)
+    marks, reports = len(run.of_type("bench", vm="m")), len(run.of_type("stats", vm="r"))
+    need(marks > 5 and reports > 2 and len(run.of_type("vm", vm="b", state="running")) > 1, "%d marks, %d reports" % (marks, reports))
+    said = run.text.partition("[calm] count 12")[0]
+    need(said.count('"label":"mark"') < 200, "%d marks went before the neighbour's twelve lines" % said.count('"label":"mark"'))
+
+
 REGISTERS = "rax rcx rdx rbx rsp rbp rsi rdi r8 r9 r10 r11 r12 r13 r14 r15".split()
 
 
@@ -270,6 +283,7 @@ def register(suite):
     suite.add("life-stuck-siblings", stuck("asi+stun", 2, ONE_CORE), 15)
     suite.add("life-stuck-cores", stuck("asi", 2, TWO_CORES), 20)
     suite.add("life-promises", promises, 10)
+    suite.add("life-hogs", hogs, 30)
     suite.add("life-pause", pause, 10)
     suite.add("life-pause-shared", pause_shared, 10)
     suite.add("life-ends-under-changes", ends_under_changes, 30)

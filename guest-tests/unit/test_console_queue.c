@@ -43,4 +43,43 @@ TEST(full_is_full_and_order_outlives_the_end)
 	}
 }
 
+/* Marks come where they were made, once each, whatever else is done. */
+TEST(marks_are_come_to)
+{
+	uint64_t seed = 7;
+	uint32_t put = 0, got = 0;
+	static bool marked[1 << 20];
+	unsigned made = 0, seen = 0;
+	char c;
+
+	for (unsigned step = 0; step < 400000; step++) {
+		uint64_t r = unit_random(&seed);
+
+		if (r % 8 == 0) {
+			console_queue_mark();
+			console_queue_mark();
+			made += put != got && !marked[put];
+			marked[put] |= put != got;
+		} else if (r % 8 < 5) {
+			put += put - got < 200 && console_queue_put('x');
+		} else if (console_queue_get(&c)) {
+			got++;
+			CHECK(console_queue_at_mark() == marked[got]);
+			CHECK(!console_queue_at_mark());
+			seen += marked[got];
+		}
+	}
+	while (console_queue_get(&c))
+		seen += console_queue_at_mark();
+	CHECK(seen == made && seen > 1000);
+	/* More than it can keep are left out. */
+	for (unsigned i = 0; i < 1000; i++) {
+		console_queue_put('x');
+		console_queue_mark();
+	}
+	for (seen = 0; console_queue_get(&c);)
+		seen += console_queue_at_mark();
+	CHECK(seen == 256);
+}
+
 UNIT_MAIN
