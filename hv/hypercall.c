@@ -8,6 +8,7 @@
 #include "hv/flush.h"
 #include "hv/lib/string.h"
 #include "hv/mitigation.h"
+#include "hv/percpu.h"
 #include "hv/record.h"
 #include "vmx/vmcs.h"
 
@@ -120,8 +121,10 @@ static OWN_FRAME int64_t stats_word(const struct vcpu *vcpu, uint64_t index)
  * that is half full the call is made again when it is not, and this vCPU alone waits: exit_vmcall()
  * goes on behind the instruction.
  */
-static bool must_wait(struct vcpu *vcpu)
+static bool must_wait(void)
 {
+	struct vcpu *vcpu = this_cpu()->vcpu;
+
 	if (likely(console_has_room(CONSOLE_FOR_RECORDS)))
 		return false;
 	vcpu->awaits_room = true;
@@ -146,26 +149,25 @@ static int64_t print_mark(const struct vm *vm, const void *text, uint64_t length
 	return 0;
 }
 
-static OWN_FRAME int64_t mark(struct vcpu *vcpu, uint64_t gpa, uint64_t length, uint64_t value)
+static OWN_FRAME int64_t mark(struct vm *vm, uint64_t gpa, uint64_t length, uint64_t value)
 {
-	struct vm *vm = vcpu->vm;
 	const void *text;
 
 	if (length > MAX_LABEL)
 		return -E_INVAL;
-	if (must_wait(vcpu))
+	if (must_wait())
 		return HYPERCALL_MARK;
 	text = vm_ram(vm, GPA(gpa), length);
 	return text ? print_mark(vm, text, length, value) : -E_FAULT;
 }
 
-static OWN_FRAME int64_t mark_words(struct vcpu *vcpu)
+static OWN_FRAME int64_t mark_words(const struct vcpu *vcpu)
 {
 	const uint64_t label[] = { vcpu->regs[REG_RSI], vcpu->regs[REG_RDX], vcpu->regs[REG_R8],
 				   vcpu->regs[REG_R8 + 1] };
 
 	static_assert(sizeof(label) == MAX_LABEL, "four registers");
-	if (must_wait(vcpu))
+	if (must_wait())
 		return HYPERCALL_MARK_WORDS;
 	return print_mark(vcpu->vm, label, sizeof(label), vcpu->regs[REG_RDI]);
 }
@@ -245,11 +247,11 @@ static OWN_FRAME int64_t trace(struct vcpu *vcpu, uint64_t op, uint64_t gpa, uin
 	return (int64_t)(vcpu_copy_trace(vcpu, out, max) * sizeof(struct hypercall_trace));
 }
 
-static OWN_FRAME int64_t stats_print(struct vcpu *vcpu)
+static OWN_FRAME int64_t stats_print(struct vm *vm)
 {
-	if (must_wait(vcpu))
+	if (must_wait())
 		return HYPERCALL_STATS_PRINT;
-	vm_print_stats(vcpu->vm);
+	vm_print_stats(vm);
 	console_let_guests();
 	return 0;
 }
@@ -274,13 +276,13 @@ int64_t hypercall(struct vcpu *vcpu, uint64_t number, uint64_t a, uint64_t b, ui
 	case HYPERCALL_CONSOLE_WRITE:
 		return console_write(vm, a, b);
 	case HYPERCALL_STATS_PRINT:
-		return stats_print(vcpu);
+		return stats_print(vm);
 	case HYPERCALL_STATS_READ:
 		return stats_read(vcpu, a, b);
 	case HYPERCALL_STATS_RESET:
 		return stats_reset(vcpu);
 	case HYPERCALL_MARK:
-		return mark(vcpu, a, b, c);
+		return mark(vm, a, b, c);
 	case HYPERCALL_TRACE:
 		return trace(vcpu, a, b, c);
 	case HYPERCALL_POLICY:
