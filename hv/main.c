@@ -318,6 +318,7 @@ static void run(void)
 	if (!boot_state_single_vm())
 		console_queue_output();
 	sched_replace(!config.smt_off);
+	vm_others_run();
 	for (unsigned i = 0; i < config.vm_count; i++)
 		if (vm_records[i].state == VM_READY)
 			sched_add(i);

@@ -22,7 +22,8 @@
 
 static bool is_open GLOBAL_DATA("whether typed bytes are the operator's or a guest's");
 
-/* Sensitive, and the lock's: input may be on its way to two CPUs while its route changes. */
+/* Sensitive, and the lock's, which a CPU has for as long as a command takes: input may be on its
+ * way to two CPUs while its route changes. */
 static struct spinlock lock;
 static bool greeted; /* the prompt of this opening has been shown */
 static struct monitor_line line;
@@ -165,7 +166,8 @@ bool monitor_read(void)
 {
 	if (!monitor_is_open() && !is_nobodys())
 		return false;
-	spinlock_acquire(&lock);
+	if (!spinlock_try(&lock))
+		return true;
 	read_keys();
 	spinlock_release(&lock);
 	return true;
@@ -199,7 +201,8 @@ void monitor_poll(void)
 {
 	if (__atomic_load_n(&waits.what, __ATOMIC_RELAXED) == WAIT_NOTHING)
 		return;
-	spinlock_acquire(&lock);
+	if (!spinlock_try(&lock))
+		return;
 	if (waits.what != WAIT_NOTHING)
 		look_after();
 	spinlock_release(&lock);

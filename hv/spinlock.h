@@ -23,6 +23,18 @@ static inline void spinlock_acquire(struct spinlock *lock)
 #endif
 }
 
+/** Takes the lock if nobody has it. For one that is held while interrupts are taken: whoever wants it
+ * has something better to do than to wait. */
+static inline bool spinlock_try(struct spinlock *lock)
+{
+#ifdef BREAK_unlocked
+	(void)lock;
+	return true;
+#else
+	return !__atomic_exchange_n(&lock->held, 1, __ATOMIC_ACQUIRE);
+#endif
+}
+
 /** Releases the lock. */
 static inline void spinlock_release(struct spinlock *lock)
 {

@@ -323,6 +323,9 @@ extern struct vm_record vm_records[CONFIG_MAX_VMS];
  * Its state is the caller's until sched_add(). Says itself what is wrong. Full map. */
 int vm_create(unsigned index, const struct config_vm *config);
 
+/** From now on guests run, and what takes long lets them. Boot processor, before the first runs. */
+void vm_others_run(void);
+
 /** Gives all that VM @record has back to the pool, which scrubs it: memory, tables, VMCSs. Nobody
  * uses it any more. Copes with one that is half built. Full map. */
 void vm_destroy(struct vm_record *record);

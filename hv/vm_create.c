@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Builds a VM: its window, its memory and tables, its vCPU. Boot processor or the VM's own, full
  * map. */
+#include "hv/asm.h"
 #include "hv/audit.h"
 #include "hv/cpu.h"
 #include "hv/console.h"
@@ -19,9 +20,43 @@
 struct vm_record vm_records[CONFIG_MAX_VMS];
 
 #define CHUNK_ORDER 9
-/* So many chunks are zeroed before siblings get a turn. */
-#define SIBLINGS_WAIT_CHUNKS 8
+/* Defects that builds for tests have: memory is not scrubbed. */
+#ifdef BREAK_skip_free_scrub
+#define BREAK_FREE_SCRUB true
+#else
+#define BREAK_FREE_SCRUB false
+#endif
+#ifdef BREAK_skip_restart_scrub
+#define BREAK_RESTART_SCRUB true
+#else
+#define BREAK_RESTART_SCRUB false
+#endif
 static_assert((PAGE_SIZE << CHUNK_ORDER) == VM_POPULATE_CHUNK, "a chunk is one allocation");
+
+static bool others_run;
+
+void vm_others_run(void)
+{
+	others_run = true;
+}
+
+/* Between pieces of long work in full, where no lock is held but the monitor's: siblings get a
+ * turn, and interrupts are taken. While the machine starts there is nobody to wait. */
+static void breathe(void)
+{
+	if (!others_run)
+		return;
+	asi_rest();
+	interrupts_take();
+	asi_exit(ASI_CAUSE_SCHEDULE);
+}
+
+/* The same between short pieces, which are counted. */
+static void breathe_now_and_then(uint64_t pieces)
+{
+	if (pieces % 8 == 7)
+		breathe();
+}
 
 /* What the VM was promised comes first; a lazy one may have been promised less than all. */
 static hpa_t take_chunk(struct vm_record *record)
@@ -79,6 +114,7 @@ static int make_spare_tables(struct vm_record *record)
 			return -E_NOMEM;
 		*(hpa_t *)hpa_to_ptr(table) = record->spare_tables;
 		record->spare_tables = table;
+		breathe_now_and_then(i);
 	}
 	return 0;
 }
@@ -151,10 +187,14 @@ static int populate_all(struct vm_record *record)
 	const struct vm *vm = record->vm;
 	int err = 0;
 
-	for (uint64_t gpa = 0; gpa < vm->ram_low && !err; gpa += VM_POPULATE_CHUNK)
+	for (uint64_t gpa = 0; gpa < vm->ram_low && !err; gpa += VM_POPULATE_CHUNK) {
 		err = give_chunk(record, gpa);
-	for (uint64_t gpa = 0; gpa < vm->ram_high && !err; gpa += VM_POPULATE_CHUNK)
+		breathe_now_and_then(gpa / VM_POPULATE_CHUNK);
+	}
+	for (uint64_t gpa = 0; gpa < vm->ram_high && !err; gpa += VM_POPULATE_CHUNK) {
 		err = give_chunk(record, GIB(4) + gpa);
+		breathe_now_and_then(gpa / VM_POPULATE_CHUNK);
+	}
 	return err;
 }
 
@@ -262,18 +302,12 @@ static int create(struct vm_record *record, const struct config_vm *config, uint
 		err = make_spare_tables(record);
 	if (!err)
 		err = prepare_tables(record);
+	/* Neither a lazy VM's first touch nor what takes all chunks at once is to zero them. */
+	if (!err)
+		frames_prepare(config->memory / VM_POPULATE_CHUNK, record->pledged, breathe);
 	if (!err && !record->vm->lazy)
 		err = populate_all(record);
-	if (!err && record->vm->lazy)
-		frames_prepare(config->memory); /* the touch itself is to be short */
 	return err ? err : vcpu_create(record);
-}
-
-/* Long work in full keeps siblings from their guests. */
-static void let_siblings_run(void)
-{
-	asi_rest();
-	asi_exit(ASI_CAUSE_SCHEDULE);
 }
 
 /* Nobody frees what a processor may still reach: each leaves by vm_leave_window(), and is counted
@@ -288,37 +322,45 @@ static void check_is_left(const struct vm_record *record)
 		panic("memory of VM %u is freed while a CPU shows it", record->window.vm_id);
 }
 
+/* Guest-physical addresses without memory are passed over, so many at a time. */
+#define SCRUB_LOOKS 256
+
+/* @at is behind a chunk's last piece. */
+static void free_chunk(const struct vm_record *record, uint64_t at)
+{
+	struct pg_leaf leaf;
+
+	check_is_left(record);
+	if (!pgtable_walk(&record->ept, at - VM_POPULATE_CHUNK, &leaf))
+		panic("guest memory at 0x%llx is not where it was", (unsigned long long)at);
+	frames_free_zeroed(leaf.hpa, CHUNK_ORDER);
+}
+
 bool vm_scrub_piece(struct vm_record *record, uint64_t *at, bool ends)
 {
 	const struct vm *vm = record->vm;
 
-	while (*at < GIB(4) + vm->ram_high) {
-		uint64_t gpa = *at;
+	for (unsigned looks = 0; *at < GIB(4) + vm->ram_high; looks++) {
 		struct pg_leaf leaf;
 
-		*at += VM_POPULATE_CHUNK;
-		if (!vm_is_populated(vm, gpa) || !pgtable_walk(&record->ept, gpa, &leaf))
+		if (looks == SCRUB_LOOKS)
+			return true;
+		if (*at >= vm->ram_low && *at < GIB(4)) {
+			*at = GIB(4);
 			continue;
-		if (ends) {
-			check_is_left(record);
-			frames_free(leaf.hpa, CHUNK_ORDER);
 		}
-#ifndef BREAK_skip_restart_scrub
-		else
-			zero_pages(hpa_to_ptr(leaf.hpa), VM_POPULATE_CHUNK);
-#endif
+		if (!vm_is_populated(vm, *at) || !pgtable_walk(&record->ept, *at, &leaf)) {
+			*at += VM_POPULATE_CHUNK;
+			continue;
+		}
+		if (!(ends ? BREAK_FREE_SCRUB : BREAK_RESTART_SCRUB))
+			zero_pages(hpa_to_ptr(leaf.hpa), FRAMES_ZERO_PIECE);
+		*at += FRAMES_ZERO_PIECE;
+		if (ends && *at % VM_POPULATE_CHUNK == 0)
+			free_chunk(record, *at);
 		return true;
 	}
 	return false;
-}
-
-static void free_ram(struct vm_record *record)
-{
-	uint64_t at = record->scrubbed;
-
-	for (unsigned n = 1; vm_scrub_piece(record, &at, true); n++)
-		if (n % SIBLINGS_WAIT_CHUNKS == 0)
-			let_siblings_run();
 }
 
 static void free_block(hpa_t *block, unsigned order)
@@ -334,13 +376,18 @@ void vm_destroy(struct vm_record *record)
 
 	check_is_left(record);
 	if (!hpa_is_none(record->ept.root)) {
-		free_ram(record);
+		uint64_t at = record->scrubbed;
+
+		while (vm_scrub_piece(record, &at, true))
+			breathe();
 		pgtable_destroy(&record->ept, &ept_slot, 1);
 	}
 	frames_unpledge(record->pledged);
 	record->pledged = 0;
-	while (!hpa_is_none(record->spare_tables))
+	for (unsigned i = 0; !hpa_is_none(record->spare_tables); i++) {
 		frames_free(take_spare_table(record), 0);
+		breathe_now_and_then(i);
+	}
 	for (unsigned i = 0; i < CONFIG_MAX_VCPUS; i++)
 		free_block(&record->vmcs[i], 0);
 	free_block(&record->msr_bitmap, VCPU_MSR_BITMAP_ORDER);

@@ -470,16 +470,13 @@ static bool is_in_use(hpa_t base, unsigned order)
 	return used;
 }
 
-void frames_free(hpa_t base, unsigned order)
+void frames_free_zeroed(hpa_t base, unsigned order)
 {
 	uint32_t n = (uint32_t)(base.v >> PAGE_SHIFT);
 
 	/* What is free already may be somebody else's by now. */
 	if (!is_in_use(base, order))
 		panic("frame 0x%llx is freed, but not in use", (unsigned long long)base.v);
-#ifndef BREAK_skip_free_scrub
-	zero_pages(hpa_to_ptr(base), PAGE_SIZE << order);
-#endif
 	spinlock_acquire(&lock);
 	if (order < FRAMES_MAX_ORDER)
 		break_up(n);
@@ -492,6 +489,16 @@ void frames_free(hpa_t base, unsigned order)
 	spinlock_release(&lock);
 }
 
+void frames_free(hpa_t base, unsigned order)
+{
+	if (!is_in_use(base, order))
+		panic("frame 0x%llx is freed, but not in use", (unsigned long long)base.v);
+#ifndef BREAK_skip_free_scrub
+	zero_pages(hpa_to_ptr(base), PAGE_SIZE << order);
+#endif
+	frames_free_zeroed(base, order);
+}
+
 hpa_t frames_trampoline(void)
 {
 	if (!hpa_is_none(trampoline))
@@ -499,37 +506,56 @@ hpa_t frames_trampoline(void)
 	return trampoline;
 }
 
-/* The free block of a whole chunk leaves the pool for as long as it is zeroed. */
-static bool prepare_chunk(uint32_t n)
+/* The free block of a whole chunk leaves the pool for as long as it is zeroed. Who was promised one
+ * can spare it so long, as he is here; nobody else must miss it. */
+static bool take_for_zeroing(uint32_t n, bool pledged, bool *clean)
 {
-	bool dirty;
+	bool taken = false;
 
+	*clean = false;
 	spinlock_acquire(&lock);
-	/* Nobody must miss it meanwhile who was promised one. */
-	if (!frames[n].head || frames[n].order != FRAMES_MAX_ORDER || !chunk_is_left(false)) {
-		spinlock_release(&lock);
-		return false;
+	if (frames[n].head && frames[n].order == FRAMES_MAX_ORDER) {
+		*clean = !chunks[n / CHUNK_FRAMES].dirty;
+		taken = !*clean && free_chunks + pledged > pledged_chunks;
 	}
-	dirty = take_dirty(n, FRAMES_MAX_ORDER);
-	if (dirty)
+	if (taken) {
+		pledged_chunks -= pledged;
 		list_remove(n);
+		take_dirty(n, FRAMES_MAX_ORDER);
+	}
 	spinlock_release(&lock);
-	if (!dirty)
-		return true;
-	zero_block(n, FRAMES_MAX_ORDER);
-	spinlock_acquire(&lock);
-	list_push(n, FRAMES_MAX_ORDER);
-	spinlock_release(&lock);
-	return true;
+	return taken;
 }
 
-void frames_prepare(uint64_t bytes)
+static void give_back(uint32_t n, bool pledged)
+{
+	spinlock_acquire(&lock);
+	list_push(n, FRAMES_MAX_ORDER);
+	pledged_chunks += pledged;
+	spinlock_release(&lock);
+}
+
+void frames_prepare(uint64_t count, bool pledged, void (*breathe)(void))
 {
 	uint64_t prepared = 0;
+	bool clean;
 
-	for (uint64_t n = 0; n + CHUNK_FRAMES <= frame_count && prepared < bytes; n += CHUNK_FRAMES)
-		if (prepare_chunk((uint32_t)n))
-			prepared += PAGE_SIZE_2M;
+	for (uint64_t n = 0; n + CHUNK_FRAMES <= frame_count && prepared < count;
+	     n += CHUNK_FRAMES) {
+		uint64_t base = n << PAGE_SHIFT;
+
+		if (take_for_zeroing((uint32_t)n, pledged, &clean)) {
+			for (uint64_t at = 0; at < PAGE_SIZE_2M; at += FRAMES_ZERO_PIECE) {
+				zero_pages(hpa_to_ptr(HPA(base + at)), FRAMES_ZERO_PIECE);
+				breathe();
+			}
+			give_back((uint32_t)n, pledged);
+			clean = true;
+		} else if (n % (64 * CHUNK_FRAMES) == 0) {
+			breathe();
+		}
+		prepared += clean;
+	}
 }
 
 enum mem_class frames_class(hpa_t hpa)

@@ -35,6 +35,8 @@ enum mem_purpose {
 enum mem_boot_owner { BOOT_OWNER_IMAGE, BOOT_OWNER_FILE };
 
 #define FRAMES_MAX_ORDER 9 /* 2 MiB */
+/* So much is zeroed at a time, in some ten microseconds, where others could have to wait for it. */
+#define FRAMES_ZERO_PIECE KIB(64)
 
 /**
  * Takes over every BOOT_RANGE_RAM range (the first MiB is left out but for CPU start-up, see
@@ -61,6 +63,8 @@ uint64_t frames_unpledged(void);
 /** Zeroes and returns a block that frames_alloc() gave with the same order, or part of one. Panics
  * if any of it is not in use. */
 void frames_free(hpa_t base, unsigned order);
+/** The same for one that is zero already. */
+void frames_free_zeroed(hpa_t base, unsigned order);
 
 /**
  * Gives the frames of a boot file, [@base, @base + @size) with its last page as a whole, the class
@@ -70,9 +74,10 @@ void frames_free(hpa_t base, unsigned order);
  */
 int frames_claim(hpa_t base, uint64_t size, enum mem_class class, uint16_t owner);
 
-/** Zeroes free 2 MiB blocks, up to @bytes of them, so that they can be taken later without that;
- * one less at a time than are promised. */
-void frames_prepare(uint64_t bytes);
+/** Zeroes free 2 MiB blocks until @count are, so that they can be taken later without that.
+ * @pledged: the caller was promised some. Calls @breathe, where long work may be interrupted,
+ * between pieces. */
+void frames_prepare(uint64_t count, bool pledged, void (*breathe)(void));
 
 /** A page below 1 MiB for the processors' start-up code, or HPA_NONE. Zeroed, class MEM_SENSITIVE.
  */

@@ -9,6 +9,10 @@
 #define ROUNDS 3000
 #define KEPT 24
 
+static void do_nothing(void)
+{
+}
+
 static struct {
 	hpa_t base;
 	unsigned order;
@@ -40,7 +44,7 @@ static void *work(void *argument)
 		}
 		frames_stats(&stats);
 		if (i % 64 == 0)
-			frames_prepare(MIB(4));
+			frames_prepare(2, false, do_nothing);
 	}
 	return NULL;
 }
