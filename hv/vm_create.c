@@ -304,7 +304,8 @@ static int create(struct vm_record *record, const struct config_vm *config, uint
 		err = prepare_tables(record);
 	/* Neither a lazy VM's first touch nor what takes all chunks at once is to zero them. */
 	if (!err)
-		frames_prepare(config->memory / VM_POPULATE_CHUNK, record->pledged, breathe);
+		frames_prepare(config->memory / VM_POPULATE_CHUNK - record->pledged,
+			       record->pledged, breathe);
 	if (!err && !record->vm->lazy)
 		err = populate_all(record);
 	return err ? err : vcpu_create(record);

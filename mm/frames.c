@@ -535,12 +535,12 @@ static void give_back(uint32_t n, bool pledged)
 	spinlock_release(&lock);
 }
 
-void frames_prepare(uint64_t count, bool pledged, void (*breathe)(void))
+void frames_prepare(uint64_t more, bool pledged, void (*breathe)(void))
 {
 	uint64_t prepared = 0;
 	bool clean;
 
-	for (uint64_t n = 0; n + CHUNK_FRAMES <= frame_count && prepared < count;
+	for (uint64_t n = 0; n + CHUNK_FRAMES <= frame_count && prepared < pledged_chunks + more;
 	     n += CHUNK_FRAMES) {
 		uint64_t base = n << PAGE_SHIFT;
 

@@ -74,10 +74,10 @@ void frames_free_zeroed(hpa_t base, unsigned order);
  */
 int frames_claim(hpa_t base, uint64_t size, enum mem_class class, uint16_t owner);
 
-/** Zeroes free 2 MiB blocks until @count are, so that they can be taken later without that.
+/** Zeroes free 2 MiB blocks, so that as many as are promised, and @more, can be taken without that.
  * @pledged: the caller was promised some. Calls @breathe, where long work may be interrupted,
  * between pieces. */
-void frames_prepare(uint64_t count, bool pledged, void (*breathe)(void));
+void frames_prepare(uint64_t more, bool pledged, void (*breathe)(void));
 
 /** A page below 1 MiB for the processors' start-up code, or HPA_NONE. Zeroed, class MEM_SENSITIVE.
  */

@@ -204,7 +204,7 @@ int pgtable_map(struct pgtable *pt, uint64_t va, hpa_t hpa, uint64_t size, unsig
 
 int pgtable_split(struct pgtable *pt, uint64_t va, unsigned prot, hpa_t table)
 {
-	uint64_t *at = hpa_to_ptr(pt->root), *parts = hpa_to_ptr(table), *entry;
+	uint64_t *at = hpa_to_ptr(pt->root), *parts = hpa_to_ptr(table), *entry, part;
 	unsigned level = ROOT_LEVEL;
 
 	for (;; at = table_of(*entry), level--) {
@@ -214,10 +214,9 @@ int pgtable_split(struct pgtable *pt, uint64_t va, unsigned prot, hpa_t table)
 		if (entry_is_leaf(*entry, level))
 			break;
 	}
-	for (unsigned i = 0; i < ENTRIES; i++)
-		parts[i] = entry_leaf(pt->format,
-				      HPA(leaf_address(*entry, level) + i * level_size(level - 1)),
-				      prot, level - 1);
+	part = entry_leaf(pt->format, HPA(leaf_address(*entry, level)), prot, level - 1);
+	for (unsigned i = 0; i < ENTRIES; i++, part += level_size(level - 1))
+		parts[i] = part;
 	__atomic_store_n(entry, entry_table(pt->format, table), __ATOMIC_RELEASE);
 	return 0;
 }

@@ -210,7 +210,11 @@ class Bochs:
         command, script = self.command + ["-q", "-unlock", "-f", "bochsrc"], options["debugger"]
         if script:
             command += ["-dbg", "-rc", os.path.abspath(script)]
-        env = dict(self.env, BOCHS_SEED=str(options["seed"])) if options["seed"] is not None else self.env
+        env = dict(self.env)
+        if options["seed"] is not None:
+            env["BOCHS_SEED"] = str(options["seed"])
+        if options["longest"]:
+            env["BOCHS_LONGEST"] = options["longest"]
         with open(os.path.join(work, "console.txt"), "wb") as out:
             return subprocess.Popen(DIE_WITH_US + command, cwd=work, env=env, stdin=subprocess.DEVNULL, stdout=out,
                                     stderr=subprocess.STDOUT, start_new_session=True)
@@ -399,7 +403,7 @@ def free_port():
 DEFAULTS = {
     "model": "corei7_skylake_x", "smp": "1:1:1", "mem": 1024, "firmware": "bios", "timeout": 120, "quantum": 0,
     "debugger": None, "seed": None, "exclude_features": "", "machine": "bochs", "script": None, "interactive": False, "keep": None,
-    "disk": None, "build": None,
+    "disk": None, "build": None, "longest": None,
 }
 
 

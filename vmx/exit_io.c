@@ -11,7 +11,7 @@
 
 /* Elements of a string instruction per exit: more come with the next one, since REP resumes by
  * itself. */
-#define MAX_ELEMENTS 16
+#define MAX_ELEMENTS 8
 
 static uint64_t merge(uint64_t old, uint64_t value, unsigned size)
 {
@@ -42,21 +42,22 @@ static inline bool port_write(struct vcpu *vcpu, uint16_t port, unsigned size, u
 
 /* The processor has looked at the rights to the port, and at nothing of the memory operand (SDM
  * 26.1.1). False: a fault is queued, or the element is to be moved again. One that straddles two
- * pages is moved byte by byte. */
+ * pages has two places. */
 static bool move_element(struct vcpu *vcpu, uint16_t port, unsigned size, bool in, unsigned segment,
 			 uint64_t offset)
 {
 	enum guest_access access = in ? GUEST_WRITE : GUEST_READ;
 	uint8_t *bytes[4];
+	gpa_t gpa = GPA(0);
 	uint64_t address;
 	uint32_t value = 0;
 
 	if (!guest_linear(segment, offset, size, access, &address))
 		return false;
-	for (unsigned i = 0; i < size; i++) {
-		gpa_t gpa;
+	for (unsigned i = 0; i < size; i++, gpa.v++) {
+		bool new_page = i == 0 || !((address + i) & (PAGE_SIZE - 1));
 
-		if (!guest_translate(vcpu, address + i, access, &gpa))
+		if (new_page && !guest_translate(vcpu, address + i, access, &gpa))
 			return false;
 		/* Outside RAM there is nothing to read or to keep. */
 		bytes[i] = vm_ram(vcpu->vm, gpa, 1);

@@ -199,7 +199,7 @@ static void test_string_faults(void)
 	check("what came before it has arrived", buffer[4094] == 0xc3 && buffer[4095] == 0xc3);
 	*pte = saved;
 	invlpg(address);
-	expect_exits("16 elements are one exit", EXIT_IO, 1, ins_16, 0);
+	expect_exits("16 elements are two exits", EXIT_IO, 2, ins_16, 0);
 	check_eq("INS beyond RAM does no harm", try_call(ins_at, 0xa0000000).vector, NO_FAULT);
 }
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Bare-metal test guests: one a family of VM exits; the guest checks, the records are judged here."""
 
+import os
+
 from .escalations import recorded
 from .cases_build import variant
 from .harness import config, flat, guest_file, need
@@ -22,6 +24,28 @@ def guest(name, words="", hypervisor=None, vm=None, **options):
         run.expect_errors()
         run.expect_end(0)
         return run
+    return test
+
+
+# 100 us of the emulator's clock.
+HELD_OFF = 10000
+
+
+def held_off(*guests):
+    """From the first entry on no exit of these guests keeps interrupts off for longer than the bound: the emulator measures it."""
+    def test(context):
+        longest = []
+        for name in guests:
+            path = os.path.join(context.dir, name + ".txt")
+            guest(name, longest=path)(context)
+            with open(path) as f:
+                lines = f.read().splitlines()
+            need(lines, "%s: nothing was measured" % name)
+            ticks, cpu, reason, places = lines[-1].split(None, 3)
+            context.note("%s: %s ticks on CPU %s, exit reason %s: %s" % (name, ticks, cpu, reason, places))
+            longest.append((int(ticks), name))
+        need(max(longest)[0] <= HELD_OFF, "interrupts were held off for %d ticks with the guest %s" % max(longest))
+        context.remark = "%d ticks at most" % max(longest)[0]
     return test
 
 
@@ -441,6 +465,7 @@ def register(suite):
     suite.add("guest-vmcall-no-end", guest("vmcall", "no-end poweroff", vm={"end_run": "off"}))
     suite.add("guest-vmcall-user", user_hypercalls)
     suite.add("guest-vmcall-user-policy", user_policy)
+    suite.add("held-off", held_off("cpuid", "msr", "cr", "io", "mmio", "interrupts", "exceptions", "instructions", "rights", "ept"), 20)
     suite.add("guest-ept-eager", guest("ept"))
     suite.add("guest-ept-lazy", guest("ept", "lazy", vm={"memory_mode": "lazy"}))
     suite.add("guest-ept-lazy-64m", guest("ept", "lazy memory-64", vm={"memory_mode": "lazy", "memory": "64M"}))
