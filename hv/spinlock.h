@@ -23,8 +23,8 @@ static inline void spinlock_acquire(struct spinlock *lock)
 #endif
 }
 
-/** Takes the lock if nobody has it. For one that is held while interrupts are taken: whoever wants it
- * has something better to do than to wait. */
+/** Takes the lock if nobody has it. For one that is held while interrupts are taken: whoever wants
+ * it has something better to do than to wait. */
 static inline bool spinlock_try(struct spinlock *lock)
 {
 #ifdef BREAK_unlocked

@@ -2,8 +2,8 @@
 /*
  * What the operator's commands are tried on, one for each word of the command line: a guest that
  * reboots at once, one that spins with interrupts off and known registers, one that takes all the
- * time it is given, one that takes all memory, one that counts, one that leaves its last line open, one that changes the
- * machine's policy all the time, one that waits to be read in its trace.
+ * time it is given, one that takes all memory, one that counts, one that leaves its last line open,
+ * one that changes the machine's policy all the time, one that waits to be read in its trace.
  */
 #include "guest-tests/guests/lib/guest.h"
 
@@ -187,7 +187,7 @@ void guest_main(void)
 		spin();
 	}
 	while (guest_option("marks"))
-		hypercall(HYPERCALL_MARK, (uint64_t)"mark", 4, 0);
+		hypercall(HYPERCALL_MARK, (uint64_t) "mark", 4, 0);
 	while (guest_option("reports"))
 		hypercall(HYPERCALL_STATS_PRINT, 0, 0, 0);
 	if (guest_option("devours"))
