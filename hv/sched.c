@@ -308,9 +308,10 @@ void sched_add(unsigned index)
 	spinlock_acquire(&record->lock);
 	record->state = VM_READY;
 	spinlock_release(&record->lock);
-	/* Those that had their core for themselves begin to watch the clock. */
+	/* Those that had their core for themselves, and do not any more, begin to watch the clock:
+	 * the others must not notice how often a neighbour begins anew. */
 	for (unsigned i = 0; i < cpu_count; i++)
-		if (cores[i].entity && !cores[i].slice_end)
+		if (cores[i].entity && !cores[i].slice_end && entity_slice(cores[i].entity, i))
 			begin_switch(i, NULL);
 	sched_kick(this_cpu()->id);
 	entity_publish();

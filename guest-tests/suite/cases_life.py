@@ -46,6 +46,21 @@ def reboots(context):
     run.expect_end(0)
 
 
+def reboots_beside(context):
+    """It reboots over and over; a neighbour with a core of its own is never taken off it for that."""
+    vms = {"t": flat("life", "reboot", SMALL, cpus="0"), "calm": flat("life", "count", "4M", cpus="1")}
+    run = boot(context, vms, 'expect "starts":40, 250s\n' + monitor(
+        "stop t -> the operator wants it", "stats calm -> \"type\":\"stats\",\"vm\":\"calm\"") + "send end\n", smp="1:2:1")
+    begun = run.text.index("[calm] count 1")
+    need(len(free_when_running(run, "t")) >= 40, "it started %d times" % len(free_when_running(run, "t")))
+    need(begun < run.text.index('"starts":10'), "the neighbour came late")
+    run.one("stats", vm="calm")
+    left = sum(r["count"] for r in run.of_type("escalation", vm="calm", cause="schedule"))
+    context.remark = "the neighbour left its core %d times" % left
+    need(left < 10, "the neighbour left its core %d times" % left)
+    run.expect_end(0)
+
+
 def restarts(mode, count):
     """The operator builds it again and again: not a page is lost, neither while it runs nor while it is gone."""
     def test(context):
@@ -275,6 +290,7 @@ def editing(context):
 
 def register(suite):
     suite.add("life-reboots", reboots, 20)
+    suite.add("life-reboots-beside", reboots_beside, 5)
     suite.add("life-restarts-asi", restarts("asi", 1000), 120)
     for mode in ("asi+stun", "always-flush"):
         suite.add("life-restarts-" + mode, restarts(mode, 25), 8)
