@@ -18,6 +18,8 @@ import recordlib
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # After the last record, what is still on its way; after a panic, the rest of its report.
 GRACE_END, GRACE_PANIC = 0.2, 1.0
+# Bytes come one by one, and to look at each would cost more than the emulator does.
+GATHER = 0.01
 # However this program ends, no emulator outlives it.
 DIE_WITH_US = ["setpriv", "--pdeathsig", "KILL"]
 
@@ -336,6 +338,7 @@ class SocketSerial:
         ready, _, _ = select.select([self.socket], [], [], wait)
         if not ready:
             return b""
+        time.sleep(GATHER)
         try:
             return self.socket.recv(65536)
         except OSError:
@@ -392,6 +395,11 @@ class Script:
                 self.seen = match.end()
                 self.deadline = None
             self.steps.pop(0)
+
+
+def player(script, patience=1):
+    """What plays @script: its text, or something that does so itself."""
+    return Script(script, patience) if isinstance(script, str) else script
 
 
 def free_port():
@@ -524,7 +532,7 @@ def run(esp, echo=None, **given):
     try:
         disk = disk_for(options, esp, work)
         emulator = Qemu() if options["machine"] == "qemu-tcg" else Bochs()
-        script = Script(options["script"]) if options["script"] else None
+        script = player(options["script"]) if options["script"] else None
         port = free_port() if script or options["interactive"] else 0
         process = emulator.start(options, disk, work, port)
         try:

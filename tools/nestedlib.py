@@ -303,7 +303,7 @@ class Outer:
         """Boots Cloister on @machine with the files of directory @esp, or the outer system's disk image if that is None; an
         emulib.Result whose code is QEMU's own exit status. @tells: it is to be what the end record says."""
         self.wake()
-        started, play = time.time(), emulib.Script(script, SLOWER) if script else None
+        started, play = time.time(), emulib.player(script, SLOWER) if script else None
         self.must("rm -rf %s; mkdir %s" % (JOB, JOB))
         if esp is None:
             if not self.assemble:
