@@ -33,3 +33,9 @@ $(BUILD)/fuzz/loaders/pvh: $(BUILD)/guests/boot32.pvh
 $(BUILD)/fuzz/loaders/multiboot $(BUILD)/fuzz/loaders/addresses $(BUILD)/fuzz/loaders/pvh:
 	@mkdir -p $(@D)
 	$(Q){ printf '\070'; head -c 20000 $<; } > $@
+
+.PHONY: fuzz-machine
+SEEDS ?= 500
+STEPS ?= 4000
+fuzz-machine: hypervisor guests # a hostile guest beside a victim: SEEDS=500 on each machine, STEPS=4000 each; FIRST=0, NESTED=q35-bios
+	@guest-tests/fuzz-machine --first $(or $(FIRST),0) --seeds $(SEEDS) --steps $(STEPS) $(if $(NESTED),--nested $(NESTED))

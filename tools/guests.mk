@@ -18,7 +18,14 @@ $(BUILD)/obj/guest-tests/%.c.o: guest-tests/%.c | $(SETUP)
 
 $(BUILD)/guests/%.elf: $(BUILD)/obj/guest-tests/guests/%.c.o $(GUEST_LIB) guest-tests/guests/guest.ld
 	@mkdir -p $(@D)
-	$(Q)ld -nostdlib -static -z noexecstack --no-warn-rwx-segments --build-id=none -T guest-tests/guests/guest.ld $(GUEST_LIB) $< -o $@
+	$(Q)ld -nostdlib -static -z noexecstack --no-warn-rwx-segments --build-id=none -T guest-tests/guests/guest.ld $(GUEST_LIB) \
+		$(filter-out $(GUEST_LIB),$(filter %.o,$^)) -o $@
+
+# Guests of several files: all of guest-tests/guests/NAME/.
+GUEST_PARTS := $(foreach name,fuzz victim,$(wildcard guest-tests/guests/$(name)/*.c guest-tests/guests/$(name)/*.asm))
+GUEST_PART_OBJECTS := $(patsubst %,$(BUILD)/obj/%.o,$(GUEST_PARTS))
+$(BUILD)/guests/fuzz.elf: $(filter $(BUILD)/obj/guest-tests/guests/fuzz/%,$(GUEST_PART_OBJECTS))
+$(BUILD)/guests/victim.elf: $(filter $(BUILD)/obj/guest-tests/guests/victim/%,$(GUEST_PART_OBJECTS))
 
 $(BUILD)/guests/%.bin: $(BUILD)/guests/%.elf
 	$(call say,GUEST,$@)
@@ -43,9 +50,9 @@ $(BUILD)/guests/boot32.pvh: $(BUILD)/guests/boot32.PVH.elf64
 	$(Q)cp $< $@
 
 # Nothing built here is thrown away: make would do that behind the suite's last line.
-.SECONDARY: $(GUEST_NAMES:%=$(BUILD)/guests/%.elf) $(GUEST_NAMES:%=$(BUILD)/obj/guest-tests/guests/%.c.o) $(GUEST_LIB) \
+.SECONDARY: $(GUEST_PART_OBJECTS) $(GUEST_NAMES:%=$(BUILD)/guests/%.elf) $(GUEST_NAMES:%=$(BUILD)/obj/guest-tests/guests/%.c.o) $(GUEST_LIB) \
 	$(patsubst %,$(BUILD)/guests/boot32.%.elf64,ELF ADDRESSES PVH) $(BUILD)/obj/guest-tests/guests/boot32/boot32.c.o
--include $(wildcard $(BUILD)/obj/guest-tests/guests/*.d $(BUILD)/obj/guest-tests/guests/lib/*.d $(BUILD)/obj/guest-tests/guests/boot32/*.d)
+-include $(wildcard $(BUILD)/obj/guest-tests/guests/*.d $(BUILD)/obj/guest-tests/guests/*/*.d)
 
 # Unit tests: host programs under ASan and UBSan; the first line of each names the sources that it tests (one includes its own).
 UNIT_NAMES := $(patsubst guest-tests/unit/test_%.c,%,$(wildcard guest-tests/unit/test_*.c))

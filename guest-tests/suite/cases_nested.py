@@ -9,7 +9,7 @@ import os
 import re
 import threading
 
-from . import cases_boot, cases_guests, cases_life, cases_linux, cases_loaders, cases_net, cases_records, cases_share, cases_virtio
+from . import cases_boot, cases_fuzz, cases_guests, cases_life, cases_linux, cases_loaders, cases_net, cases_records, cases_share, cases_virtio
 from .harness import BUILD, ROOT, Failure, Suite, build, need
 import nestedlib
 import qemu
@@ -174,7 +174,7 @@ SYSTEMS = (
 GUESTS = (("guest-cpuid", "q35-bios"), ("guest-msr", "pc-bios"), ("guest-cr", "q35-bios-usb"),
           ("guest-interrupts", "q35-bios-disk-1:1:1-iommu-nvme-e1000e"), ("guest-exceptions", "pc-bios-usb"),
           ("guest-mmio", "q35-bios"), ("guest-ept-lazy", "pc-bios"), ("guest-smp-4", "q35-bios"),
-          ("guest-crowd-2", "pc-bios-disk"), ("monitor", "q35-bios-usb"), ("shared-core-threads", "q35-bios"))
+          ("guest-crowd-2", "pc-bios-disk"), ("monitor", "q35-bios-usb"), ("shared-core-threads", "q35-bios"), ("fuzz-own-2", "pc-bios"))
 # A thousand restarts, a file that is too large to be sent; measured ticks, exact counts of interrupts or flushes, CPUs of Bochs's, broken builds: not what these machines can show.
 LEFT_OUT = (r"^life-restarts-asi$|^loader-pvh-linux$|^restart-scrubs|icelake|haswell|arrandale|without-|timer|naps|sensitive-|hardened|clock|^policies(-more|-beside|$)|^stun$|not-scrubbed|^policy-|^linux-|^boot-|"
             r"^image-|^iso-|^share-|^virtio-(guest|linux|no-numbers|fuzz)|^net-pair|^net-storm|uefi")
@@ -184,7 +184,7 @@ MACHINES = ("q35-bios", "pc-bios", "q35-bios-usb", "q35-bios-disk-1:1:1-iommu-nv
 def guests():
     """All test functions whose guests may run nested, by name."""
     found = Suite(False)
-    for cases in (cases_guests, cases_life, cases_loaders, cases_net, cases_records, cases_share, cases_virtio):
+    for cases in (cases_fuzz, cases_guests, cases_life, cases_loaders, cases_net, cases_records, cases_share, cases_virtio):
         cases.register(found)
     return {t.name: t for t in found.tests if not re.search(LEFT_OUT, t.name)}
 
