@@ -181,7 +181,7 @@ static int decode_two_byte(struct cursor *c, const struct prefixes *p, enum deco
 		if ((modrm >> 3 & 7) < 4)
 			return -E_NOTSUP;
 		insn->op = DECODE_BT;
-		insn->alu = bt[(modrm >> 3 & 7) - 4];
+		insn->alu = bt[modrm >> 3 & 3];
 		insn->size = (uint8_t)size;
 		set_immediate(insn, c, 1);
 		return 0;
