@@ -79,9 +79,24 @@ uint32_t vlapic_ppr(const struct vlapic *a)
 	return (tpr & 0xf0) >= (in_service & 0xf0) ? tpr : in_service & 0xf0;
 }
 
+/* vlapic_accept_bits() of what is legal, while the APIC is enabled. */
+static void accept_legal_bits(struct vcpu *vcpu, unsigned index, uint32_t bits, bool level)
+{
+	struct vlapic *a = vcpu_vlapic(vcpu);
+	uint32_t *tmr = &VLAPIC(a, APIC_TMR + index);
+
+	if (unlikely((level ? ~*tmr : *tmr) & bits)) {
+		*tmr = level ? *tmr | bits : *tmr & ~bits;
+		a->tmr_changed = true;
+	}
+	VLAPIC(a, APIC_IRR + index) |= bits;
+	a->irr_words |= (uint8_t)(1U << index);
+	vcpu_notify(vcpu);
+}
+
 /*
  * Errors gather until ESR is written; each raises the error interrupt, whose own vector may be
- * illegal only once.
+ * illegal only once. The vCPU is the calling CPU's.
  */
 void vlapic_raise_error(struct vcpu *vcpu, uint32_t error)
 {
@@ -93,28 +108,19 @@ void vlapic_raise_error(struct vcpu *vcpu, uint32_t error)
 		return;
 	if (vector < 16)
 		a->esr_pending |= VLAPIC_ESR_RECEIVE_ILLEGAL;
-	else
-		vlapic_accept(vcpu, vector, false);
+	else if (vlapic_is_enabled(a))
+		accept_legal_bits(vcpu, vector / 32U, bit(vector), false);
 }
 
 void vlapic_accept_bits(struct vcpu *vcpu, unsigned index, uint32_t bits, bool level)
 {
-	struct vlapic *a = vcpu_vlapic(vcpu);
-	uint32_t *tmr = &VLAPIC(a, APIC_TMR + index);
-
-	if (unlikely(!vlapic_is_enabled(a)))
+	if (unlikely(!vlapic_is_enabled(vcpu_vlapic(vcpu))))
 		return;
 	if (unlikely(!index && (bits & 0xffff))) {
 		vlapic_raise_error(vcpu, VLAPIC_ESR_RECEIVE_ILLEGAL);
 		bits &= ~0xffffU;
 	}
-	if (unlikely((level ? ~*tmr : *tmr) & bits)) {
-		*tmr = level ? *tmr | bits : *tmr & ~bits;
-		a->tmr_changed = true;
-	}
-	VLAPIC(a, APIC_IRR + index) |= bits;
-	a->irr_words |= (uint8_t)(1U << index);
-	vcpu_notify(vcpu);
+	accept_legal_bits(vcpu, index, bits, level);
 }
 
 void vlapic_accept(struct vcpu *vcpu, uint8_t vector, bool level)
