@@ -7,12 +7,13 @@
 
 #define VMSIX_VECTORS 5
 #define VMSIX_NO_VECTOR 0xffff
-#define VMSIX_ENTRY 16 /* bytes */
+#define VMSIX_WORDS 4 /* of an entry */
+#define VMSIX_ENTRY (4 * VMSIX_WORDS)
 
 struct vmsix {
 	uint16_t control; /* of the capability: enable and function mask */
 	uint32_t pending; /* a bit a vector */
-	uint32_t entry[VMSIX_VECTORS][VMSIX_ENTRY / 4]; /* address, upper half, data, control */
+	uint32_t entry[VMSIX_VECTORS][VMSIX_WORDS]; /* address, upper half, data, control */
 };
 
 void vmsix_reset(struct vmsix *msix);
