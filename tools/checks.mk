@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Tests and static checks.
-.PHONY: test bench lint model oracle debian nested
+.PHONY: test bench lint model prove oracle debian nested
 test: hypervisor guests unit # runs the whole suite; last line: N passed, N failed
 	@tools/debian-setup || echo "setup: the tests that host it will be skipped"
 	@guest-tests/run
@@ -16,6 +16,11 @@ nested: hypervisor guests # all that can run on QEMU with KVM, in the emulator; 
 
 model: # proves the models of stunning and waking, refutes their mutants, compares them with the code; logs: build/model/
 	@guest-tests/model/check --build $(BUILD)
+
+# PROVE= names some of them.
+PROVE ?=
+prove: $(SETUP) # proves by Frama-C that no input of guests, files or devices leads to undefined behaviour; logs: build/prove/
+	@guest-tests/prove/check --build $(BUILD) $(PROVE)
 
 # Each line traces one machine; a violation ends it. INSTRUCTIONS is what each is traced for.
 INSTRUCTIONS ?= 1000000
