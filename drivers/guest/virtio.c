@@ -172,11 +172,13 @@ static void set_status(struct vm *vm, struct virtio *device, uint8_t status)
 
 static void accept_features(struct virtio *device, uint32_t value)
 {
-	unsigned shift = device->accepted_select * 32;
+	unsigned shift;
 
-	if (device->accepted_select < 2 && !(device->status & STATUS_FEATURES_OK))
-		device->accepted =
-			(device->accepted & ~(0xffffffffULL << shift)) | (uint64_t)value << shift;
+	if (device->accepted_select >= 2 || (device->status & STATUS_FEATURES_OK))
+		return;
+	shift = device->accepted_select * 32;
+	device->accepted = (device->accepted & ~(0xffffffffULL << shift)) | (uint64_t)value
+										    << shift;
 }
 
 static uint16_t valid_vector(uint32_t vector)

@@ -84,7 +84,7 @@ static bool take(struct vm *vm, const struct virtio *device, struct vring_chain 
 	struct frame_header header;
 	struct frame *frame;
 	const uint8_t *from;
-	uint32_t length, n, done = 0;
+	uint32_t length, n;
 
 	if (!vring_read(chain, &header, sizeof(header)) || chain->out_bytes < FRAME_MIN ||
 	    chain->out_bytes > (header.gso_type == GSO_NONE ? FRAME_MAX : FRAME_LARGE)) {
@@ -95,8 +95,12 @@ static bool take(struct vm *vm, const struct virtio *device, struct vring_chain 
 	frame = frame_queue_room(outbox, length);
 	if (!frame)
 		return false;
-	for (; (from = vring_next(chain, false, length, &n)) != NULL; done += n)
+	for (uint32_t done = 0; done < length; done += n) {
+		from = vring_next(chain, false, length - done, &n);
+		if (unlikely(!from))
+			break;
 		copy_bulk(frame->data + done, from, n);
+	}
 	/* What is checked is the copy, which the guest does not reach. */
 	if (!check_header(device, frame, &header, length)) {
 		outbox->dropped++;
@@ -220,15 +224,16 @@ static unsigned gather(struct vm *vm, struct virtio *device, struct vring_chain 
 	return vring_pop(vm, ring, chain) > 0 ? n : 0;
 }
 
-static void fill(struct vring_chain *chain, const uint8_t **from, uint64_t *left, uint32_t *written)
+/* Of @size bytes that are to go out what is not done yet. */
+static void fill(struct vring_chain *chain, const void *from, uint64_t size, uint64_t *done,
+		 uint32_t *written)
 {
 	uint8_t *to;
 	uint32_t n;
 
-	while (*left && (to = vring_next(chain, true, *left, &n)) != NULL) {
-		copy_bulk(to, *from, n);
-		*from += n;
-		*left -= n;
+	while (*done < size && (to = vring_next(chain, true, size - *done, &n)) != NULL) {
+		copy_bulk(to, (const uint8_t *)from + *done, n);
+		*done += n;
 		*written += n;
 	}
 }
@@ -238,9 +243,8 @@ static bool put(struct vm *vm, struct virtio *device, struct frame *frame, unsig
 {
 	struct vring_chain *chain = &vm_machine(vm)->pci.chain;
 	struct vring *ring = &device->queue[QUEUE_RX];
-	uint64_t header_left = sizeof(frame->header), left = frame->length;
-	const uint8_t *header = (const uint8_t *)&frame->header, *data = frame->data;
-	unsigned count = gather(vm, device, chain, header_left + left, looked);
+	uint64_t length = frame->length, header_done = 0, done = 0;
+	unsigned count = gather(vm, device, chain, sizeof(frame->header) + length, looked);
 
 	if (!count)
 		return false;
@@ -259,8 +263,8 @@ static bool put(struct vm *vm, struct virtio *device, struct frame *frame, unsig
 			virtio_fail(vm, device, "its driver took buffers back");
 			return false;
 		}
-		fill(chain, &header, &header_left, &written);
-		fill(chain, &data, &left, &written);
+		fill(chain, &frame->header, sizeof(frame->header), &header_done, &written);
+		fill(chain, frame->data, length, &done, &written);
 		vring_put(ring, i, chain->head, written);
 	}
 	vring_publish(ring, count);

@@ -47,18 +47,19 @@ int vring_enable(struct vm *vm, struct vring *ring, uint64_t features)
 static inline bool flat_piece(const struct vring *ring, uint32_t at, struct vring_piece *piece,
 			      uint32_t *control)
 {
-	const volatile struct vring_desc *desc = &ring->desc[at];
+	const volatile struct vring_desc *desc;
 	uint64_t addr, end;
 	uint32_t len;
 
 	if (unlikely(at >= ring->size))
 		return false;
+	desc = &ring->desc[at];
 	addr = desc->addr;
 	len = desc->len;
 	*control = ((const volatile uint32_t *)desc)[3]; /* flags, and next above them */
 	end = addr + len;
 	/* Not above its beginning: it is empty, or runs over the end of all addresses. */
-	if (unlikely(end <= addr || end > ring->flat_size))
+	if (unlikely(end > ring->flat_size || end <= addr))
 		return false;
 	piece->base = ring->flat + addr;
 	piece->len = len;
@@ -73,7 +74,7 @@ static inline bool walk_flat(const struct vring *ring, struct vring_chain *chain
 {
 	struct vring_piece *piece = chain->piece, *limit = piece + ring->size;
 	uint64_t bytes = 0;
-	uint32_t control;
+	uint32_t control = 0;
 
 	for (;;) {
 		if (!flat_piece(ring, at, piece, &control))
@@ -89,7 +90,7 @@ static inline bool walk_flat(const struct vring *ring, struct vring_chain *chain
 			chain->in_bytes = 0;
 			return true;
 		}
-		if (unlikely(piece == limit))
+		if (unlikely(piece >= limit))
 			return false;
 		at = control >> 16;
 	}
@@ -102,7 +103,7 @@ static inline bool walk_flat(const struct vring *ring, struct vring_chain *chain
 	piece++;
 	while (control & DESC_NEXT) {
 		at = control >> 16;
-		if (unlikely(piece == limit || !flat_piece(ring, at, piece, &control) ||
+		if (unlikely(piece >= limit || !flat_piece(ring, at, piece, &control) ||
 			     (control & (DESC_WRITE | DESC_INDIRECT)) != DESC_WRITE))
 			return false;
 		bytes += piece->len;
@@ -113,6 +114,78 @@ static inline bool walk_flat(const struct vring *ring, struct vring_chain *chain
 	return true;
 }
 
+/* How far walk() has come. */
+struct walk {
+	struct vring_piece *piece, *end; /* the next one's place, and behind the last one's */
+	uint64_t bytes;
+	unsigned left, direction;
+	const volatile struct vring_desc *indirect; /* this table takes the ring's place */
+	unsigned entries;
+};
+
+/* A piece of RAM; NULL: some of it is none. */
+static inline uint8_t *piece_base(struct vm *vm, const struct vring *ring, uint64_t addr,
+				  uint32_t len)
+{
+	if (likely(addr <= ring->flat_size && len <= ring->flat_size - addr))
+		return ring->flat + addr;
+	return vm_ram(vm, GPA(addr), len);
+}
+
+/* Collects the pieces of @table, from entry @at on; 0, or -E_INVAL. */
+static inline int walk_table(struct vm *vm, const struct vring *ring, struct vring_chain *chain,
+			     struct walk *w, const volatile struct vring_desc *table,
+			     unsigned limit, unsigned at)
+{
+	unsigned flags;
+
+	do {
+		const volatile struct vring_desc *desc;
+		uint8_t *base;
+		uint64_t addr;
+		uint32_t len;
+
+		/* So a loop ends, and the pieces have room. */
+		if (unlikely(at >= limit || !w->left || w->piece >= w->end))
+			return -E_INVAL;
+		desc = &table[at];
+		addr = desc->addr;
+		len = desc->len;
+		flags = desc->flags;
+		at = desc->next;
+		base = piece_base(vm, ring, addr, len);
+		if (unlikely(!base)) {
+			if (len)
+				return -E_INVAL;
+			base = ring->flat; /* what is empty may lie anywhere */
+		}
+		if (unlikely(flags & DESC_INDIRECT)) {
+			if (w->indirect || !ring->indirect || (flags & DESC_NEXT) || !len ||
+			    len % sizeof(*table))
+				return -E_INVAL;
+			w->indirect = (const volatile struct vring_desc *)base;
+			w->entries = len / sizeof(*table);
+			return 0; /* it is not part of the chain */
+		}
+		w->left--;
+		if ((flags & DESC_WRITE) != w->direction) {
+			if (unlikely(w->direction)) /* what is read comes first */
+				return -E_INVAL;
+			w->direction = DESC_WRITE;
+			chain->out = w->piece;
+			chain->out_bytes = w->bytes;
+			w->bytes = 0;
+		}
+		if (likely(len)) {
+			w->piece->base = base;
+			w->piece->len = len;
+			w->piece++;
+			w->bytes += len;
+		}
+	} while (flags & DESC_NEXT);
+	return 0;
+}
+
 /*
  * Collects the pieces: first all that are read, then all that are written. An indirect table takes
  * the ring's place for the rest of the chain.
@@ -120,64 +193,23 @@ static inline bool walk_flat(const struct vring *ring, struct vring_chain *chain
 static __attribute__((noinline)) int walk(struct vm *vm, const struct vring *ring,
 					  struct vring_chain *chain, unsigned at)
 {
-	const volatile struct vring_desc *table = ring->desc;
-	unsigned limit = ring->size, left = limit, direction = 0, flags;
-	uint64_t bytes = 0, flat_size = ring->flat_size;
-	struct vring_piece *piece = chain->piece;
-	bool indirect = false;
+	struct walk w = { .piece = chain->piece,
+			  .end = chain->piece + ring->size,
+			  .left = ring->size };
+	int err;
 
-	do {
-		const volatile struct vring_desc *desc = &table[at];
-		uint8_t *base;
-		uint64_t addr;
-		uint32_t len;
-
-		/* So a loop ends, and the pieces have room. */
-		if (unlikely(at >= limit || left-- == 0))
-			return -E_INVAL;
-		addr = desc->addr;
-		len = desc->len;
-		flags = desc->flags;
-		at = desc->next;
-		base = (uint8_t *)((uint64_t)ring->flat + addr);
-		if (unlikely(addr + len > flat_size || addr + len < addr)) {
-			base = vm_ram(vm, GPA(addr), len);
-			if (!base && len)
-				return -E_INVAL;
-		}
-		if (unlikely(flags & DESC_INDIRECT)) {
-			if (indirect || !ring->indirect || (flags & DESC_NEXT) || !len ||
-			    len % sizeof(*table))
-				return -E_INVAL;
-			table = (const volatile struct vring_desc *)base;
-			limit = len / sizeof(*table);
-			indirect = true;
-			left++; /* it is not part of the chain */
-			at = 0;
-			flags = DESC_NEXT;
-			continue;
-		}
-		if ((flags & DESC_WRITE) != direction) {
-			if (unlikely(direction)) /* what is read comes first */
-				return -E_INVAL;
-			direction = DESC_WRITE;
-			chain->out = piece;
-			chain->out_bytes = bytes;
-			bytes = 0;
-		}
-		if (likely(len)) {
-			piece->base = base;
-			piece->len = len;
-			piece++;
-			bytes += len;
-		}
-	} while (flags & DESC_NEXT);
+	chain->out = chain->piece;
+	err = walk_table(vm, ring, chain, &w, ring->desc, ring->size, at);
+	if (!err && w.indirect)
+		err = walk_table(vm, ring, chain, &w, w.indirect, w.entries, 0);
+	if (unlikely(err))
+		return err;
 	chain->next = chain->piece;
-	chain->end = piece;
-	chain->in_bytes = bytes;
-	if (unlikely(!direction)) {
-		chain->out = piece;
-		chain->out_bytes = bytes;
+	chain->end = w.piece;
+	chain->in_bytes = w.bytes;
+	if (unlikely(!w.direction)) {
+		chain->out = w.piece;
+		chain->out_bytes = w.bytes;
 		chain->in_bytes = 0;
 	}
 	return 1;
@@ -251,37 +283,45 @@ bool vring_wants_interrupt(struct vring *ring)
 
 uint8_t *vring_next(struct vring_chain *chain, bool write, uint64_t max, uint32_t *len)
 {
-	uint64_t *left = write ? &chain->in_bytes : &chain->out_bytes;
-	struct vring_piece *piece;
+	const struct vring_piece *behind = write ? chain->end : chain->out;
+	struct vring_piece *piece = chain->next;
 	uint8_t *base;
+	uint32_t n;
 
-	if (write && chain->next < chain->out)
-		chain->next = chain->out;
-	if (!*left || !max)
+	if (write && piece < chain->out)
+		piece = chain->out;
+	if (piece >= behind || !max)
 		return NULL;
-	piece = chain->next;
 	base = piece->base;
-	*len = piece->len < max ? piece->len : (uint32_t)max;
-	*left -= *len;
-	piece->base += *len;
-	piece->len -= *len;
-	chain->next += piece->len == 0;
+	n = piece->len;
+	if (n <= max) {
+		piece++;
+	} else {
+		n = (uint32_t)max;
+		piece->base += n;
+		piece->len -= n;
+	}
+	chain->next = piece;
+	if (write)
+		chain->in_bytes -= n;
+	else
+		chain->out_bytes -= n;
+	*len = n;
 	return base;
 }
 
 bool vring_read_pieces(struct vring_chain *chain, void *to, uint32_t len)
 {
-	uint8_t *at = to;
+	uint32_t n;
 
 	if (chain->out_bytes < len)
 		return false;
-	while (len) {
-		uint32_t n = 0;
-		const uint8_t *from = vring_next(chain, false, len, &n);
+	for (uint32_t done = 0; done < len; done += n) {
+		const uint8_t *from = vring_next(chain, false, len - done, &n);
 
-		memcpy(at, from, n);
-		at += n;
-		len -= n;
+		if (!from)
+			return false;
+		memcpy((uint8_t *)to + done, from, n);
 	}
 	return true;
 }

@@ -113,14 +113,14 @@ bool vring_read_pieces(struct vring_chain *chain, void *to, uint32_t len);
  * fewer. */
 static inline bool vring_read(struct vring_chain *chain, void *to, uint32_t len)
 {
-	const struct vring_piece *piece = chain->next;
+	struct vring_piece *piece = chain->next;
 
 	if (unlikely(piece >= chain->out || piece->len != len))
 		return vring_read_pieces(chain, to, len);
 	__builtin_memcpy(to, piece->base, len);
 	/* It was read once: the compiler must not look there again. */
 	__asm__ volatile("" : : : "memory");
-	chain->next++;
+	chain->next = piece + 1;
 	chain->out_bytes -= len;
 	return true;
 }
