@@ -154,7 +154,7 @@ static void scroll(struct framebuffer *fb)
 
 static void new_line(struct framebuffer *fb)
 {
-	if (fb->row + 1 < fb->rows)
+	if (fb->row < fb->rows - 1)
 		fb->row++;
 	else
 		scroll(fb);
@@ -180,6 +180,15 @@ void framebuffer_init(struct framebuffer *fb, volatile void *pixels,
 	memset(fb->text, ' ', sizeof(fb->text));
 }
 
+static void put_cell(struct framebuffer *fb, uint8_t c)
+{
+	if (fb->column >= fb->columns) {
+		fb->column = 0;
+		new_line(fb);
+	}
+	set_cell(fb, fb->column++, fb->row, c);
+}
+
 void framebuffer_putc(struct framebuffer *fb, char c)
 {
 	if (!fb->rows || !fb->columns)
@@ -198,15 +207,11 @@ void framebuffer_putc(struct framebuffer *fb, char c)
 		return;
 	case '\t':
 		do
-			framebuffer_putc(fb, ' ');
+			put_cell(fb, ' ');
 		while (fb->column % TAB_STOP && fb->column < fb->columns);
 		return;
 	default:
+		put_cell(fb, (uint8_t)c);
 		break;
 	}
-	if (fb->column == fb->columns) {
-		fb->column = 0;
-		new_line(fb);
-	}
-	set_cell(fb, fb->column++, fb->row, (uint8_t)c);
 }
