@@ -15,7 +15,6 @@ struct acpi_rsdp {
 } __attribute__((packed));
 static_assert(offsetof(struct acpi_rsdp, xsdt) == 24, "ACPI 5.2.5.3");
 
-#define MAX_TABLE MIB(1)
 #define MADT_ENTRIES 44
 
 enum madt_type {
@@ -40,7 +39,7 @@ const struct acpi_header *acpi_table_at(uint64_t address, acpi_reach_t reach)
 	if (!address || !reach(HPA(address), sizeof(*t)))
 		return NULL;
 	t = hpa_to_ptr(HPA(address));
-	if (t->length < sizeof(*t) || t->length > MAX_TABLE || !reach(HPA(address), t->length))
+	if (t->length < sizeof(*t) || t->length > ACPI_MAX_TABLE || !reach(HPA(address), t->length))
 		return NULL;
 	return t;
 }
@@ -50,8 +49,11 @@ const struct acpi_header *acpi_table(const struct acpi_header *list, unsigned si
 {
 	uint64_t at = sizeof(*list) + (uint64_t)index * size;
 
-	*end = at + size > list->length;
-	return *end ? NULL : acpi_table_at(acpi_get((const uint8_t *)list + at, size), reach);
+	*end = true;
+	if (at + size > acpi_length(list))
+		return NULL;
+	*end = false;
+	return acpi_table_at(acpi_get((const uint8_t *)list + at, size), reach);
 }
 
 static void add_cpu(struct acpi_facts *facts, uint32_t id, uint32_t flags)
@@ -77,11 +79,12 @@ static void add_override(struct acpi_facts *facts, const uint8_t *e)
 static void read_madt(const struct acpi_header *madt, struct acpi_facts *facts)
 {
 	const uint8_t *base = (const uint8_t *)madt;
+	uint32_t length = acpi_length(madt);
 
-	for (uint32_t at = MADT_ENTRIES; at + 2 <= madt->length;) {
+	for (uint32_t at = MADT_ENTRIES; at + 2 <= length;) {
 		const uint8_t *e = base + at;
 
-		if (e[1] < 2 || at + e[1] > madt->length)
+		if (e[1] < 2 || at + e[1] > length)
 			return;
 		if (e[0] == MADT_LAPIC && e[1] >= 8)
 			add_cpu(facts, e[3], (uint32_t)acpi_get(e + 4, 4));

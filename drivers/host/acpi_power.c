@@ -52,9 +52,10 @@ enum aml_code {
 
 static bool sums_to_zero(const struct acpi_header *t)
 {
+	uint32_t length = acpi_length(t);
 	uint8_t sum = 0;
 
-	for (uint32_t i = 0; i < t->length; i++)
+	for (uint32_t i = 0; i < length; i++)
 		sum = (uint8_t)(sum + ((const uint8_t *)t)[i]);
 	return sum == 0;
 }
@@ -122,7 +123,7 @@ bool acpi_find_s5(const uint8_t *aml, uint64_t size, uint8_t type[2])
 static bool has_s5(const struct acpi_header *t, uint8_t type[2])
 {
 	return t && sums_to_zero(t) &&
-	       acpi_find_s5((const uint8_t *)(t + 1), t->length - sizeof(*t), type);
+	       acpi_find_s5((const uint8_t *)(t + 1), acpi_length(t) - sizeof(*t), type);
 }
 
 static bool find_s5(const struct acpi_header *dsdt, const struct acpi_header *list, unsigned size,

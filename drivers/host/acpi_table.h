@@ -27,6 +27,19 @@ static inline uint64_t acpi_get(const void *p, unsigned size)
 	return v;
 }
 
+/* No table is longer. */
+#define ACPI_MAX_TABLE MIB(1)
+
+/** What acpi_table_at() has seen of the table's length, whatever is said now. */
+static inline uint32_t acpi_length(const struct acpi_header *table)
+{
+	uint32_t length = table->length;
+
+	if (length < sizeof(*table))
+		return sizeof(*table);
+	return length < ACPI_MAX_TABLE ? length : (uint32_t)ACPI_MAX_TABLE;
+}
+
 /** The table at physical @address, all of it readable; NULL if there cannot be one. */
 const struct acpi_header *acpi_table_at(uint64_t address, acpi_reach_t reach);
 
