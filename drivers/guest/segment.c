@@ -67,6 +67,7 @@ bool segment_check(struct frame *frame, uint32_t length)
 	uint32_t at, tcp = header->csum_start, headers, packets;
 
 	if (length < FRAME_MIN + IPV4_MIN + TCP_MIN || tcp + TCP_MIN > length ||
+	    tcp < FRAME_MIN + IPV4_MIN || tcp > FRAME_MAX - TCP_MIN ||
 	    !(header->flags & HEADER_NEEDS_CSUM) || header->csum_offset != TCP_SUM)
 		return false;
 	at = network_header(frame->data);
@@ -75,7 +76,7 @@ bool segment_check(struct frame *frame, uint32_t length)
 		return false;
 	headers = tcp + (frame->data[tcp + TCP_OFFSET] >> 4) * 4U;
 	if (headers < tcp + TCP_MIN || headers >= length || !header->gso_size ||
-	    headers + header->gso_size > FRAME_MAX)
+	    headers > FRAME_MAX || header->gso_size > FRAME_MAX - headers)
 		return false;
 	packets = (length - headers + header->gso_size - 1) / header->gso_size;
 	if (packets > SEGMENT_MOST)
@@ -90,11 +91,13 @@ void segment_cut(const struct frame *large, uint32_t k, struct frame *packet)
 	const struct frame_header *header = &large->header;
 	uint32_t done = k * header->gso_size, from = header->hdr_len + done;
 	uint32_t n = large->length - from, ip_at = network_header(large->data);
-	bool last = n <= header->gso_size;
+	bool last = true;
 	uint8_t *ip = packet->data + ip_at, *tcp = packet->data + header->csum_start;
 
-	if (!last)
+	if (n > header->gso_size) {
 		n = header->gso_size;
+		last = false;
+	}
 	copy_bulk(packet->data, large->data, header->hdr_len);
 	copy_bulk(packet->data + header->hdr_len, large->data + from, n);
 	packet->length = header->hdr_len + n;
