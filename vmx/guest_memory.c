@@ -166,7 +166,7 @@ uint32_t guest_walk(struct vm *vm, const struct guest_paging *paging, uint64_t l
 	for (unsigned i = 0; i < ATTEMPTS; i++) {
 		struct walk walk = { .user = true, .write = true };
 		unsigned shift;
-		uint64_t frame;
+		uint64_t frame = 0;
 		uint32_t error = descend(vm, paging, linear, &walk, &frame, &shift);
 
 		if (error)
