@@ -3,7 +3,7 @@
 
 static struct vm the_vm;
 
-uint8_t ram[PROVE_RAM];
+uint8_t ram[2 * PROVE_RAM];
 uint32_t apic_page[1024], other_apic_page[1024];
 struct frame_queue outbox, inbox;
 
@@ -43,19 +43,6 @@ struct vcpu *vm_vcpu(struct vm *vm, unsigned index)
 struct vm *vcpu_vm(struct vcpu *vcpu)
 {
 	return &the_vm;
-}
-
-/* Memory is another one at each look: other vCPUs write to it. */
-void *vm_ram(struct vm *vm, gpa_t gpa, uint64_t len)
-{
-	any_bytes(ram, sizeof(ram));
-	return gpa.v <= PROVE_RAM && len <= PROVE_RAM - gpa.v ? ram + gpa.v : NULL;
-}
-
-uint8_t *vm_ram_flat(struct vm *vm, uint64_t *size)
-{
-	*size = any8 ? PROVE_RAM : 0;
-	return ram;
 }
 
 uint64_t vm_ram_low(const struct vm *vm)

@@ -7,7 +7,12 @@
 #include "drivers/guest/machine.h"
 
 #define PROVE_VCPUS 2
-#define PROVE_RAM 0x40000ULL /* bytes, from guest-physical address 0 on */
+/*
+ * Bytes from guest-physical address 0 on. Eva knows nothing of sums: where a piece begins, and how
+ * long it is, and not that both together were compared with the end. So the array is twice as long;
+ * who does not check where a piece begins, or how long it is, is outside even so.
+ */
+#define PROVE_RAM 0x40000ULL
 
 struct vcpu {
 	struct vlapic lapic;
@@ -19,7 +24,7 @@ struct vm {
 };
 
 /* By themselves, not in the structs above: who leaves one of them is nowhere. */
-extern uint8_t ram[PROVE_RAM];
+extern uint8_t ram[2 * PROVE_RAM];
 extern uint32_t apic_page[1024], other_apic_page[1024];
 extern struct frame_queue outbox, inbox;
 

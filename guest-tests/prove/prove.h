@@ -9,6 +9,7 @@
 #include <__fc_builtin.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Nobody ever writes them, and each look finds another value. */
 extern volatile uint8_t any8;
@@ -66,7 +67,11 @@ static inline int prove_ctz64(uint64_t x)
 
 /* One thread after another: what others do meanwhile, volatile memory stands for. */
 #define __atomic_load_n(at, order) (*(at))
+#define __atomic_thread_fence(order) ((void)0)
+#define __atomic_exchange_n(at, value, order) (*(at) = (value), any32)
 #define __atomic_store_n(at, value, order) (*(at) = (value))
+#define __builtin_expect(value, expected) (value)
+#define __builtin_memcpy memcpy
 #define __builtin_ia32_pause() ((void)0)
 #define __atomic_compare_exchange_n(at, expected, wanted, weak, success, failure)                  \
 	(*(at) == *(expected) && any8 ? (*(at) = (wanted), 1) : (*(expected) = *(at), 0))

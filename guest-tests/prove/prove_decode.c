@@ -1,5 +1,5 @@
 /* prove: vmx/decode.c */
-/* prove-options: precision=6 coverage=98 quick */
+/* prove-options: precision=1 coverage=98 quick */
 /* SPDX-License-Identifier: MIT */
 /* Any bytes, as many as there are and none behind them, in any mode; and what is then computed. */
 #include "vmx/decode.h"
@@ -9,12 +9,13 @@ void prove(void)
 	uint8_t bytes[16];
 	struct decode_insn insn;
 	uint64_t rflags = any64;
-	uint32_t count = any_within(0, sizeof(bytes));
+	uint32_t count = any_within(0, sizeof(bytes)), size = any_size(8);
+	enum decode_mode mode = (enum decode_mode)any_within(DECODE_16, DECODE_64);
 
 	any_bytes(bytes, sizeof(bytes));
 	/*@ split count; */
-	if (decode_insn(bytes + sizeof(bytes) - count, count,
-			(enum decode_mode)any_within(DECODE_16, DECODE_64), &insn) == 0)
-		decode_alu((enum decode_alu)any_within(ALU_ADD, ALU_TEST), any64, any64,
-			   any_size(8), &rflags);
+	decode_insn(bytes + sizeof(bytes) - count, count, mode, &insn);
+	/*@ merge count; */
+	/*@ split size; */
+	decode_alu((enum decode_alu)any_within(ALU_ADD, ALU_TEST), any64, any64, size, &rflags);
 }

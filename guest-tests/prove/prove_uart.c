@@ -1,6 +1,6 @@
 /* prove: drivers/guest/uart.c */
 /* prove-with: guest-tests/prove/platform.c */
-/* prove-options: precision=3 coverage=99 quick */
+/* prove-options: precision=1 coverage=99 quick */
 /* SPDX-License-Identifier: MIT */
 /* Any accesses and any input, in any order, for ever. */
 #include "guest-tests/prove/platform.h"

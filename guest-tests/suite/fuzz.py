@@ -4,7 +4,6 @@
 A machine of MACHINES and a seed say everything: what is configured follows from the seed (variant())."""
 
 import re
-import time
 
 from .harness import config, emulib, flat, guest_file, need
 
@@ -41,7 +40,7 @@ class Player:
     def __init__(self, seeds, patience=PATIENCE_BEATS):
         self.waiting, self.seed, self.failure, self.steps = list(seeds), None, None, [("seeds",)]
         self.seen, self.answered, self.todo, self.beats, self.outcomes = 0, 0, [], 0, []
-        self.storm, self.said, self.patience = False, time.time(), patience
+        self.storm, self.said, self.patience = False, 0, patience
 
     def type(self, *pairs):
         """Sends each text once what is to come before it has come."""

@@ -1,0 +1,25 @@
+/* prove: drivers/guest/segment.c */
+/* prove-options: precision=2 coverage=98 quick */
+/* SPDX-License-Identifier: MIT */
+/* A frame of any bytes and any length, and any packet of it. */
+#include "drivers/guest/segment.h"
+#include "hv/lib/string.h"
+
+static uint8_t large[sizeof(struct frame) + 2 * FRAME_LARGE];
+static uint8_t packet[sizeof(struct frame) + 2 * FRAME_MAX];
+
+void copy_bulk(void *dst, const void *src, size_t n)
+{
+	memcpy(dst, src, n);
+}
+
+void prove(void)
+{
+	struct frame *frame = (struct frame *)large;
+	uint32_t length = any_within(FRAME_MIN, FRAME_LARGE);
+
+	any_bytes(large, sizeof(large));
+	frame->length = length;
+	if (segment_check(frame, length))
+		segment_cut(frame, any_within(0, frame->packets - 1U), (struct frame *)packet);
+}
