@@ -5,6 +5,7 @@ FUZZ_NAMES := $(patsubst guest-tests/fuzz/fuzz_%.c,%,$(wildcard guest-tests/fuzz
 FUZZ_CFLAGS := -std=gnu11 -O1 -g -Wall -Wextra -Werror -I. -I$(BUILD) -DCLOISTER_HOST_TEST=1 \
 	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 SECONDS_EACH ?= 60
+FUZZ_LIBS_decode := -lZydis
 
 .PHONY: fuzz
 fuzz: $(FUZZ_NAMES:%=$(BUILD)/fuzz/fuzz_%) # feeds parsers with damaged input, SECONDS_EACH=60 each (needs clang)
@@ -17,10 +18,10 @@ fuzz: $(FUZZ_NAMES:%=$(BUILD)/fuzz/fuzz_%) # feeds parsers with damaged input, S
 define FUZZ_RULE
 $(BUILD)/fuzz/fuzz_$(1): guest-tests/fuzz/fuzz_$(1).c \
 		$$(shell sed -n '1s,.*fuzz-sources: *\(.*[^ ]\) *\*/,\1,p' guest-tests/fuzz/fuzz_$(1).c) | $(SETUP)
-	@command -v clang > /dev/null || { echo 'make fuzz needs the packages clang and libclang-rt-dev'; exit 1; }
+	@command -v clang > /dev/null || { echo 'make fuzz needs the packages clang, libclang-rt-dev and libzydis-dev'; exit 1; }
 	@mkdir -p $$(@D)
 	$(call say,FUZZ,$$@)
-	$(Q)clang $(FUZZ_CFLAGS) -MMD -MP -MF $$@.d $$(filter %.c,$$^) -o $$@
+	$(Q)clang $(FUZZ_CFLAGS) -MMD -MP -MF $$@.d $$(filter %.c,$$^) $(FUZZ_LIBS_$(1)) -o $$@
 -include $(BUILD)/fuzz/fuzz_$(1).d
 endef
 $(foreach name,$(FUZZ_NAMES),$(eval $(call FUZZ_RULE,$(name))))
