@@ -1,0 +1,17 @@
+/* prove: hv/console_queue.c */
+/* prove-options: precision=2 coverage=98 quick */
+/* SPDX-License-Identifier: MIT */
+/* Any text, in front and behind, and any pace of the UART, for ever. */
+#include "hv/console_queue.h"
+
+void prove(void)
+{
+	char text[128], c;
+
+	while (any8) {
+		any_bytes(text, sizeof(text));
+		console_queue_put((char)any8);
+		console_queue_put_first(text, any_within(0, sizeof(text)));
+		console_queue_get(&c);
+	}
+}
