@@ -32,6 +32,11 @@ bool vm_console_ready(const struct vm *vm)
 	return any8 & 1;
 }
 
+bool console_has_room(enum console_share share)
+{
+	return any8 & 1;
+}
+
 void vm_copy_stats(const struct vm *vm, struct hypercall_stats *stats)
 {
 	any_bytes(stats, sizeof(*stats));
@@ -101,6 +106,10 @@ void record_end(void)
 {
 }
 
+void console_let_guests(void)
+{
+}
+
 void asi_exit(enum asi_cause cause)
 {
 }
@@ -109,6 +118,7 @@ void prove(void)
 {
 	any_bytes(prove_vcpu.regs, sizeof(prove_vcpu.regs));
 	prove_vcpu.vm = &the_vm;
+	prove_cpu.vcpu = &prove_vcpu;
 	the_vm.ends_run = any8 & 1;
 	the_vm.sets_policy = any8 & 1;
 	the_vm.debug_hypercalls = any8 & 1;

@@ -13,5 +13,7 @@ void prove(void)
 		console_queue_put((char)any8);
 		console_queue_put_first(text, any_within(0, sizeof(text)));
 		console_queue_get(&c);
+		console_queue_mark();
+		console_queue_at_mark();
 	}
 }
