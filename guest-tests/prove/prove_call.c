@@ -1,5 +1,5 @@
 /* prove: hv/hypercall.c */
-/* prove-before: guest-tests/prove/window.h */
+/* prove-before: guest-tests/prove/window.h guest-tests/prove/instructions.h */
 /* prove-options: precision=2 coverage=95 quick */
 /* SPDX-License-Identifier: MIT */
 /* Any numbers in all registers, from a kernel and from a program, of VMs with any rights. */
