@@ -11,7 +11,19 @@ static inline struct cpuid_regs any_cpuid(void)
 	return (struct cpuid_regs){ any32, any32, any32, any32 };
 }
 
-#define vmcs_read(field) (any64)
+/* What the processor says, and not the guest, has the form that the manual says (SDM 28.2.1). */
+static inline uint64_t any_vmcs(enum vmcs_field field)
+{
+	uint64_t value = any64, size = any8 ? 0 : any8 ? 1 : 3;
+
+	if (field == VMCS_EXIT_QUALIFICATION)
+		return (value & ~7ULL) | size;
+	if (field == VMCS_EXIT_INSTRUCTION_INFO)
+		return (value & 0x7fff) | (uint64_t)any_within(0, 5) << 15;
+	return value;
+}
+
+#define vmcs_read(field) any_vmcs(field)
 #define cpuid(leaf, subleaf) any_cpuid()
 
 #endif

@@ -1,6 +1,6 @@
 /* prove: drivers/host/acpi.c drivers/host/acpi_power.c */
 /* prove-before: guest-tests/prove/physmap.h */
-/* prove-options: precision=1 coverage=98 quick */
+/* prove-options: precision=1 coverage=98 */
 /* SPDX-License-Identifier: MIT */
 /* Tables of any bytes at any addresses. */
 #include "drivers/host/acpi.h"

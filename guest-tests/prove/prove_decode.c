@@ -14,7 +14,12 @@ void prove(void)
 
 	any_bytes(bytes, sizeof(bytes));
 	/*@ split count; */
-	decode_insn(bytes + sizeof(bytes) - count, count, mode, &insn);
+	if (decode_insn(bytes + sizeof(bytes) - count, count, mode, &insn) == 0) {
+		/* What prove_mmio.c goes by. */
+		/*@ assert operation: insn.op <= DECODE_BT; */
+		/*@ assert register: insn.reg <= 15; */
+		/*@ assert segment: insn.segment <= 5; */
+	}
 	/*@ merge count; */
 	/*@ split size; */
 	decode_alu((enum decode_alu)any_within(ALU_ADD, ALU_TEST), any64, any64, size, &rflags);

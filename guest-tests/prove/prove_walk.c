@@ -1,6 +1,6 @@
 /* prove: vmx/guest_memory.c */
 /* prove-before: guest-tests/prove/instructions.h */
-/* prove-options: precision=3 coverage=98 */
+/* prove-options: precision=0 coverage=98 quick -eva-slevel=300 -eva-auto-loop-unroll=16 -eva-ilevel=24 */
 /* prove-options: -absolute-valid-range=0xffff900000000000-0xffff90000003ffff */
 /* SPDX-License-Identifier: MIT */
 /* Any address, any access, any registers; tables that say anything, and something else at each
