@@ -1,6 +1,6 @@
 /* prove: drivers/guest/lapic.c drivers/guest/lapic_registers.c drivers/guest/lapic_timer.c */
 /* prove-with: guest-tests/prove/platform.c */
-/* prove-options: precision=3 coverage=98 quick */
+/* prove-options: precision=2 coverage=98 quick */
 /* SPDX-License-Identifier: MIT */
 /* Any accesses and any interrupts, in any order; the processor has any say in the page meanwhile.
  */
