@@ -79,10 +79,13 @@ uint32_t vlapic_ppr(const struct vlapic *a)
 	return (tpr & 0xf0) >= (in_service & 0xf0) ? tpr : in_service & 0xf0;
 }
 
-/* vlapic_accept_bits() of what is legal, while the APIC is enabled. */
-static void accept_legal_bits(struct vcpu *vcpu, unsigned index, uint32_t bits, bool level)
+/* vlapic_accept_bits() of what is legal, while the APIC is enabled. Inline, for what is measured.
+ */
+static inline __attribute__((always_inline)) void accept_legal_bits(struct vcpu *vcpu,
+								    struct vlapic *a,
+								    unsigned index, uint32_t bits,
+								    bool level)
 {
-	struct vlapic *a = vcpu_vlapic(vcpu);
 	uint32_t *tmr = &VLAPIC(a, APIC_TMR + index);
 
 	if (unlikely((level ? ~*tmr : *tmr) & bits)) {
@@ -109,18 +112,20 @@ void vlapic_raise_error(struct vcpu *vcpu, uint32_t error)
 	if (vector < 16)
 		a->esr_pending |= VLAPIC_ESR_RECEIVE_ILLEGAL;
 	else if (vlapic_is_enabled(a))
-		accept_legal_bits(vcpu, vector / 32U, bit(vector), false);
+		accept_legal_bits(vcpu, a, vector / 32U, bit(vector), false);
 }
 
 void vlapic_accept_bits(struct vcpu *vcpu, unsigned index, uint32_t bits, bool level)
 {
-	if (unlikely(!vlapic_is_enabled(vcpu_vlapic(vcpu))))
+	struct vlapic *a = vcpu_vlapic(vcpu);
+
+	if (unlikely(!vlapic_is_enabled(a)))
 		return;
 	if (unlikely(!index && (bits & 0xffff))) {
 		vlapic_raise_error(vcpu, VLAPIC_ESR_RECEIVE_ILLEGAL);
 		bits &= ~0xffffU;
 	}
-	accept_legal_bits(vcpu, index, bits, level);
+	accept_legal_bits(vcpu, a, index, bits, level);
 }
 
 void vlapic_accept(struct vcpu *vcpu, uint8_t vector, bool level)
