@@ -18,7 +18,7 @@ def seeds(machine, first, count, least, steps=STEPS):
 
 
 def register(suite):
-    suite.add("fuzz-shared-1", seeds("shared-1", 50, 4, 5000), 10)
-    suite.add("fuzz-own-2", seeds("own-2", 51, 1, 1000, 1500), 5)
-    suite.add("fuzz-own-4", seeds("own-4", 20, 3, 5000), 15)
-    suite.add("fuzz-own-threads", seeds("own-threads", 100, 3, 5000), 15)
+    suite.add("fuzz-shared-1", seeds("shared-1", 54, 4, 5000), 10)
+    suite.add("fuzz-own-2", seeds("own-2", 53, 1, 1000, 1500), 5)
+    suite.add("fuzz-own-4", seeds("own-4", 20, 3, 2000), 15)
+    suite.add("fuzz-own-threads", seeds("own-threads", 100, 3, 2000), 15)

@@ -362,7 +362,7 @@ static void set_registers(struct core *core, const struct piece *piece)
 		gpr[RAX] = random_call(core);
 	/* A loop that nothing ends has to end by itself; and with several CPUs the emulator makes
 	 * them all wait for the end of a REP. */
-	if ((piece->wants & STRING) || piece->unknown)
+	if (!(piece->wants & MSR) || (piece->wants & STRING))
 		gpr[RCX] &= once_in(core, 8) ? 0x3fff : 0xff;
 	gpr[R11] |= RFLAGS_FIXED | BIT(9);
 }
@@ -473,7 +473,7 @@ void step_code(struct core *core)
 		put(&piece, HLT, 1);
 	} else if (any) {
 		any_bytes(core, &piece);
-	} else if (once_in(core, 10)) {
+	} else if (once_in(core, 6)) {
 		put_control(core, &piece);
 	} else if (once_in(core, 12)) {
 		put_shadow(core, &piece);

@@ -15,8 +15,9 @@ guest_entry:
 	mov edi, bss_start
 	mov ecx, bss_end
 	sub ecx, edi
+	shr ecx, 3		; both ends are aligned
 	xor eax, eax
-	rep stosb
+	rep stosq
 	mov esp, stack_top
 	mov rdi, rbx
 	call guest_start
