@@ -233,7 +233,7 @@ def share_a_core(context):
         need("[%s] # end of session" % vm in run.text, "%s did not come to the end of its session" % vm)
         run.expect_vm(vm, "poweroff")
         causes = {r["cause"] for r in run.of_type("escalation", vm=vm)}
-        need(causes <= {"vm-state", "schedule"}, "%s caused escalations by %s" % (vm, causes))
+        need(causes <= {"vm-state", "schedule", "split"}, "%s caused escalations by %s" % (vm, causes))
     run.expect_errors()
     run.expect_end(0)
 

@@ -176,7 +176,7 @@ def linux(context, console="uart"):
                 if line.startswith("w<") and not any(re.search(e, line) for e in EXPECTED_WARNINGS)]
     need(not warnings, "dmesg has %d warnings: %s" % (len(warnings), warnings[:4]))
     for record in run.of_type("escalation"):
-        need(record["cause"] in ("vm-state", "schedule"), "Linux caused the escalation %s" % record)
+        need(record["cause"] in ("vm-state", "schedule", "split"), "Linux caused the escalation %s" % record)
     figures = {}
     stats = iter(run.of_type("stats", vm="linux"))
     for depth in ROUNDS:
