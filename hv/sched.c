@@ -22,7 +22,7 @@
 /* How long to sleep before looking again who has not followed a change of policy. */
 #define FOLLOW_US 1000
 /* How long a VM runs before the next piece of another one's memory is scrubbed. */
-#define SCRUB_US 100
+#define SCRUB_US 1000
 
 /* By the number of the core's first CPU, its leader. Every thread watches the clock. */
 static struct core {

@@ -223,6 +223,31 @@ static bool is_scrubber(struct vm_record *record, uint32_t self)
 					    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
 }
 
+/* So many pieces at a turn, each of which may cost another VM's: interrupts are taken between them,
+ * and end the turn if they call the scheduler. */
+#define PIECES_A_TURN 16
+
+/* False: there was nothing left. */
+static bool scrub_pieces(struct vm_record *record)
+{
+	struct percpu *cpu = this_cpu();
+
+	for (unsigned i = 0; i < PIECES_A_TURN; i++) {
+		if (!vm_scrub_piece(record, &record->scrubbed, record->becomes != VM_READY))
+			return false;
+		if (stun_keeps_waiting(cpu)) {
+			asi_rest();
+			interrupts_take();
+			asi_exit(ASI_CAUSE_SCHEDULE);
+		} else {
+			interrupts_take();
+		}
+		if (cpu->kicked)
+			break;
+	}
+	return true;
+}
+
 bool vm_scrub_some(void)
 {
 	for (unsigned i = 0; i < CONFIG_MAX_VMS; i++) {
@@ -235,7 +260,7 @@ bool vm_scrub_some(void)
 			wake_by(rdtsc() + cpu_facts.tsc_hz / LOOKS_A_SECOND);
 			continue;
 		}
-		if (vm_scrub_piece(record, &record->scrubbed, record->becomes != VM_READY))
+		if (scrub_pieces(record))
 			return true;
 		record->scrubber = 0;
 		/* Its memory is as new. Cached translations of it go when each vCPU is loaded. */
