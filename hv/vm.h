@@ -323,6 +323,11 @@ extern struct vm_record vm_records[CONFIG_MAX_VMS];
  * Its state is the caller's until sched_add(). Says itself what is wrong. Full map. */
 int vm_create(unsigned index, const struct config_vm *config);
 
+/** Between pieces of long work in the full map, with no lock but the monitor's: siblings that wait
+ * at their gates get a turn, and interrupts are taken. While the machine starts there is nobody to
+ * wait. No vCPU is here. */
+void vm_breathe(void);
+
 /** From now on guests run, and what takes long lets them. Boot processor, before the first runs. */
 void vm_others_run(void);
 

@@ -29,22 +29,25 @@ void vm_others_run(void)
 	others_run = true;
 }
 
-/* Between pieces of long work in full, where no lock is held but the monitor's: siblings get a
- * turn, and interrupts are taken. While the machine starts there is nobody to wait. */
-static void breathe(void)
+void vm_breathe(void)
 {
+	bool siblings_wait;
+
 	if (!others_run)
 		return;
-	asi_rest();
+	siblings_wait = stun_keeps_waiting(this_cpu());
+	if (siblings_wait)
+		asi_rest();
 	interrupts_take();
-	asi_exit(ASI_CAUSE_SCHEDULE);
+	if (siblings_wait)
+		asi_exit(ASI_CAUSE_SCHEDULE);
 }
 
 /* The same between short pieces, which are counted. */
 static void breathe_now_and_then(uint64_t pieces)
 {
 	if (pieces % 8 == 7)
-		breathe();
+		vm_breathe();
 }
 
 /* What the VM was promised comes first; a lazy one may have been promised less than all. */
@@ -88,16 +91,11 @@ static int give_chunk(struct vm_record *record, uint64_t gpa)
 	return 0;
 }
 
-static hpa_t alloc_table(void)
-{
-	return frames_alloc(0, MEM_SENSITIVE, PURPOSE_PAGE_TABLE);
-}
-
 /* A table for each chunk that the VM was promised: it may execute from all. */
 static int make_spare_tables(struct vm_record *record)
 {
 	for (uint64_t i = 0; i < record->pledged; i++) {
-		hpa_t table = alloc_table();
+		hpa_t table = pgtable_alloc_table();
 
 		if (hpa_is_none(table))
 			return -E_NOMEM;
@@ -113,7 +111,7 @@ static hpa_t take_spare_table(struct vm_record *record)
 	hpa_t table = record->spare_tables;
 
 	if (hpa_is_none(table))
-		return alloc_table();
+		return pgtable_alloc_table();
 	record->spare_tables = *(hpa_t *)hpa_to_ptr(table);
 	return table;
 }
@@ -257,6 +255,18 @@ static int attach_devices(struct vm_record *record)
 	return vm_attach_disks(record);
 }
 
+/* Neither a lazy VM's first touch nor what takes all chunks at once is to zero them. */
+static void prepare_memory(const struct vm_record *record)
+{
+	struct frames_preparation p = {
+		.more = record->config->memory / VM_POPULATE_CHUNK - record->pledged,
+		.pledged = record->pledged,
+	};
+
+	while (frames_prepare_piece(&p))
+		vm_breathe();
+}
+
 static int create(struct vm_record *record, const struct config_vm *config, uint16_t id)
 {
 	const char *why;
@@ -291,10 +301,8 @@ static int create(struct vm_record *record, const struct config_vm *config, uint
 		err = make_spare_tables(record);
 	if (!err)
 		err = prepare_tables(record);
-	/* Neither a lazy VM's first touch nor what takes all chunks at once is to zero them. */
 	if (!err)
-		frames_prepare(config->memory / VM_POPULATE_CHUNK - record->pledged,
-			       record->pledged, breathe);
+		prepare_memory(record);
 	if (!err && !record->vm->lazy)
 		err = populate_all(record);
 	return err ? err : vcpu_create(record);
@@ -384,7 +392,7 @@ void vm_destroy(struct vm_record *record)
 		uint64_t at = record->scrubbed;
 
 		while (vm_scrub_piece(record, &at, true))
-			breathe();
+			vm_breathe();
 		pgtable_destroy(&record->ept, &ept_slot, 1);
 	}
 	frames_unpledge(record->pledged);

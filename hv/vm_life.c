@@ -230,19 +230,11 @@ static bool is_scrubber(struct vm_record *record, uint32_t self)
 /* False: there was nothing left. */
 static bool scrub_pieces(struct vm_record *record)
 {
-	struct percpu *cpu = this_cpu();
-
 	for (unsigned i = 0; i < PIECES_A_TURN; i++) {
 		if (!vm_scrub_piece(record, &record->scrubbed, record->becomes != VM_READY))
 			return false;
-		if (stun_keeps_waiting(cpu)) {
-			asi_rest();
-			interrupts_take();
-			asi_exit(ASI_CAUSE_SCHEDULE);
-		} else {
-			interrupts_take();
-		}
-		if (cpu->kicked)
+		vm_breathe();
+		if (this_cpu()->kicked)
 			break;
 	}
 	return true;

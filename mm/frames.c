@@ -470,13 +470,17 @@ static bool is_in_use(hpa_t base, unsigned order)
 	return used;
 }
 
-void frames_free_zeroed(hpa_t base, unsigned order)
+/* What is free already may be somebody else's by now. */
+static void demand_in_use(hpa_t base, unsigned order)
+{
+	if (!is_in_use(base, order))
+		panic("frame 0x%llx is freed, but not in use", (unsigned long long)base.v);
+}
+
+static void return_block(hpa_t base, unsigned order)
 {
 	uint32_t n = (uint32_t)(base.v >> PAGE_SHIFT);
 
-	/* What is free already may be somebody else's by now. */
-	if (!is_in_use(base, order))
-		panic("frame 0x%llx is freed, but not in use", (unsigned long long)base.v);
 	spinlock_acquire(&lock);
 	if (order < FRAMES_MAX_ORDER)
 		break_up(n);
@@ -489,14 +493,19 @@ void frames_free_zeroed(hpa_t base, unsigned order)
 	spinlock_release(&lock);
 }
 
+void frames_free_zeroed(hpa_t base, unsigned order)
+{
+	demand_in_use(base, order);
+	return_block(base, order);
+}
+
 void frames_free(hpa_t base, unsigned order)
 {
-	if (!is_in_use(base, order))
-		panic("frame 0x%llx is freed, but not in use", (unsigned long long)base.v);
+	demand_in_use(base, order);
 #ifndef BREAK_skip_free_scrub
 	zero_pages(hpa_to_ptr(base), PAGE_SIZE << order);
 #endif
-	frames_free_zeroed(base, order);
+	return_block(base, order);
 }
 
 hpa_t frames_trampoline(void)
@@ -506,56 +515,64 @@ hpa_t frames_trampoline(void)
 	return trampoline;
 }
 
-/* The free block of a whole chunk leaves the pool for as long as it is zeroed. Who was promised one
- * can spare it so long, as he is here; nobody else must miss it. */
-static bool take_for_zeroing(uint32_t n, bool pledged, bool *clean)
-{
-	bool taken = false;
+/* Chunks that need no zeroing are passed over, so many at a time. */
+#define PREPARE_LOOKS 64
 
-	*clean = false;
+enum search { SEARCH_OVER, SEARCH_ON, SEARCH_TAKEN };
+
+/*
+ * Looks at one chunk. Its free block leaves the pool for as long as it is zeroed: who was promised
+ * one can spare it so long, as he is here; nobody else must miss it.
+ */
+static enum search take_for_zeroing(struct frames_preparation *p)
+{
+	uint32_t n = (uint32_t)p->next;
+	enum search result = SEARCH_ON;
+
 	spinlock_acquire(&lock);
-	if (frames[n].head && frames[n].order == FRAMES_MAX_ORDER) {
-		*clean = !chunks[n / CHUNK_FRAMES].dirty;
-		taken = !*clean && free_chunks + pledged > pledged_chunks;
+	if (p->prepared >= pledged_chunks + p->more || p->next + CHUNK_FRAMES > frame_count) {
+		result = SEARCH_OVER;
+	} else if (frames[n].head && frames[n].order == FRAMES_MAX_ORDER) {
+		if (!chunks[n / CHUNK_FRAMES].dirty)
+			p->prepared++;
+		else if (free_chunks + p->pledged > pledged_chunks)
+			result = SEARCH_TAKEN;
 	}
-	if (taken) {
-		pledged_chunks -= pledged;
+	if (result == SEARCH_TAKEN) {
+		pledged_chunks -= p->pledged;
 		list_remove(n);
 		take_dirty(n, FRAMES_MAX_ORDER);
+	} else {
+		p->next += CHUNK_FRAMES;
 	}
 	spinlock_release(&lock);
-	return taken;
+	return result;
 }
 
-static void give_back(uint32_t n, bool pledged)
+static void give_back(struct frames_preparation *p)
 {
 	spinlock_acquire(&lock);
-	list_push(n, FRAMES_MAX_ORDER);
-	pledged_chunks += pledged;
+	list_push((uint32_t)p->next, FRAMES_MAX_ORDER);
+	pledged_chunks += p->pledged;
 	spinlock_release(&lock);
+	p->prepared++;
+	p->next += CHUNK_FRAMES;
+	p->zeroed = 0;
 }
 
-void frames_prepare(uint64_t more, bool pledged, void (*breathe)(void))
+bool frames_prepare_piece(struct frames_preparation *p)
 {
-	uint64_t prepared = 0;
-	bool clean;
+	enum search found = p->zeroed ? SEARCH_TAKEN : SEARCH_ON;
 
-	for (uint64_t n = 0; n + CHUNK_FRAMES <= frame_count && prepared < pledged_chunks + more;
-	     n += CHUNK_FRAMES) {
-		uint64_t base = n << PAGE_SHIFT;
-
-		if (take_for_zeroing((uint32_t)n, pledged, &clean)) {
-			for (uint64_t at = 0; at < PAGE_SIZE_2M; at += FRAMES_ZERO_PIECE) {
-				zero_pages(hpa_to_ptr(HPA(base + at)), FRAMES_ZERO_PIECE);
-				breathe();
-			}
-			give_back((uint32_t)n, pledged);
-			clean = true;
-		} else if (n % (64 * CHUNK_FRAMES) == 0) {
-			breathe();
-		}
-		prepared += clean;
+	for (unsigned looks = 0; looks < PREPARE_LOOKS && found == SEARCH_ON; looks++)
+		found = take_for_zeroing(p);
+	if (found == SEARCH_TAKEN) {
+		zero_pages(hpa_to_ptr(HPA((p->next << PAGE_SHIFT) + p->zeroed)), FRAMES_ZERO_PIECE);
+		p->zeroed += FRAMES_ZERO_PIECE;
+		if (p->zeroed == PAGE_SIZE_2M)
+			give_back(p);
 	}
+	return found != SEARCH_OVER;
 }
 
 enum mem_class frames_class(hpa_t hpa)

@@ -74,10 +74,18 @@ void frames_free_zeroed(hpa_t base, unsigned order);
  */
 int frames_claim(hpa_t base, uint64_t size, enum mem_class class, uint16_t owner);
 
-/** Zeroes free 2 MiB blocks, so that as many as are promised, and @more, can be taken without that.
- * @pledged: the caller was promised some. Calls @breathe, where long work may be interrupted,
- * between pieces. */
-void frames_prepare(uint64_t more, bool pledged, void (*breathe)(void));
+/** How far free memory is zeroed in advance; begins with all but the first two zero. */
+struct frames_preparation {
+	uint64_t more;	   /* blocks that are wanted zero beyond those that are promised */
+	bool pledged;	   /* the caller was promised some */
+	uint64_t next;	   /* frame number */
+	uint64_t prepared; /* blocks that are zero */
+	uint64_t zeroed;   /* bytes of the one at @next, which is out of the pool meanwhile */
+};
+
+/** Zeroes a piece of a free 2 MiB block, so that as many as are promised, and @more, can be taken
+ * without that; false: they can. Who begins goes on until then. */
+bool frames_prepare_piece(struct frames_preparation *p);
 
 /** A page below 1 MiB for the processors' start-up code, or HPA_NONE. Zeroed, class MEM_SENSITIVE.
  */

@@ -109,7 +109,7 @@ static uint64_t leaf_address(uint64_t entry, unsigned level)
 	return entry & ENTRY_ADDRESS & ~(level_size(level) - 1);
 }
 
-static hpa_t alloc_table(void)
+hpa_t pgtable_alloc_table(void)
 {
 	return frames_alloc(0, MEM_SENSITIVE, PURPOSE_PAGE_TABLE);
 }
@@ -118,7 +118,7 @@ int pgtable_create(struct pgtable *pt, enum pg_format format, unsigned max_level
 {
 	pt->format = format;
 	pt->max_level = pt->max_exec_level = max_level;
-	pt->root = alloc_table();
+	pt->root = pgtable_alloc_table();
 	return hpa_is_none(pt->root) ? -E_NOMEM : 0;
 }
 
@@ -151,7 +151,7 @@ static uint64_t *entry_at(const struct pgtable *pt, uint64_t va, unsigned *level
 		if (*err)
 			return NULL;
 		if (!entry_present(*entry)) {
-			hpa_t sub = alloc_table();
+			hpa_t sub = pgtable_alloc_table();
 
 			*err = hpa_is_none(sub) ? -E_NOMEM : 0;
 			if (*err)
@@ -247,7 +247,7 @@ int pgtable_slot_create(struct pgtable *pt, unsigned slot, hpa_t *table)
 	uint64_t *root = hpa_to_ptr(pt->root);
 
 	if (!entry_present(root[slot])) {
-		hpa_t sub = alloc_table();
+		hpa_t sub = pgtable_alloc_table();
 
 		if (hpa_is_none(sub))
 			return -E_NOMEM;

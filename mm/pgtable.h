@@ -34,6 +34,9 @@ struct pg_leaf {
 	unsigned prot;	/* enum pg_prot */
 };
 
+/** A page for a table, zeroed; HPA_NONE if there is no memory. */
+hpa_t pgtable_alloc_table(void);
+
 int pgtable_create(struct pgtable *pt, enum pg_format format, unsigned max_level);
 
 /**

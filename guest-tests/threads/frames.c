@@ -9,10 +9,6 @@
 #define ROUNDS 3000
 #define KEPT 24
 
-static void do_nothing(void)
-{
-}
-
 static struct {
 	hpa_t base;
 	unsigned order;
@@ -43,8 +39,12 @@ static void *work(void *argument)
 			*(uint64_t *)hpa_to_ptr(hpa) = self + 1;
 		}
 		frames_stats(&stats);
-		if (i % 64 == 0)
-			frames_prepare(2, false, do_nothing);
+		if (i % 64 == 0) {
+			struct frames_preparation p = { .more = 2 };
+
+			while (frames_prepare_piece(&p))
+				;
+		}
 	}
 	return NULL;
 }

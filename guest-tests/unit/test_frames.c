@@ -32,8 +32,12 @@ static bool is_zero(hpa_t base, uint64_t size)
 	return true;
 }
 
-static void do_nothing(void)
+static void prepare(uint64_t more, bool pledged)
 {
+	struct frames_preparation p = { .more = more, .pledged = pledged };
+
+	while (frames_prepare_piece(&p))
+		;
 }
 
 TEST(frames_come_zeroed_and_aligned)
@@ -132,13 +136,13 @@ TEST(prepared_blocks_are_zero_before_they_are_taken)
 
 	fake_memory_reset();
 	frames_init(&fake_boot);
-	frames_prepare(10, false, do_nothing);
+	prepare(10, false);
 	while (count < 10 && !hpa_is_none(base = frames_alloc(FRAMES_MAX_ORDER, MEM_VM, 1)))
 		addresses[count++] = base.v;
 	CHECK(count == 10);
 	fake_memory_reset();
 	frames_init(&fake_boot);
-	frames_prepare(10, false, do_nothing);
+	prepare(10, false);
 	for (unsigned i = 0; i < count; i++)
 		CHECK(is_zero(HPA(addresses[i]), PAGE_SIZE_2M));
 }
@@ -191,7 +195,7 @@ TEST(what_was_promised_is_there)
 		CHECK(frames_unpledged() == 0);
 		CHECK(hpa_is_none(frames_alloc(FRAMES_MAX_ORDER, MEM_VM, 1)));
 		CHECK(free_bytes() == promised * PAGE_SIZE_2M);
-		frames_prepare(UINT64_MAX, promised, do_nothing);
+		prepare(64, promised);
 		for (uint64_t i = 0; i < promised; i++) {
 			chunk = frames_alloc_pledged(MEM_VM, 2);
 			CHECK(!hpa_is_none(chunk) && frames_owner(chunk) == 2);
