@@ -110,6 +110,9 @@ void console_unlock(void)
 
 	if (first)
 		console.pumper = this_cpu()->id;
+	/* The queue itself is sensitive: only who writes to it is in full for sure. */
+	if (console.queueing)
+		console.fill = console_queue_length();
 	if (!console.seized)
 		spinlock_release(&console.lock);
 	if (first)
@@ -150,9 +153,9 @@ static void send_queued(void)
 	console.queued = console_queue_get(&c);
 	if (!console.queued)
 		return;
-	console.fill--;
 	send(c);
-	if (console_queue_at_mark())
+	/* Marks stand behind whole lines. */
+	if (c == '\n' && console_queue_at_mark())
 		console.guests_turn = console.next != NOBODY;
 }
 
@@ -162,7 +165,6 @@ static void put_raw(char c)
 		while (!console_queue_put(c)) /* it is full: this CPU waits */
 			send_queued();
 		console.queued = true;
-		console.fill++;
 	} else {
 		send(c);
 	}
@@ -189,6 +191,7 @@ void console_pump(void)
 		send_queued();
 	if (!console.queued)
 		console.pumper = PERCPU_MAX;
+	console.fill = console_queue_length();
 	spinlock_release(&console.lock);
 }
 
@@ -389,7 +392,6 @@ void console_guest_leave(struct console_text *out, unsigned id, bool ends)
 	}
 	if (console.writer == (int)id && console_queue_put_first(text, left)) {
 		console.queued = true;
-		console.fill += left;
 	} else {
 		/* That there is no room for it is no reason to tear a line. */
 		if (console.writer == (int)id)

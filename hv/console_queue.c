@@ -32,6 +32,11 @@ bool console_queue_get(char *c)
 	return true;
 }
 
+unsigned console_queue_length(void)
+{
+	return tail - head;
+}
+
 void console_queue_mark(void)
 {
 	uint32_t last = marks[(first_mark + mark_count - 1) % ARRAY_SIZE(marks)];

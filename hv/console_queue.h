@@ -17,8 +17,10 @@ bool console_queue_put(char c);
 bool console_queue_put_first(const char *text, unsigned length);
 /** False: there is nothing. */
 bool console_queue_get(char *c);
+/** Bytes in it. */
+unsigned console_queue_length(void);
 
-/** Marks what is put next: others may speak before it. */
+/** Marks what is put next, behind a newline: others may speak before it. */
 void console_queue_mark(void);
 /** Does what is got next begin at a mark? Once true for each. */
 bool console_queue_at_mark(void);

@@ -15,5 +15,6 @@ void prove(void)
 		console_queue_get(&c);
 		console_queue_mark();
 		console_queue_at_mark();
+		console_queue_length();
 	}
 }
