@@ -20,7 +20,7 @@ SETUP := $(BUILD)/setup.stamp
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 CFLAGS := -std=gnu11 -O2 -g $(WARNINGS) -I. -I$(BUILD) -ffile-prefix-map=$(CURDIR)=. \
 	-ffreestanding -fno-stack-protector -fno-jump-tables -fcf-protection=none -fno-asynchronous-unwind-tables \
-	-fno-strict-aliasing -fomit-frame-pointer -mno-red-zone -mgeneral-regs-only -fno-pic -mcmodel=kernel \
+	-fno-strict-aliasing -fomit-frame-pointer -mno-red-zone -mpreferred-stack-boundary=3 -mgeneral-regs-only -fno-pic -mcmodel=kernel \
 	-fno-tree-loop-distribute-patterns $(if $(BREAK),-DBREAK_$(BREAK)) $(if $(FIRE),-DFIRE) $(EXTRA_CFLAGS)
 LDFLAGS := -nostdlib -static -z max-page-size=0x1000 -z noexecstack --build-id=none
 

@@ -48,6 +48,7 @@
 #define RFLAGS_CF BIT(0)
 #define RFLAGS_FIXED BIT(1)
 #define RFLAGS_TF BIT(8)
+#define DR6_BS BIT(14)
 #define RFLAGS_IF BIT(9)
 #define RFLAGS_DF BIT(10)
 #define RFLAGS_AC BIT(18)

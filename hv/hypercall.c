@@ -119,7 +119,7 @@ static OWN_FRAME int64_t stats_word(const struct vcpu *vcpu, uint64_t index)
 /*
  * What a guest has printed of itself is the hypervisor's text, and one queue has it for all VMs. If
  * that is half full the call is made again when it is not, and this vCPU alone waits: exit_vmcall()
- * goes on behind the instruction.
+ * goes on behind the instruction. A guest that steps gets a trap for each time.
  */
 static bool must_wait(void)
 {

@@ -75,11 +75,14 @@ enum {
 	REG_COUNT = 16
 };
 
+/* A counter for each number of so many bits, so that none needs a comparison. */
+#define VCPU_EXIT_COUNTERS 128
+static_assert(VCPU_EXIT_COUNTERS >= HYPERCALL_STATS_REASONS, "all reasons have one");
+
 struct vcpu_stats {
-	uint64_t exits[HYPERCALL_STATS_REASONS];
-	uint64_t ticks[HYPERCALL_STATS_REASONS]; /* TSC ticks from exit to entry, halted time left
-						    out */
-	uint64_t exits_full;			 /* exits that left the restricted map */
+	uint64_t exits[VCPU_EXIT_COUNTERS]; /* by basic exit reason */
+	uint64_t ticks[VCPU_EXIT_COUNTERS]; /* from exit to entry, halted time left out */
+	uint64_t exits_full;		    /* exits that left the restricted map */
 	uint64_t escalations;
 	uint64_t l1d_flush[3]; /* by enum policy_l1d */
 	uint64_t verw;

@@ -220,9 +220,7 @@ void vmx_exit(struct vcpu *vcpu)
 	reason = (uint32_t)vmcs_read(VMCS_EXIT_REASON);
 	vcpu->exit_reason = reason;
 	dispatch(vcpu, reason);
-	reason = vcpu->exit_reason;
-	if (unlikely(reason >= EXIT_REASON_COUNT))
-		reason = EXIT_REASON_COUNT - 1;
+	reason = vcpu->exit_reason % VCPU_EXIT_COUNTERS; /* kept in no register meanwhile */
 	vcpu->stats.exits[reason]++;
 	if (unlikely(vcpu->work)) {
 		if (unlikely(vcpu->work & WORK_TRACE))

@@ -67,10 +67,13 @@ void exit_exception_nmi(struct vcpu *vcpu)
 
 void exit_hlt(struct vcpu *vcpu)
 {
+	uint64_t rflags = vmcs_read(VMCS_GUEST_RFLAGS);
+
 	vcpu_skip();
+	if (unlikely(rflags & RFLAGS_TF))
+		return; /* the step's trap wakes it */
 	/* Another vCPU could send an INIT; nobody else is there to do so. */
-	if (!(vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_IF) && !vcpu->nmi_pending &&
-	    vcpu->vm->vcpu_count == 1) {
+	if (!(rflags & RFLAGS_IF) && !vcpu->nmi_pending && vcpu->vm->vcpu_count == 1) {
 		vm_stop(vcpu, "halted with interrupts off: nothing can wake it; RIP",
 			vmcs_read(VMCS_GUEST_RIP));
 		return;

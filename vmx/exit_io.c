@@ -103,9 +103,11 @@ static void string_io(struct vcpu *vcpu, uint64_t qualification, unsigned size)
 	unsigned segment = in ? GUEST_ES : info >> 15 & GUEST_SEGMENT_MASK;
 	uint64_t *index = &vcpu->regs[in ? REG_RDI : REG_RSI];
 	uint64_t *count = &vcpu->regs[REG_RCX];
-	uint64_t step = vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_DF ? 0 - (uint64_t)size : size;
+	uint64_t rflags = vmcs_read(VMCS_GUEST_RFLAGS);
+	uint64_t step = rflags & RFLAGS_DF ? 0 - (uint64_t)size : size;
+	unsigned most = rflags & RFLAGS_TF ? 1 : MAX_ELEMENTS;
 
-	for (unsigned i = 0; i < MAX_ELEMENTS; i++) {
+	for (unsigned i = 0; i < most; i++) {
 		if (rep && (*count & mask) == 0)
 			break;
 		if (!move_element(vcpu, (uint16_t)(qualification >> 16), size, in, segment,
@@ -118,6 +120,8 @@ static void string_io(struct vcpu *vcpu, uint64_t qualification, unsigned size)
 	}
 	if (!rep || (*count & mask) == 0)
 		vcpu_skip();
+	else if (rflags & RFLAGS_TF)
+		vcpu_trap_step();
 }
 
 void exit_io(struct vcpu *vcpu)

@@ -43,6 +43,14 @@ void vcpu_inject_pf(struct vcpu *vcpu, uint64_t address, uint32_t error)
 	inject_error(EXCEPTION_PF, error);
 }
 
+void vcpu_trap_step(void)
+{
+	/* As an event of its own: a pending one is lost where the entry delivers another (SDM
+	 * 26.7.3). IA32_DEBUGCTL.BTF is never set. */
+	write_dr6(read_dr6() | DR6_BS);
+	inject(EXCEPTION_DB, INTR_HARD_EXCEPTION);
+}
+
 bool vcpu_requeue_event(struct vcpu *vcpu)
 {
 	uint64_t info = vmcs_read(VMCS_IDT_VECTORING);

@@ -234,13 +234,14 @@ static enum outcome move_operand(struct vcpu *vcpu, unsigned segment, uint64_t o
  * destination finds both as they were. */
 static enum outcome string_move(struct vcpu *vcpu, const struct decode_insn *insn)
 {
-	uint64_t step =
-		vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_DF ? 0 - (uint64_t)insn->size : insn->size;
+	uint64_t rflags = vmcs_read(VMCS_GUEST_RFLAGS);
+	uint64_t step = rflags & RFLAGS_DF ? 0 - (uint64_t)insn->size : insn->size;
+	unsigned most = rflags & RFLAGS_TF ? 1 : MAX_ELEMENTS;
 	uint64_t mask = vcpu_is_64bit() ? UINT64_MAX : UINT32_MAX;
 	uint64_t *count = &vcpu->regs[REG_RCX], *from = &vcpu->regs[REG_RSI],
 		 *to = &vcpu->regs[REG_RDI];
 
-	for (unsigned i = 0; i < MAX_ELEMENTS && (!insn->rep || (*count & mask)); i++) {
+	for (unsigned i = 0; i < most && (!insn->rep || (*count & mask)); i++) {
 		uint64_t value = vcpu->regs[REG_RAX] & mask_of(insn->size);
 		enum outcome outcome = DONE;
 
@@ -261,6 +262,8 @@ static enum outcome string_move(struct vcpu *vcpu, const struct decode_insn *ins
 	}
 	if (!insn->rep || !(*count & mask))
 		vcpu_skip_bytes(insn->length);
+	else if (rflags & RFLAGS_TF)
+		vcpu_trap_step();
 	return DONE;
 }
 

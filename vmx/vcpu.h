@@ -63,8 +63,13 @@ static inline bool vcpu_is_64bit(void)
 	       (vmcs_read(VMCS_GUEST_EFER) & EFER_LMA);
 }
 
-/** Moves RIP on by @length bytes; what STI or MOV SS held back is over. Where RIP has 32 bits, the
- * next entry sees whether it has become more, and fails (exit_entry_failure()). */
+/** RFLAGS.TF is set, and an instruction of the guest, or a round of a repeated one, was executed for
+ * it: queues the #DB that is due behind it (SDM 17.3.1.4). */
+void vcpu_trap_step(void);
+
+/** Moves RIP on by @length bytes; what STI or MOV SS held back is over, and a guest that steps gets
+ * its trap. Where RIP has 32 bits, the next entry sees whether it has become more, and fails
+ * (exit_entry_failure()). */
 static inline void vcpu_skip_bytes(uint64_t length)
 {
 	uint64_t interruptibility = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY);
@@ -72,6 +77,8 @@ static inline void vcpu_skip_bytes(uint64_t length)
 	if (unlikely(interruptibility & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS)))
 		vmcs_write(VMCS_GUEST_INTERRUPTIBILITY,
 			   interruptibility & ~(INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS));
+	if (unlikely(vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_TF))
+		vcpu_trap_step();
 }
 
 /** Continues behind the instruction that caused the exit. */

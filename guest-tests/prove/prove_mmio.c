@@ -47,6 +47,10 @@ bool machine_mmio_write(struct vcpu *vcpu, gpa_t gpa, unsigned size, uint64_t va
 	return any8 & 1;
 }
 
+void vcpu_trap_step(void)
+{
+}
+
 void vcpu_inject_ud(void)
 {
 }

@@ -41,6 +41,10 @@ void vcpu_post(struct vcpu *vcpu, uint8_t vector, bool level)
 {
 }
 
+void vcpu_trap_step(void)
+{
+}
+
 void vcpu_inject_gp(void)
 {
 }

@@ -442,10 +442,11 @@ def register(suite):
     suite.add("audit-many", audits("asi+stun", TWO_CORES, 4), 8)
     suite.add("audit-many-lazy", audits("asi+stun", TWO_CORES, 4, lazy=True), 8)
     suite.add("audit-many-off", audits("off", TWO_CORES, 4), 8)
-    for name in ("cpuid", "msr", "cr", "io", "mmio", "interrupts", "exceptions", "instructions", "vmcall", "apic", "rights"):
+    for name in ("cpuid", "msr", "cr", "io", "mmio", "interrupts", "exceptions", "steps", "instructions", "vmcall", "apic",
+                 "rights"):
         suite.add("guest-" + name, guest(name))
     # The same rules where the hypervisor serves the local APIC.
-    for name in ("msr", "interrupts", "apic"):
+    for name in ("msr", "interrupts", "apic", "steps"):
         suite.add("guest-%s-software" % name, guest(name, "software", {"apicv": "off"}))
     for label, more in (("", {}), ("-software", {"apicv": "off"})):
         suite.add("apic-shared-core" + label, apic_shared_core(more), 8)
