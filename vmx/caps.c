@@ -100,7 +100,8 @@ static const char *probe_secondary(struct vmx_caps *c)
 		return "this CPU has no unrestricted guest mode: a CPU from 2010 (Westmere) or "
 		       "newer is needed";
 	choose(range, PROC2_EPT | PROC2_UNRESTRICTED,
-	       PROC2_VPID | PROC2_RDTSCP | PROC2_INVPCID | PROC2_WBINVD | PROC2_PAUSE_LOOP,
+	       PROC2_VPID | PROC2_RDTSCP | PROC2_INVPCID | PROC2_WBINVD | PROC2_PAUSE_LOOP |
+		       PROC2_BUS_LOCK,
 	       &c->proc2);
 	c->vpid = c->proc2 & PROC2_VPID;
 	c->rdtscp = c->proc2 & PROC2_RDTSCP;

@@ -82,6 +82,8 @@ static void dispatch_rare(struct vcpu *vcpu, uint32_t reason)
 	case EXIT_PAUSE:
 		exit_pause(vcpu);
 		break;
+	case EXIT_BUS_LOCK: /* it is done; that it had to exit is what holds its guest back */
+		break;
 	case EXIT_NMI_WINDOW:
 		exit_interrupt_window(vcpu, PROC_NMI_WINDOW);
 		break;
@@ -127,7 +129,8 @@ static void dispatch_rare(struct vcpu *vcpu, uint32_t reason)
 }
 
 /* Two halves, each in the order of the measured frequency. */
-static inline void dispatch(struct vcpu *vcpu, uint32_t reason)
+static __attribute__((always_inline)) inline void
+dispatch_known(struct vcpu *vcpu, uint32_t reason, void (*rare)(struct vcpu *, uint32_t))
 {
 	if (reason > EXIT_VMCALL) {
 		if (reason == EXIT_IO)
@@ -141,7 +144,7 @@ static inline void dispatch(struct vcpu *vcpu, uint32_t reason)
 		else if (reason == EXIT_CR_ACCESS)
 			exit_cr_access(vcpu);
 		else
-			dispatch_rare(vcpu, reason);
+			rare(vcpu, reason);
 	} else {
 		if (reason == EXIT_EXTERNAL_INTERRUPT)
 			exit_external_interrupt(vcpu);
@@ -156,8 +159,24 @@ static inline void dispatch(struct vcpu *vcpu, uint32_t reason)
 		else if (reason == EXIT_EXCEPTION_NMI)
 			exit_exception_nmi(vcpu);
 		else
-			dispatch_rare(vcpu, reason);
+			rare(vcpu, reason);
 	}
+}
+
+static void dispatch_odd(struct vcpu *vcpu, uint32_t reason)
+{
+	if (unlikely((reason & (EXIT_BUS_LOCKED | EXIT_ENTRY_FAILURE)) == EXIT_BUS_LOCKED)) {
+		reason &= ~EXIT_BUS_LOCKED;
+		vcpu->exit_reason = reason;
+		dispatch_known(vcpu, reason, dispatch_rare);
+	} else {
+		dispatch_rare(vcpu, reason);
+	}
+}
+
+static inline void dispatch(struct vcpu *vcpu, uint32_t reason)
+{
+	dispatch_known(vcpu, reason, dispatch_odd);
 }
 
 /* What keeps the vCPU from running at all: the end of its VM, another VM's turn, or a wait. */

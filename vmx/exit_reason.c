@@ -51,6 +51,7 @@ static const char *const names[EXIT_REASON_COUNT] = {
 	[EXIT_INVPCID] = "invpcid",
 	[EXIT_XSAVES] = "xsaves",
 	[EXIT_XRSTORS] = "xrstors",
+	[EXIT_BUS_LOCK] = "bus-lock",
 	[EXIT_SEAMCALL] = "seamcall",
 	[EXIT_TDCALL] = "tdcall",
 };

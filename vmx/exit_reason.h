@@ -55,6 +55,7 @@ enum exit_reason {
 	EXIT_INVPCID = 58,
 	EXIT_XSAVES = 63,
 	EXIT_XRSTORS = 64,
+	EXIT_BUS_LOCK = 74,
 	EXIT_SEAMCALL = 76,
 	EXIT_TDCALL = 77,
 	EXIT_REASON_COUNT = 80,
@@ -62,6 +63,8 @@ enum exit_reason {
 
 /* Bit 31 of the exit reason: the VM entry failed, the guest did not run. */
 #define EXIT_ENTRY_FAILURE BIT(31)
+/* Bit 26: what exits locked the bus before (SDM 28.2.1). */
+#define EXIT_BUS_LOCKED BIT(26)
 
 /** The reason's name in the records; "reason-N" is never needed below EXIT_REASON_COUNT. Any map.
  */

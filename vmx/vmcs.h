@@ -149,6 +149,7 @@ enum vmcs_field {
 #define PROC2_PAUSE_LOOP BIT(10)
 #define PROC2_INVPCID BIT(12)
 #define PROC2_XSAVES BIT(20)
+#define PROC2_BUS_LOCK BIT(30)
 
 #define EXIT_SAVE_DEBUG BIT(2)
 #define EXIT_HOST_64 BIT(9)
