@@ -68,8 +68,12 @@ int vm_load_kernel(const struct vm_record *record, struct loader_entry *entry)
 {
 	const struct config_vm *config = record->config;
 	const struct boot_file *kernel;
-	struct loader_ram ram = { (uint8_t *)GUEST_BASE, record->vm->ram_low, record->vm->ram_high,
-				  populate_for_loader, VM_HERE };
+	struct loader_ram ram = { (uint8_t *)GUEST_BASE,
+				  record->vm->ram_low,
+				  record->vm->ram_high,
+				  populate_for_loader,
+				  VM_HERE,
+				  vm_breathe };
 	struct loader_input in = { .cmdline = config->cmdline };
 	struct loader_module modules[CONFIG_MAX_MODULES];
 	char why[160];

@@ -177,8 +177,8 @@ static int load_segment(const struct loader_job *job, const struct velf *elf,
 	err = loader_back(job, s->paddr, s->memsz);
 	if (err)
 		return err;
-	copy_bulk(ram->base + s->paddr, elf->file + s->offset, s->filesz);
-	memset(ram->base + s->paddr + s->filesz, 0, s->memsz - s->filesz);
+	loader_copy(ram, s->paddr, elf->file + s->offset, s->filesz);
+	loader_clear(ram, s->paddr + s->filesz, s->memsz - s->filesz);
 	if (*end < s->paddr + s->memsz)
 		*end = s->paddr + s->memsz;
 	return 0;

@@ -171,9 +171,9 @@ int linux_load(const struct loader_job *job)
 		err = loader_back(job, initrd, in->initrd_size);
 	if (err)
 		return err;
-	copy_bulk(ram->base + load, in->kernel + setup_size(in->kernel), payload);
+	loader_copy(ram, load, in->kernel + setup_size(in->kernel), payload);
 	if (initrd)
-		copy_bulk(ram->base + initrd, in->initrd, in->initrd_size);
+		loader_copy(ram, initrd, in->initrd, in->initrd_size);
 	build_zero_page(ram, in, initrd);
 	loader_environment(job, false, load + ENTRY_64);
 	job->entry->rsi = LOW_INFO;

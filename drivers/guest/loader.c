@@ -14,13 +14,49 @@ int loader_fail(const struct loader_job *job, int err, const char *fmt, uint64_t
 	return err;
 }
 
+/* Others wait for so long: about 10,000 instructions, by eight bytes each or one by one. */
+#define COPY_PIECE KIB(64)
+#define CLEAR_PIECE KIB(8)
+
+static uint64_t next_piece(const struct loader_ram *ram, uint64_t left, uint64_t most)
+{
+	if (ram->breathe)
+		ram->breathe();
+	return left < most ? left : most;
+}
+
 int loader_back(const struct loader_job *job, uint64_t gpa, uint64_t size)
 {
 	const struct loader_ram *ram = job->ram;
+	uint64_t piece;
 
-	if (!ram->populate || !size || ram->populate(ram->context, GPA(gpa), size) == 0)
-		return 0;
-	return loader_fail(job, -E_NOMEM, "does not fit: the machine's memory ran out", 0, 0);
+	for (uint64_t at = 0; ram->populate && at < size; at += piece) {
+		piece = next_piece(ram, size - at, PAGE_SIZE_2M);
+		if (ram->populate(ram->context, GPA(gpa + at), piece))
+			return loader_fail(job, -E_NOMEM,
+					   "does not fit: the machine's memory ran out", 0, 0);
+	}
+	return 0;
+}
+
+void loader_copy(const struct loader_ram *ram, uint64_t gpa, const void *from, uint64_t size)
+{
+	uint64_t piece;
+
+	for (uint64_t at = 0; at < size; at += piece) {
+		piece = next_piece(ram, size - at, COPY_PIECE);
+		copy_bulk(ram->base + gpa + at, (const uint8_t *)from + at, piece);
+	}
+}
+
+void loader_clear(const struct loader_ram *ram, uint64_t gpa, uint64_t size)
+{
+	uint64_t piece;
+
+	for (uint64_t at = 0; at < size; at += piece) {
+		piece = next_piece(ram, size - at, CLEAR_PIECE);
+		memset(ram->base + gpa + at, 0, piece);
+	}
 }
 
 unsigned loader_map(const struct loader_ram *ram, struct loader_range map[LOADER_MAX_RANGES])
@@ -105,7 +141,7 @@ static int place(const struct loader_job *job, const struct loader_module *modul
 	err = loader_back(job, start, module->size);
 	if (err)
 		return err;
-	copy_bulk(ram->base + start, module->data, module->size);
+	loader_copy(ram, start, module->data, module->size);
 	str_copy((char *)ram->base + text, module->text, LOADER_MAX_TEXT);
 	*placed = (struct loader_placed){ start, module->size, text };
 	*end = start + module->size;
@@ -147,7 +183,7 @@ static int flat_load(const struct loader_job *job)
 		err = loader_back(job, FLAT_BASE, in->kernel_size);
 	if (err)
 		return err;
-	copy_bulk(ram->base + FLAT_BASE, in->kernel, in->kernel_size);
+	loader_copy(ram, FLAT_BASE, in->kernel, in->kernel_size);
 	loader_environment(job, false, FLAT_BASE);
 	job->entry->rsi = LOW_CMDLINE;
 	return 0;

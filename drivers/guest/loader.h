@@ -19,6 +19,8 @@ struct loader_ram {
 	 */
 	int (*populate)(void *context, gpa_t gpa, uint64_t size);
 	void *context;
+	/* Called between pieces of the work, so that others get their turn; or NULL. */
+	void (*breathe)(void);
 };
 
 /*

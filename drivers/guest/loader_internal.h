@@ -49,6 +49,10 @@ int loader_fail(const struct loader_job *job, int err, const char *fmt, uint64_t
 /** Makes sure that [gpa, gpa + size) has memory: 0, or fails and says so. */
 int loader_back(const struct loader_job *job, uint64_t gpa, uint64_t size);
 
+/** Copies to guest memory that has been backed, and clears it. */
+void loader_copy(const struct loader_ram *ram, uint64_t gpa, const void *from, uint64_t size);
+void loader_clear(const struct loader_ram *ram, uint64_t gpa, uint64_t size);
+
 /** Copies the command line of at most @limit characters to LOW_CMDLINE. */
 int loader_put_cmdline(const struct loader_job *job, uint64_t limit);
 

@@ -116,8 +116,8 @@ static int load_by_addresses(const struct loader_job *job, const struct header *
 	err = loader_back(job, h->load_addr, *end - h->load_addr);
 	if (err)
 		return err;
-	copy_bulk(ram->base + h->load_addr, job->in->kernel + offset, size);
-	memset(ram->base + h->load_addr + size, 0, *end - h->load_addr - size);
+	loader_copy(ram, h->load_addr, job->in->kernel + offset, size);
+	loader_clear(ram, h->load_addr + size, *end - h->load_addr - size);
 	*entry = h->entry;
 	return 0;
 }

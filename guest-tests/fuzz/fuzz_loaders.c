@@ -33,7 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 							{ text, 1, "c" } };
 	uint8_t choice = size ? data[0] : 0;
 	uint64_t low = choice & 8 ? RAM : MIB(2);
-	struct loader_ram ram = { NULL, low, 0, populate, &low };
+	struct loader_ram ram = { NULL, low, 0, populate, &low, NULL };
 	struct loader_input in = { .cmdline = "console=ttyS0" };
 	struct loader_entry entry = { 0 };
 	char why[160] = "";

@@ -36,7 +36,7 @@ static struct loader_ram make_ram(uint64_t low)
 	mprotect(memory, LOADER_LOW_SIZE, PROT_READ | PROT_WRITE);
 	populated = 0;
 	populate_limit = RAM;
-	return (struct loader_ram){ memory, low, 0, populate, &populated };
+	return (struct loader_ram){ memory, low, 0, populate, &populated, NULL };
 }
 
 static void put(uint8_t *p, uint64_t value, unsigned size)

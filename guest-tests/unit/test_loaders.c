@@ -29,6 +29,12 @@ static int populate(void *context, gpa_t gpa, uint64_t size)
 }
 
 static uint64_t limit;
+static unsigned breaths;
+
+static void breathe(void)
+{
+	breaths++;
+}
 
 /* Only what the loaders ask for can be touched. */
 static struct loader_ram make_ram(uint64_t low)
@@ -38,7 +44,7 @@ static struct loader_ram make_ram(uint64_t low)
 	memory = mmap(NULL, RAM, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	mprotect(memory, LOADER_LOW_SIZE, PROT_READ | PROT_WRITE);
 	limit = RAM;
-	return (struct loader_ram){ memory, low, 0, populate, &limit };
+	return (struct loader_ram){ memory, low, 0, populate, &limit, breathe };
 }
 
 static void put(uint8_t *p, uint64_t value, unsigned size)
@@ -375,6 +381,26 @@ TEST(loaders_modules)
 	CHECK(load(LOADER_PVH, MIB(4), &huge, 1, NULL, &entry) == -E_NOMEM);
 	CHECK(strstr(why, "modules need 5 MiB of memory, the VM has 4 MiB"));
 	CHECK(load(LOADER_PVH, RAM, &empty, 1, NULL, &entry) == 0);
+}
+
+TEST(loaders_let_others_run_between_pieces)
+{
+	static uint8_t big[MIB(5)];
+	const struct loader_module module = { big, sizeof(big), "" };
+	struct loader_entry entry;
+
+	for (unsigned i = 0; i < sizeof(big); i++)
+		big[i] = (uint8_t)(i / 1000);
+	make_elf(true, MIB(1));
+	breaths = 0;
+	CHECK(load(LOADER_PVH, RAM, &module, 1, NULL, &entry) == 0);
+	/* The module by 64 KiB; what the ELF file is to find as zeroes by 8 KiB. */
+	CHECK(breaths >= sizeof(big) / KIB(64) + BSS_SIZE / KIB(8));
+	for (uint64_t at = MIB(1); at < RAM - sizeof(big); at += PAGE_SIZE)
+		if (mprotect(memory + at, sizeof(big), PROT_READ) == 0 &&
+		    memcmp(memory + at, big, sizeof(big)) == 0)
+			return;
+	CHECK(!"the module is nowhere");
 }
 
 TEST(loaders_memory_that_cannot_be_populated)
