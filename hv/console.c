@@ -159,17 +159,20 @@ static void send_queued(void)
 		console.guests_turn = console.next != NOBODY;
 }
 
-static void put_raw(char c)
+static void put_raw(const char *text, size_t length)
 {
-	if (console.queueing) {
-		while (!console_queue_put(c)) /* it is full: this CPU waits */
-			send_queued();
+	size_t done = 0;
+
+	while (done < length && console.queueing) {
+		done += console_queue_put(text + done, (unsigned)(length - done));
 		console.queued = true;
-	} else {
-		send(c);
+		if (done < length) /* it is full: this CPU waits */
+			send_queued();
 	}
-	if (unlikely(console.on_screen))
-		put_screen(c);
+	for (; done < length; done++)
+		send(text[done]);
+	for (size_t i = 0; unlikely(console.on_screen) && i < length; i++)
+		put_screen(text[i]);
 }
 
 void console_queue_output(void)
@@ -211,24 +214,37 @@ void console_seize(void)
 		send_queued();
 }
 
-void console_putc(char c)
+void console_put(const char *text, size_t length)
 {
-	if (c == '\n')
-		put_raw('\r');
-	put_raw(c);
-	console.line_open = c != '\n';
+	while (length) {
+		size_t run = 0;
+
+		while (run < length && text[run] != '\n')
+			run++;
+		put_raw(text, run);
+		console.line_open = run == length;
+		if (!console.line_open)
+			put_raw("\r\n", 2);
+		run += !console.line_open;
+		text += run;
+		length -= run;
+	}
 }
 
 void console_puts(const char *s)
 {
-	while (*s)
-		console_putc(*s++);
+	console_put(s, strlen(s));
+}
+
+bool console_is_queueing(void)
+{
+	return console.queueing;
 }
 
 void console_begin_line(void)
 {
 	if (console.line_open)
-		console_putc('\n');
+		console_puts("\n");
 }
 
 static void put_line(const char *prefix, const char *text)
@@ -237,7 +253,7 @@ static void put_line(const char *prefix, const char *text)
 	console_begin_line();
 	console_puts(prefix);
 	console_puts(text);
-	console_putc('\n');
+	console_puts("\n");
 	console_unlock();
 }
 
@@ -283,7 +299,7 @@ bool console_guest_putc(char c)
 	lock_for(is_alone(), false);
 	sent = !console.queued && console.writer == NOBODY && has_room();
 	if (likely(sent)) {
-		put_raw(c);
+		put_raw(&c, 1);
 		console.line_open = c != '\n';
 	}
 	console_unlock();
@@ -360,7 +376,7 @@ bool console_guest_send(struct console_text *out, unsigned id)
 	}
 	while (console.writer == (int)id && has_room()) {
 		console.line_open = out->text[out->sent] != '\n';
-		put_raw(out->text[out->sent++]);
+		put_raw(&out->text[out->sent++], 1);
 		if (out->sent == out->length) {
 			out->sent = out->length = 0;
 			console.writer = NOBODY;
@@ -398,8 +414,7 @@ void console_guest_leave(struct console_text *out, unsigned id, bool ends)
 			console.queueing = false;
 		else if (!out->raw)
 			console_begin_line();
-		while (left--)
-			put_raw(*text++);
+		put_raw(text, left);
 	}
 	if (console.writer == (int)id)
 		console.writer = NOBODY;

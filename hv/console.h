@@ -28,8 +28,10 @@ void console_unlock(void);
 void console_lock_record(void);
 /** With the lock held: raw output; begin starts a fresh line if somebody left one open. */
 void console_begin_line(void);
-void console_putc(char c);
+void console_put(const char *text, size_t length);
 void console_puts(const char *s);
+/** Does it go into the queue? Then it may be sensitive, and one piece is cheaper than many. */
+bool console_is_queueing(void);
 
 /** From now on the hypervisor's text is queued, unless only a picture shows it: there are several
  * VMs, and none is to wait while the UART sends what is said of another. */

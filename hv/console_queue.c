@@ -1,18 +1,34 @@
 // SPDX-License-Identifier: MIT
 #include "hv/console_queue.h"
 
+#include "hv/lib/string.h"
+
+#define PIECE 32
+
 static char queue[CONSOLE_QUEUE_SIZE];
 static uint32_t head, tail; /* bytes taken and put */
 /* Of these, as they were when tail had come so far; one that finds no room is left out. */
 static uint32_t marks[256];
 static uint32_t first_mark, mark_count;
 
-bool console_queue_put(char c)
+unsigned console_queue_put(const char *text, unsigned length)
 {
-	if (tail - head == CONSOLE_QUEUE_SIZE)
-		return false;
-	queue[tail++ % CONSOLE_QUEUE_SIZE] = c;
-	return true;
+	unsigned done = 0;
+
+	while (done < length && tail - head != CONSOLE_QUEUE_SIZE) {
+		unsigned piece = tail / PIECE % (CONSOLE_QUEUE_SIZE / PIECE);
+
+		/* One by one to where a piece begins, and at the end. */
+		if (tail % PIECE || length - done < PIECE ||
+		    CONSOLE_QUEUE_SIZE - (tail - head) < PIECE) {
+			queue[tail++ % CONSOLE_QUEUE_SIZE] = text[done++];
+			continue;
+		}
+		memcpy(queue + piece * PIECE, text + done, PIECE);
+		tail += PIECE;
+		done += PIECE;
+	}
+	return done;
 }
 
 bool console_queue_put_first(const char *text, unsigned length)

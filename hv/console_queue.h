@@ -11,8 +11,8 @@
 
 #define CONSOLE_QUEUE_SIZE 32768U /* a power of two: the counters wrap */
 
-/** False: there is no room. */
-bool console_queue_put(char c);
+/** Puts what there is room for; returns how much that is. */
+unsigned console_queue_put(const char *text, unsigned length);
 /** Before all else, whole or not at all. */
 bool console_queue_put_first(const char *text, unsigned length);
 /** False: there is nothing. */

@@ -6,41 +6,80 @@
 #include "hv/global.h"
 #include "hv/lib/print.h"
 
-/* Guarded by the console's lock: whether the next member needs a comma. */
 static uint32_t log_key
 	GLOBAL_DATA("whoever guesses it can forge lines of the log, and do nothing else");
+/* Guarded by the console's lock: whether the next member needs a comma, whether it is collected,
+ * which is done where the console's queue is, in full, and what is collected. */
 static bool comma GLOBAL_DATA("punctuation of a line that is printed anyway");
+static bool collects GLOBAL_DATA("whether the console queues, which is no secret");
+static char text[512];
+static unsigned length;
+
+static const char hex[] = "0123456789abcdef";
+
+static void send(void)
+{
+	console_put(text, length);
+	length = 0;
+}
+
+static void put(char c)
+{
+	if (!collects) {
+		console_put(&c, 1);
+		return;
+	}
+	if (length == sizeof(text))
+		send();
+	text[length++] = c;
+}
+
+static void put_text(const char *s)
+{
+	while (*s)
+		put(*s++);
+}
+
+static void put_number(uint64_t value, unsigned base)
+{
+	char digits[20];
+	unsigned at = sizeof(digits);
+
+	do
+		digits[--at] = hex[value % base];
+	while (value /= base);
+	while (at < sizeof(digits))
+		put(digits[at++]);
+}
 
 static void put_key(const char *key)
 {
 	if (comma)
-		console_putc(',');
+		put(',');
 	comma = true;
-	console_putc('"');
-	console_puts(key);
-	console_puts("\":");
+	put('"');
+	put_text(key);
+	put_text("\":");
 }
 
 static void put_string(const char *s)
 {
-	static const char hex[] = "0123456789abcdef";
-
-	console_putc('"');
+	put('"');
 	for (; *s; s++) {
 		uint8_t c = (uint8_t)*s;
 
 		if (c == '"' || c == '\\') {
-			console_putc('\\');
-			console_putc(*s);
+			put('\\');
+			put(*s);
 		} else if (c < 0x20 || c >= 0x7f) {
-			console_puts("\\u00");
-			console_putc(hex[c >> 4]);
-			console_putc(hex[c & 15]);
+			put_text("\\u00");
+			put(hex[c >> 4]);
+			put(hex[c & 15]);
 		} else {
-			console_putc(*s);
+			put(*s);
 		}
 	}
-	console_putc('"');
+	put('"');
 }
 
 void record_init(void)
@@ -58,48 +97,44 @@ void record_init(void)
 
 void record_begin(const char *type)
 {
-	char text[12];
+	char key[9];
 
 	console_lock_record();
+	collects = console_is_queueing();
 	console_begin_line();
-	console_puts("@cloister {");
+	put_text("@cloister {");
 	comma = false;
-	fmt_snprintf(text, sizeof(text), "%08x", log_key);
-	record_str("key", text);
+	fmt_snprintf(key, sizeof(key), "%08x", log_key);
+	record_str("key", key);
 	record_str("type", type);
 }
 
 void record_u64(const char *key, uint64_t value)
 {
-	char buf[24];
-
 	put_key(key);
-	fmt_snprintf(buf, sizeof(buf), "%llu", (unsigned long long)value);
-	console_puts(buf);
+	put_number(value, 10);
 }
 
 void record_i64(const char *key, int64_t value)
 {
-	char buf[24];
-
 	put_key(key);
-	fmt_snprintf(buf, sizeof(buf), "%lld", (long long)value);
-	console_puts(buf);
+	if (value < 0)
+		put('-');
+	put_number(value < 0 ? 0 - (uint64_t)value : (uint64_t)value, 10);
 }
 
 void record_hex(const char *key, uint64_t value)
 {
-	char buf[24];
-
 	put_key(key);
-	fmt_snprintf(buf, sizeof(buf), "\"0x%llx\"", (unsigned long long)value);
-	console_puts(buf);
+	put_text("\"0x");
+	put_number(value, 16);
+	put('"');
 }
 
 void record_bool(const char *key, bool value)
 {
 	put_key(key);
-	console_puts(value ? "true" : "false");
+	put_text(value ? "true" : "false");
 }
 
 void record_str(const char *key, const char *value)
@@ -111,18 +146,20 @@ void record_str(const char *key, const char *value)
 void record_object(const char *key)
 {
 	put_key(key);
-	console_putc('{');
+	put('{');
 	comma = false;
 }
 
 void record_object_end(void)
 {
-	console_putc('}');
+	put('}');
 	comma = true;
 }
 
 void record_end(void)
 {
-	console_puts("}\n");
+	put_text("}\n");
+	if (collects)
+		send();
 	console_unlock();
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Machine-readable records: one JSON object a line behind "@cloister ", written straight to the
- * console, so that no buffer exists which could hold anything sensitive. Any map. docs/RECORDS in
- * docs/ARCHITECTURE.md.
+ * console, or to its queue by way of a buffer, both of which only full shows. Any map. docs/RECORDS
+ * in docs/ARCHITECTURE.md.
  */
 #ifndef HV_RECORD_H
 #define HV_RECORD_H

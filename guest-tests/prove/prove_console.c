@@ -6,11 +6,11 @@
 
 void prove(void)
 {
-	char text[128], c;
+	char text[256], c; /* twice as long as is said: no sum is related to its summands */
 
 	while (any8) {
 		any_bytes(text, sizeof(text));
-		console_queue_put((char)any8);
+		console_queue_put(text, any_within(0, sizeof(text) / 2));
 		console_queue_put_first(text, any_within(0, sizeof(text)));
 		console_queue_get(&c);
 		console_queue_mark();
