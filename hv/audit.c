@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "hv/audit.h"
 
+#include "hv/errno.h"
 #include "hv/panic.h"
 #include "hv/percpu.h"
 #include "hv/record.h"
@@ -26,6 +27,14 @@ static const char *const reason_names[REASON_COUNT] = {
 
 static unsigned runs; /* audits so far */
 
+/* What a vCPU of each VM has begun, by its VM's lock. That of an earlier start is forgotten. */
+static struct guest_audit {
+	struct audit audit;
+	uint32_t start;
+	unsigned vcpu;
+	bool under_way;
+} guest_audits[CONFIG_MAX_VMS];
+
 static void print_violation(const struct space_violation *v, void *context)
 {
 	unsigned *reported = context;
@@ -49,62 +58,125 @@ static bool is_built(const struct vm_record *record)
 	return record->state >= VM_READY;
 }
 
-static void audit_everything(struct space_audit *audit)
+static bool audit_cpu(struct audit *audit, unsigned id)
 {
-	for (unsigned i = 0; i < cpu_count; i++) {
-		struct cpu_record *cpu = &cpus[i];
+	struct cpu_record *cpu = &cpus[id];
+	bool done;
 
-		if (!cpu->percpu)
-			continue;
-		/* Its owner may be about to change VMs. */
-		spinlock_acquire(&cpu->window_lock);
-		space_audit_pair(audit, &cpu->pair, (uint16_t)i,
-				 cpu->window ? cpu->window->vm_id : SPACE_NOBODY);
-		spinlock_release(&cpu->window_lock);
-	}
-	for (unsigned i = 0; i < CONFIG_MAX_VMS; i++) {
-		struct vm_record *vm = &vm_records[i];
+	if (!cpu->percpu)
+		return true;
+	/* Its owner may be about to change VMs. */
+	spinlock_acquire(&cpu->window_lock);
+	done = space_audit_pair(&audit->space, &cpu->pair, (uint16_t)id,
+				cpu->window ? cpu->window->vm_id : SPACE_NOBODY);
+	spinlock_release(&cpu->window_lock);
+	return done;
+}
 
-		/* The lock keeps its memory from growing, and from being taken away. */
-		spinlock_acquire(&vm->lock);
-		if (is_built(vm)) {
-			space_audit_window(audit, &vm->window);
-			space_audit_ept(audit, &vm->ept, vm->window.vm_id);
-		}
-		spinlock_release(&vm->lock);
+static bool audit_vm(struct audit *audit, struct vm_record *vm, bool guest)
+{
+	bool done = true;
+
+	/* The lock keeps its memory from growing, and from being taken away. */
+	spinlock_acquire(&vm->lock);
+	if (is_built(vm))
+		done = guest ? space_audit_ept(&audit->space, &vm->ept, vm->window.vm_id)
+			     : space_audit_window(&audit->space, &vm->window);
+	spinlock_release(&vm->lock);
+	return done;
+}
+
+/* The CPUs, then each VM's window and its EPT. */
+static bool is_at_end(const struct audit *audit)
+{
+	return audit->step == cpu_count + 2 * CONFIG_MAX_VMS;
+}
+
+static bool go_on(struct audit *audit)
+{
+	unsigned step = audit->step - cpu_count;
+
+	if (audit->step < cpu_count)
+		return audit_cpu(audit, audit->step);
+	return audit_vm(audit, &vm_records[step / 2], step % 2);
+}
+
+bool audit_piece(struct audit *audit)
+{
+	bool done = true;
+
+	audit->space.report = print_violation;
+	audit->space.context = &audit->reported;
+	audit->space.spent = 0;
+	while (done && !is_at_end(audit) && !space_audit_is_spent(&audit->space)) {
+		done = go_on(audit);
+		audit->step += done;
 	}
-	__atomic_fetch_add(&runs, 1, __ATOMIC_RELAXED);
+	return is_at_end(audit);
+}
+
+unsigned audit_report(const struct audit *audit, const char *when)
+{
+	const struct space_audit *space = &audit->space;
+	unsigned number = __atomic_add_fetch(&runs, 1, __ATOMIC_RELAXED);
+
+	record_begin("audit");
+	record_str("when", when);
+	record_u64("violations", space->violations);
+	record_u64("sensitive_bytes", space->sensitive_bytes);
+	record_u64("pages", space->pages);
+	record_u64("cpus", cpu_count);
+	record_u64("runs", number);
+	record_object("bytes");
+	for (unsigned i = 0; i < REASON_COUNT; i++)
+		record_u64(reason_names[i], space->bytes[i]);
+	record_object_end();
+	record_end();
+	return space->violations;
 }
 
 unsigned audit_run(const char *when)
 {
-	unsigned reported = 0;
-	struct space_audit audit = { .report = print_violation, .context = &reported };
+	struct audit audit = { .space.pause_after = AUDIT_PIECE };
 
-	audit_everything(&audit);
-	record_begin("audit");
-	record_str("when", when);
-	record_u64("violations", audit.violations);
-	record_u64("sensitive_bytes", audit.sensitive_bytes);
-	record_u64("pages", audit.pages);
-	record_u64("cpus", cpu_count);
-	record_u64("runs", runs);
-	record_object("bytes");
-	for (unsigned i = 0; i < REASON_COUNT; i++)
-		record_u64(reason_names[i], audit.bytes[i]);
-	record_object_end();
-	record_end();
-	return audit.violations;
+	while (!audit_piece(&audit))
+		vm_breathe();
+	return audit_report(&audit, when);
+}
+
+int audit_for_guest(unsigned vm, unsigned vcpu, bool *done)
+{
+	struct vm_record *record = &vm_records[vm];
+	struct guest_audit *mine = &guest_audits[vm];
+	bool begun, may;
+
+	*done = true;
+	spinlock_acquire(&record->lock);
+	begun = mine->under_way && mine->start == record->starts;
+	may = !begun || mine->vcpu == vcpu;
+	if (!begun)
+		*mine = (struct guest_audit){ .audit.space.pause_after = AUDIT_PIECE,
+					      .start = record->starts,
+					      .vcpu = vcpu,
+					      .under_way = true };
+	spinlock_release(&record->lock);
+	if (!may)
+		return -E_BUSY;
+	*done = audit_piece(&mine->audit);
+	if (!*done)
+		return 0;
+	mine->under_way = false;
+	return (int)audit_report(&mine->audit, "hypercall");
 }
 
 #ifdef DEBUG_AUDIT
 void audit_changed(void)
 {
-	unsigned reported = 0;
-	struct space_audit audit = { .report = print_violation, .context = &reported };
+	struct audit audit = { 0 };
 
-	audit_everything(&audit);
-	if (audit.violations)
-		panic("the maps have %u violations after a change", audit.violations);
+	audit_piece(&audit);
+	__atomic_fetch_add(&runs, 1, __ATOMIC_RELAXED);
+	if (audit.space.violations)
+		panic("the maps have %u violations after a change", audit.space.violations);
 }
 #endif

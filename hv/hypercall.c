@@ -116,10 +116,16 @@ static OWN_FRAME int64_t stats_word(const struct vcpu *vcpu, uint64_t index)
 	return word;
 }
 
+/* exit_vmcall() goes on behind the instruction. A guest that steps gets a trap for each time. */
+static void call_again(void)
+{
+	vmcs_write(VMCS_GUEST_RIP,
+		   vmcs_read(VMCS_GUEST_RIP) - vmcs_read(VMCS_EXIT_INSTRUCTION_LENGTH));
+}
+
 /*
  * What a guest has printed of itself is the hypervisor's text, and one queue has it for all VMs. If
- * that is half full the call is made again when it is not, and this vCPU alone waits: exit_vmcall()
- * goes on behind the instruction. A guest that steps gets a trap for each time.
+ * that is half full the call is made again when it is not, and this vCPU alone waits.
  */
 static bool must_wait(void)
 {
@@ -129,8 +135,7 @@ static bool must_wait(void)
 		return false;
 	vcpu->awaits_room = true;
 	vcpu->work |= WORK_PRINT;
-	vmcs_write(VMCS_GUEST_RIP,
-		   vmcs_read(VMCS_GUEST_RIP) - vmcs_read(VMCS_EXIT_INSTRUCTION_LENGTH));
+	call_again();
 	return true;
 }
 
@@ -172,13 +177,21 @@ static OWN_FRAME int64_t mark_words(const struct vcpu *vcpu)
 	return print_mark(vcpu->vm, label, sizeof(label), vcpu->regs[REG_RDI]);
 }
 
-static int64_t audit(void)
+/* A piece for each time that the call is made, and it is made until all is looked at. */
+static int64_t audit(const struct vcpu *vcpu)
 {
+	int64_t violations;
+	bool done;
+
 	asi_exit(ASI_CAUSE_CHECK);
-	return audit_run("hypercall");
+	violations = audit_for_guest(vcpu->vm->id, vcpu->id, &done);
+	if (done)
+		return violations;
+	call_again();
+	return HYPERCALL_AUDIT;
 }
 
-static OWN_FRAME int64_t debug(uint64_t number)
+static OWN_FRAME int64_t debug(const struct vcpu *vcpu, uint64_t number)
 {
 	int64_t result;
 
@@ -189,7 +202,7 @@ static OWN_FRAME int64_t debug(uint64_t number)
 		FIRE_ONLY(asi_exit(ASI_CAUSE_CHECK));
 		return result;
 	case HYPERCALL_AUDIT:
-		return audit();
+		return audit(vcpu);
 	default:
 		return -E_NOENT;
 	}
@@ -247,18 +260,29 @@ static OWN_FRAME int64_t trace(struct vcpu *vcpu, uint64_t op, uint64_t gpa, uin
 	return (int64_t)(vcpu_copy_trace(vcpu, out, max) * sizeof(struct hypercall_trace));
 }
 
-static OWN_FRAME int64_t stats_print(struct vm *vm)
+/* One record for each time that the call is made. */
+static OWN_FRAME int64_t stats_print(struct vcpu *vcpu)
 {
+	bool done;
+
 	if (must_wait())
 		return HYPERCALL_STATS_PRINT;
-	vm_print_stats(vm);
+	done = vm_print_stats_piece(vcpu->vm, &vcpu->printed);
 	console_let_guests();
+	if (!done) {
+		call_again();
+		return HYPERCALL_STATS_PRINT;
+	}
+	vcpu->printed = 0;
 	return 0;
 }
 
-static OWN_FRAME int64_t end(struct vm *vm, uint64_t status)
+static OWN_FRAME int64_t end(const struct vm *vm, uint64_t status)
 {
-	vm_print_stats(vm);
+	unsigned at = 0;
+
+	while (!vm_print_stats_piece(vm, &at))
+		;
 	vm_end_run((int64_t)status, "a guest ended the run");
 }
 
@@ -276,7 +300,7 @@ int64_t hypercall(struct vcpu *vcpu, uint64_t number, uint64_t a, uint64_t b, ui
 	case HYPERCALL_CONSOLE_WRITE:
 		return console_write(vm, a, b);
 	case HYPERCALL_STATS_PRINT:
-		return stats_print(vm);
+		return stats_print(vcpu);
 	case HYPERCALL_STATS_READ:
 		return stats_read(vcpu, a, b);
 	case HYPERCALL_STATS_RESET:
@@ -294,7 +318,7 @@ int64_t hypercall(struct vcpu *vcpu, uint64_t number, uint64_t a, uint64_t b, ui
 	case HYPERCALL_END:
 		return end(vm, a);
 	default:
-		return number >= HYPERCALL_DEBUG_TOUCH_SENSITIVE ? debug(number) : -E_NOENT;
+		return number >= HYPERCALL_DEBUG_TOUCH_SENSITIVE ? debug(vcpu, number) : -E_NOENT;
 	}
 }
 

@@ -123,6 +123,7 @@ struct vcpu {
 	uint32_t work;		/* bits of enum vcpu_work */
 	uint32_t exit_reason;
 	uint32_t exit_tsc; /* low half of the time stamp at the exit */
+	uint32_t printed;  /* how far HYPERCALL_STATS_PRINT has come */
 	bool escalated;	   /* during the current exit */
 	bool again;	   /* vm_again() */
 	bool awaits_room;  /* WORK_PRINT is for a record, too */
@@ -440,7 +441,10 @@ void vm_net_set_up(struct vm_record *record, bool up);
  * serves the network cards, and leaves the restricted map if there is something to send. */
 void vm_net_work(struct vcpu *vcpu);
 
-/** Statistics as records. The current VM only; any map. */
+/** One record of the statistics, that behind @at, which begins as 0 and is moved on; true: it was
+ * the last. The current VM only; any map. */
+bool vm_print_stats_piece(const struct vm *vm, unsigned *at);
+/** All of them, with vm_breathe() in between: no vCPU is here. Full map. */
 void vm_print_stats(const struct vm *vm);
 
 /** The same from elsewhere: prints a VM's statistics if it is live, else returns false. With no

@@ -127,18 +127,13 @@ static void print_net(const struct vm *vm)
 	record_object_end();
 }
 
-void vm_print_stats(const struct vm *vm)
+static void print_summary(const struct vm *vm)
 {
 	struct vcpu_stats stats;
 	uint64_t dropped = 0;
 
-	for (unsigned i = 0; i < vm->vcpu_count; i++) {
-		const struct vcpu *vcpu = vcpu_here(i);
-
-		for (unsigned j = 0; j < vcpu->site_count; j++)
-			print_site(vm, vcpu, &vcpu->sites[j]);
-		dropped += vcpu->sites_dropped;
-	}
+	for (unsigned i = 0; i < vm->vcpu_count; i++)
+		dropped += vcpu_here(i)->sites_dropped;
 	sum_up(vm, &stats);
 	record_begin("stats");
 	record_str("vm", vm->name);
@@ -163,6 +158,30 @@ void vm_print_stats(const struct vm *vm)
 	print_counters("exits", stats.exits, stats.exits);
 	print_counters("ticks", stats.ticks, stats.exits);
 	record_end();
+}
+
+bool vm_print_stats_piece(const struct vm *vm, unsigned *at)
+{
+	unsigned id = *at / VM_MAX_ESCALATION_SITES, site = *at % VM_MAX_ESCALATION_SITES;
+
+	while (id < vm->vcpu_count && site >= vcpu_here(id)->site_count) {
+		id++;
+		site = 0;
+	}
+	*at = id * VM_MAX_ESCALATION_SITES + site + 1;
+	if (id < vm->vcpu_count)
+		print_site(vm, vcpu_here(id), &vcpu_here(id)->sites[site]);
+	else
+		print_summary(vm);
+	return id == vm->vcpu_count;
+}
+
+void vm_print_stats(const struct vm *vm)
+{
+	unsigned at = 0;
+
+	while (!vm_print_stats_piece(vm, &at))
+		vm_breathe();
 }
 
 void vm_copy_stats(const struct vm *vm, struct hypercall_stats *out)
@@ -196,4 +215,5 @@ void vcpu_reset_stats(struct vcpu *vcpu)
 	memset(&vcpu->stats, 0, sizeof(vcpu->stats));
 	vcpu->site_count = 0;
 	vcpu->sites_dropped = 0;
+	vcpu->printed = 0;
 }

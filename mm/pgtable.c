@@ -285,17 +285,42 @@ void pgtable_destroy(struct pgtable *pt, const unsigned *own_slots, unsigned cou
 	pt->root = HPA_NONE;
 }
 
-typedef int (*visit_t)(uint64_t va, uint64_t size, const struct pg_leaf *leaf, void *context);
-
-static int visit_level(const struct pgtable *pt, const uint64_t *table, unsigned level, uint64_t va,
-		       visit_t visit, void *context)
+/* Are four entries from @entries[@i] on without any of @bits? Tables are sparse, and this is what a
+ * walk over all of them does most. */
+static bool four_lack(const uint64_t *entries, unsigned i, uint64_t bits)
 {
-	for (unsigned i = 0; i < ENTRIES; i++) {
-		uint64_t entry = table[i], at = va + i * level_size(level);
-		int result = 0;
+	return i + 4 <= ENTRIES &&
+	       !((entries[i] | entries[i + 1] | entries[i + 2] | entries[i + 3]) & bits);
+}
 
-		if (!entry_present(entry))
-			continue;
+/* The first entry from @i on that is present; ENTRIES: none. */
+static unsigned find_present(const uint64_t *entries, unsigned i)
+{
+	while (four_lack(entries, i, ENTRY_PRESENT))
+		i += 4;
+	while (i < ENTRIES && !entry_present(entries[i]))
+		i++;
+	return i;
+}
+
+static int visit_level(const struct pgtable *pt, hpa_t hpa, unsigned level, uint64_t va,
+		       const struct pgtable_place *from, const struct pgtable_visitor *visitor,
+		       void *context)
+{
+	const uint64_t *table = hpa_to_ptr(hpa);
+	bool begun = va < from->va || (va == from->va && ROOT_LEVEL - level < from->tables);
+	int result = 0;
+
+	if (!begun && visitor->table)
+		result = visitor->table(hpa, va, ROOT_LEVEL - level, context);
+	for (unsigned i = va < from->va ? level_index(from->va, level) : 0; !result; i++) {
+		uint64_t entry, at;
+
+		i = find_present(table, i);
+		if (i >= ENTRIES)
+			break;
+		entry = table[i];
+		at = va + i * level_size(level);
 		/* Canonical addresses: bit 47 is copied upwards. Guest-physical ones have no sign.
 		 */
 		if (level == ROOT_LEVEL && i >= ENTRIES / 2 && pt->format == PG_HOST)
@@ -304,44 +329,37 @@ static int visit_level(const struct pgtable *pt, const uint64_t *table, unsigned
 			struct pg_leaf leaf = { HPA(leaf_address(entry, level)), level,
 						entry_prot(pt->format, entry) };
 
-			result = visit(at, level_size(level), &leaf, context);
+			result = visitor->leaf(at, level_size(level), &leaf, context);
 		} else {
-			result = visit_level(pt, table_of(entry), level - 1, at, visit, context);
+			result = visit_level(pt, HPA(entry & ENTRY_ADDRESS), level - 1, at, from,
+					     visitor, context);
 		}
-		if (result)
-			return result;
 	}
-	return 0;
+	return result;
 }
 
-int pgtable_for_each(const struct pgtable *pt, visit_t visit, void *context)
+int pgtable_go_on(const struct pgtable *pt, const struct pgtable_place *from,
+		  const struct pgtable_visitor *visitor, void *context)
 {
-	return visit_level(pt, hpa_to_ptr(pt->root), ROOT_LEVEL, 0, visit, context);
+	return visit_level(pt, pt->root, ROOT_LEVEL, 0, from, visitor, context);
 }
 
-static void visit_tables(hpa_t hpa, unsigned level, void (*visit)(hpa_t table, void *context),
-			 void *context)
+int pgtable_for_each(const struct pgtable *pt, pgtable_leaf_visit_t visit, void *context)
 {
-	const uint64_t *table = hpa_to_ptr(hpa);
+	const struct pgtable_visitor visitor = { .leaf = visit };
 
-	visit(hpa, context);
-	for (unsigned i = 0; level > 1 && i < ENTRIES; i++)
-		if (entry_present(table[i]) && !entry_is_leaf(table[i], level))
-			visit_tables(HPA(table[i] & ENTRY_ADDRESS), level - 1, visit, context);
+	return pgtable_go_on(pt, &(struct pgtable_place){ 0 }, &visitor, context);
 }
 
 hpa_t pgtable_absent_names(hpa_t table)
 {
 	const uint64_t *entries = hpa_to_ptr(table);
 
-	for (unsigned i = 0; i < ENTRIES; i++)
-		if (!entry_present(entries[i]) && (entries[i] & ENTRY_ADDRESS))
+	for (unsigned i = 0; i < ENTRIES; i++) {
+		while (four_lack(entries, i, ENTRY_ADDRESS))
+			i += 4;
+		if (i < ENTRIES && !entry_present(entries[i]) && (entries[i] & ENTRY_ADDRESS))
 			return HPA(entries[i] & ENTRY_ADDRESS);
+	}
 	return HPA(0);
-}
-
-void pgtable_for_each_table(const struct pgtable *pt, void (*visit)(hpa_t table, void *context),
-			    void *context)
-{
-	visit_tables(pt->root, ROOT_LEVEL, visit, context);
 }

@@ -76,11 +76,32 @@ void pgtable_slot_set(struct pgtable *pt, unsigned slot, hpa_t table);
 /** Frees every table page below the root slots in @own_slots[0..count) and the root itself. */
 void pgtable_destroy(struct pgtable *pt, const unsigned *own_slots, unsigned count);
 
+typedef int (*pgtable_leaf_visit_t)(uint64_t va, uint64_t size, const struct pg_leaf *leaf,
+				    void *context);
+
 /** Calls @visit for each leaf in address order; stops at a non-zero return and gives it back. */
-int pgtable_for_each(const struct pgtable *pt,
-		     int (*visit)(uint64_t va, uint64_t size, const struct pg_leaf *leaf,
-				  void *context),
-		     void *context);
+int pgtable_for_each(const struct pgtable *pt, pgtable_leaf_visit_t visit, void *context);
+
+/** Whom a walk in pieces calls. Each stops it by a return that is not 0. */
+struct pgtable_visitor {
+	pgtable_leaf_visit_t leaf;
+	/* Before a table's entries; it translates from @va on, and @depth are above it. Or NULL. */
+	int (*table)(hpa_t table, uint64_t va, unsigned depth, void *context);
+};
+
+/** Where a walk goes on: what begins before @va was visited, and so were @tables of those that
+ * begin there, from the root downwards. Zeroes: nothing yet. */
+struct pgtable_place {
+	uint64_t va;
+	unsigned tables;
+};
+
+/**
+ * Visits each table and each leaf from @from on, also a leaf that begins before and ends behind it;
+ * returns as pgtable_for_each(). Between pieces the tables may change.
+ */
+int pgtable_go_on(const struct pgtable *pt, const struct pgtable_place *from,
+		  const struct pgtable_visitor *visitor, void *context);
 
 /**
  * The first address other than 0 that an entry of @table names without being present: by L1TF it
@@ -88,9 +109,5 @@ int pgtable_for_each(const struct pgtable *pt,
  * one day lie outside the address.
  */
 hpa_t pgtable_absent_names(hpa_t table);
-
-/** Calls @visit for the root and each table below it. */
-void pgtable_for_each_table(const struct pgtable *pt, void (*visit)(hpa_t table, void *context),
-			    void *context);
 
 #endif

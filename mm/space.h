@@ -139,16 +139,31 @@ struct space_violation {
 	uint16_t vm_id; /* whose window it is, or the one current in the pair; SPACE_NOBODY: none */
 };
 
-/** The sum of what was audited, and what to do about a violation; starts as zeroes. */
+/**
+ * The sum of what was audited, and what to do about a violation; starts as zeroes. With
+ * @pause_after it is made in pieces: a step that has done so much (in looks at a page) returns
+ * false, and goes on where it was when it is called again. What changes meanwhile is judged as it
+ * is when its turn comes.
+ */
 struct space_audit {
 	uint64_t bytes[REASON_COUNT]; /* visible in restricted; what all CPUs share counts once */
 	uint64_t pages;		      /* looked at: 4 KiB each, in every hierarchy again */
 	uint64_t sensitive_bytes;     /* in reach, and may not be, whatever their address */
 	unsigned violations;
 	bool shared_counted;
+	unsigned pause_after;	    /* 0: never */
+	unsigned spent;		    /* of that, in this piece; the caller sets it to 0 */
+	bool in_full;		    /* of a pair restricted is done */
+	struct pgtable_place place; /* in the tables under way */
 	void (*report)(const struct space_violation *violation, void *context); /* or NULL */
 	void *context;
 };
+
+/** Is this piece over? */
+static inline bool space_audit_is_spent(const struct space_audit *audit)
+{
+	return audit->pause_after && audit->spent >= audit->pause_after;
+}
 
 /**
  * Proves invariants 4 and 5 of docs/ASI.md and W^X for CPU @cpu, whose pair shows the window of VM
@@ -156,14 +171,15 @@ struct space_audit {
  * full with the same translation and attributes; its frame may be seen by this CPU and VM, and is
  * of the kind that belongs at its address; it has a reason; all page tables are frames that
  * restricted never shows. Adds to @audit. The caller keeps the window from changing meanwhile.
+ * Returns whether it is done.
  */
-void space_audit_pair(struct space_audit *audit, const struct space_pair *pair, uint16_t cpu,
+bool space_audit_pair(struct space_audit *audit, const struct space_pair *pair, uint16_t cpu,
 		      uint16_t vm_id);
 
 /** The same for a window, current somewhere or not; its bytes are counted here. */
-void space_audit_window(struct space_audit *audit, const struct space_window *window);
+bool space_audit_window(struct space_audit *audit, const struct space_window *window);
 
 /** What VM @vm_id reaches by itself through @ept: its own frames, nothing else. */
-void space_audit_ept(struct space_audit *audit, const struct pgtable *ept, uint16_t vm_id);
+bool space_audit_ept(struct space_audit *audit, const struct pgtable *ept, uint16_t vm_id);
 
 #endif

@@ -155,14 +155,42 @@ static uint64_t compare(const struct check *check, uint64_t va, const struct pg_
 	return size - (va & (size - 1));
 }
 
-/* A large leaf in steps in which nothing changes: neither the frames' class and owner nor full's
- * leaf. */
+/* What a table costs in looks at a page: all its entries are read. */
+#define TABLE_COST 8
+
+/* Is this piece of the audit over now? */
+static bool spend(struct space_audit *audit, unsigned cost)
+{
+	audit->spent += cost;
+	return space_audit_is_spent(audit);
+}
+
+/* W^X, for both hierarchies: by address, and by frame so that no alias undoes it. */
+static void check_rights(const struct check *check, uint64_t va, uint64_t size,
+			 const struct pg_leaf *leaf)
+{
+	bool writable = leaf->prot & PG_WRITE, executable = leaf->prot & PG_EXEC;
+
+	if (writable && executable)
+		violation(check, va, leaf->hpa, "writable and executable");
+	else if (executable && !(space_image_reason(va) == REASON_TEXT &&
+				 space_image_reason(va + size - 1) == REASON_TEXT))
+		violation(check, va, leaf->hpa, "executable outside the image's code");
+	else if (writable && space_image_is_constant(leaf->hpa, size))
+		violation(check, va, leaf->hpa, "writable alias of code or constants");
+}
+
+/* From where the audit has come to. A large leaf has steps in which nothing changes: neither the
+ * frames' class and owner nor full's leaf. */
 static int check_leaf(uint64_t va, uint64_t size, const struct pg_leaf *leaf, void *context)
 {
 	const struct check *check = context;
-	uint64_t step;
+	struct pgtable_place *place = &check->audit->place;
+	uint64_t step, at = place->va > va ? place->va - va : 0;
 
-	for (uint64_t at = 0; at < size; at += step) {
+	if (!at)
+		check_rights(check, va, size, leaf);
+	for (; at < size; at += step) {
 		hpa_t hpa = HPA(leaf->hpa.v + at);
 
 		step = frames_span(hpa);
@@ -174,89 +202,108 @@ static int check_leaf(uint64_t va, uint64_t size, const struct pg_leaf *leaf, vo
 			step = same < step ? same : step;
 		}
 		judge(check, va + at, leaf, hpa, step);
+		*place = (struct pgtable_place){ va + at + step, 0 };
+		if (spend(check->audit, 1))
+			return 1;
 	}
 	return 0;
 }
 
-/* W^X, for both hierarchies: by address, and by frame so that no alias undoes it. */
-static int check_rights(uint64_t va, uint64_t size, const struct pg_leaf *leaf, void *context)
+static int check_full_leaf(uint64_t va, uint64_t size, const struct pg_leaf *leaf, void *context)
 {
-	bool writable = leaf->prot & PG_WRITE, executable = leaf->prot & PG_EXEC;
 	const struct check *check = context;
 
-	if (writable && executable)
-		violation(check, va, leaf->hpa, "writable and executable");
-	else if (executable && !(space_image_reason(va) == REASON_TEXT &&
-				 space_image_reason(va + size - 1) == REASON_TEXT))
-		violation(check, va, leaf->hpa, "executable outside the image's code");
-	else if (writable && space_image_is_constant(leaf->hpa, size))
-		violation(check, va, leaf->hpa, "writable alias of code or constants");
-	return 0;
+	check_rights(check, va, size, leaf);
+	check->audit->place = (struct pgtable_place){ va + size, 0 };
+	return spend(check->audit, 1);
 }
 
 /*
  * That tables are of this class makes forbidden() keep them out of restricted. What an absent entry
  * names can be read by L1TF, so it names frame 0, which nobody is given.
  */
-static void check_table(hpa_t table, void *context)
+static int check_table(hpa_t table, uint64_t va, unsigned depth, void *context)
 {
+	const struct check *check = context;
 	hpa_t named = pgtable_absent_names(table);
 
 	if (named.v)
-		violation(context, 0, named, "named by an entry that is not present");
+		violation(check, 0, named, "named by an entry that is not present");
 	if (frames_class(table) != MEM_SENSITIVE || frames_owner(table) != PURPOSE_PAGE_TABLE)
-		violation(context, 0, table, "used as a page table, but not allocated as one");
+		violation(check, 0, table, "used as a page table, but not allocated as one");
+	check->audit->place = (struct pgtable_place){ va, depth + 1 };
+	return spend(check->audit, TABLE_COST);
 }
 
-void space_audit_pair(struct space_audit *audit, const struct space_pair *pair, uint16_t cpu,
+/* On from where the audit is: to the end of the tables, true, or to that of the piece. */
+static bool walk(struct check *check, const struct pgtable *pt,
+		 const struct pgtable_visitor *visitor)
+{
+	const struct pgtable_place from = check->audit->place;
+
+	if (pgtable_go_on(pt, &from, visitor, check))
+		return false;
+	check->audit->place = (struct pgtable_place){ 0 };
+	return true;
+}
+
+static const struct pgtable_visitor visible = { check_leaf, check_table },
+				    full = { check_full_leaf, check_table };
+
+bool space_audit_pair(struct space_audit *audit, const struct space_pair *pair, uint16_t cpu,
 		      uint16_t vm_id)
 {
 	struct check check = { audit, &pair->full, cpu, vm_id, 0 };
 
-	pgtable_for_each(&pair->restricted, check_leaf, &check);
-	pgtable_for_each(&pair->restricted, check_rights, &check);
-	pgtable_for_each(&pair->full, check_rights, &check);
-	pgtable_for_each_table(&pair->restricted, check_table, &check);
-	pgtable_for_each_table(&pair->full, check_table, &check);
+	if (!audit->in_full && !walk(&check, &pair->restricted, &visible))
+		return false;
+	audit->in_full = true;
+	if (!walk(&check, &pair->full, &full))
+		return false;
+	audit->in_full = false;
 	if (!audit->shared_counted && frames_class(HPA(0)) != MEM_NONE)
 		violation(&check, 0, HPA(0), "in use, but entries that are not present name it");
 	audit->shared_counted = true;
+	return true;
 }
 
-void space_audit_window(struct space_audit *audit, const struct space_window *window)
+bool space_audit_window(struct space_audit *audit, const struct space_window *window)
 {
 	struct check check = { audit, NULL, SPACE_NOBODY, window->vm_id, 0 };
 
-	pgtable_for_each(&window->table, check_leaf, &check);
-	pgtable_for_each(&window->table, check_rights, &check);
-	pgtable_for_each_table(&window->table, check_table, &check);
+	return walk(&check, &window->table, &visible);
 }
 
 static int check_guest_leaf(uint64_t gpa, uint64_t size, const struct pg_leaf *leaf, void *context)
 {
 	const struct check *check = context;
-	uint64_t step;
+	struct pgtable_place *place = &check->audit->place;
+	uint64_t step, at = place->va > gpa ? place->va - gpa : 0;
 
-	if ((leaf->prot & PG_EXEC) && leaf->level > check->max_exec_level)
+	if (!at && (leaf->prot & PG_EXEC) && leaf->level > check->max_exec_level)
 		violation(check, gpa, leaf->hpa,
 			  "executable in one piece, on a CPU with iTLB multihit");
-	for (uint64_t at = 0; at < size; at += step) {
+	for (; at < size; at += step) {
 		hpa_t hpa = HPA(leaf->hpa.v + at);
 
 		step = frames_span(hpa) < size - at ? frames_span(hpa) : size - at;
 		check->audit->pages += step / PAGE_SIZE;
-		if (frames_class(hpa) == MEM_VM && frames_owner(hpa) == check->vm_id)
-			continue;
-		check->audit->sensitive_bytes += step;
-		violation(check, gpa + at, hpa, "the guest reaches a frame that is not its own");
+		if (frames_class(hpa) != MEM_VM || frames_owner(hpa) != check->vm_id) {
+			check->audit->sensitive_bytes += step;
+			violation(check, gpa + at, hpa,
+				  "the guest reaches a frame that is not its own");
+		}
+		*place = (struct pgtable_place){ gpa + at + step, 0 };
+		if (spend(check->audit, 1))
+			return 1;
 	}
 	return 0;
 }
 
-void space_audit_ept(struct space_audit *audit, const struct pgtable *ept, uint16_t vm_id)
+bool space_audit_ept(struct space_audit *audit, const struct pgtable *ept, uint16_t vm_id)
 {
+	static const struct pgtable_visitor guest = { check_guest_leaf, check_table };
 	struct check check = { audit, NULL, SPACE_NOBODY, vm_id, ept->max_exec_level };
 
-	pgtable_for_each(ept, check_guest_leaf, &check);
-	pgtable_for_each_table(ept, check_table, &check);
+	return walk(&check, ept, &guest);
 }

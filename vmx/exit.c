@@ -129,8 +129,9 @@ static void dispatch_rare(struct vcpu *vcpu, uint32_t reason)
 }
 
 /* Two halves, each in the order of the measured frequency. */
-static __attribute__((always_inline)) inline void
-dispatch_known(struct vcpu *vcpu, uint32_t reason, void (*rare)(struct vcpu *, uint32_t))
+static __attribute__((always_inline)) inline void dispatch_known(struct vcpu *vcpu, uint32_t reason,
+								 void (*rare)(struct vcpu *,
+									      uint32_t))
 {
 	if (reason > EXIT_VMCALL) {
 		if (reason == EXIT_IO)

@@ -63,8 +63,8 @@ static inline bool vcpu_is_64bit(void)
 	       (vmcs_read(VMCS_GUEST_EFER) & EFER_LMA);
 }
 
-/** RFLAGS.TF is set, and an instruction of the guest, or a round of a repeated one, was executed for
- * it: queues the #DB that is due behind it (SDM 17.3.1.4). */
+/** RFLAGS.TF is set, and an instruction of the guest, or a round of a repeated one, was executed
+ * for it: queues the #DB that is due behind it (SDM 17.3.1.4). */
 void vcpu_trap_step(void);
 
 /** Moves RIP on by @length bytes; what STI or MOV SS held back is over, and a guest that steps gets

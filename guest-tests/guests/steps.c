@@ -47,7 +47,7 @@ static void on_interrupt(struct frame *frame)
 				 "; 2: pushfq; andl $~0x100, (%%rsp); popfq; lea 2b(%%rip), %4"    \
 				 : "+a"(a), "+c"(c), "+d"(d), "+S"(s), "=r"(behind)                \
 				 :                                                                 \
-				 : "rbx", "rdi", "memory", "cc");                                      \
+				 : "rbx", "rdi", "memory", "cc");                                  \
 		check_eq("a step over " name ": traps", steps, (traps) + STEPS_OFF);               \
 		check_eq("a step over " name ": behind it", step_rip[(traps)-1], behind);          \
 		check("a step over " name ": DR6.BS, no other", all_were_steps);                   \

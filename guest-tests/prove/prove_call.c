@@ -53,9 +53,10 @@ int mitigation_request(const struct mitigation_choice *choice)
 	return any8 ? 0 : -1;
 }
 
-unsigned audit_run(const char *when)
+int audit_for_guest(unsigned vm, unsigned vcpu, bool *done)
 {
-	return any32;
+	*done = any8 & 1;
+	return (int)any32;
 }
 
 void record_str(const char *key, const char *value)
@@ -82,8 +83,10 @@ void vm_console_write(struct vm *vm, uint8_t byte)
 {
 }
 
-void vm_print_stats(const struct vm *vm)
+bool vm_print_stats_piece(const struct vm *vm, unsigned *at)
 {
+	*at = any32;
+	return any8 & 1;
 }
 
 void vcpu_reset_stats(struct vcpu *vcpu)

@@ -76,14 +76,16 @@ def sensitive(flush, words="", hypervisor=None, cpus=1, **options):
         need((touch[0]["class"], touch[0]["object"]) == ("variable", "sensitive_word"), "it touched %s" % touch[0])
         run.expect_audits(cpus)
         stats = run.one("stats")
-        # Three touches and one walk over the maps.
-        need(stats["escalations"] == 4, "%d escalations, want 4" % stats["escalations"])
-        need(stats["total"] - stats["restricted"] == 4, "%d exits were not restricted, want 4" %
-             (stats["total"] - stats["restricted"]))
-        need(stats["predictor"] == 4, "the predictor is defended %d times, want once an escalation" % stats["predictor"])
+        # Three touches and one walk over the maps, in pieces.
+        pieces = [r["count"] for r in run.of_type("escalation") if r["cause"] == "check"]
+        need(len(pieces) == 1 and pieces[0] > 20, "the audit's pieces are %s" % pieces)
+        all_of_them = 3 + sum(pieces)
+        for name, value in (("escalations", stats["escalations"]), ("exits not restricted", stats["total"] - stats["restricted"]),
+                            ("defences of the predictor", stats["predictor"])):
+            need(value == all_of_them, "%d %s, want %d" % (value, name, all_of_them))
         # Each of them flushes on its way back, and so does the first entry.
         for name in ("l1d_flush_msr", "l1d_flush_software", "verw"):
-            want = 5 if name == flush else 0
+            want = all_of_them + 1 if name == flush else 0
             need(stats[name] == want, "%s is %d, want %d" % (name, stats[name], want))
         return run
     return test

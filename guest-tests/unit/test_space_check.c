@@ -470,6 +470,56 @@ TEST(other_attributes_in_full_are_found)
 	plant(VM_PRIV_BASE, hpa, PG_WRITE, hpa, 0, "other attributes");
 }
 
+/* All that the fake machine has, in pieces of @pause; returns how many they were. */
+static unsigned audit_in_pieces(struct space_audit *audit, unsigned pause,
+				const struct pgtable *ept)
+{
+	unsigned pieces = 0, step = 0;
+
+	memset(audit, 0, sizeof(*audit));
+	audit->pause_after = pause;
+	while (step < CPUS + 2) {
+		audit->spent = 0;
+		if (step < CPUS)
+			step += space_audit_pair(audit, &pairs[step], (uint16_t)step,
+						 step < 2 ? 0 : SPACE_NOBODY);
+		else if (step == CPUS)
+			step += space_audit_window(audit, &windows[0]);
+		else
+			step += space_audit_ept(audit, ept, 1);
+		pieces++;
+	}
+	return pieces;
+}
+
+TEST(an_audit_in_pieces_finds_the_same)
+{
+	struct space_audit whole, some;
+	struct pgtable ept;
+	hpa_t hpa;
+
+	start();
+	create_window(0);
+	space_window_set(&pairs[0], &windows[0]);
+	space_window_set(&pairs[1], &windows[0]);
+	/* A large leaf that is another VM's from page to page, and pages of both between gaps. */
+	hpa = frames_alloc(9, MEM_VM, 1);
+	CHECK(pgtable_create(&ept, PG_EPT, 2) == 0);
+	CHECK(pgtable_map(&ept, MIB(2), hpa, MIB(2), PG_WRITE | PG_EXEC) == 0);
+	for (unsigned i = 0; i < 6; i++)
+		CHECK(pgtable_map(&ept, GIB(i) + KIB(4) * i, frames_alloc(0, MEM_VM, i % 2),
+				  PAGE_SIZE, 0) == 0);
+	CHECK(audit_in_pieces(&whole, 0, &ept) == CPUS + 2);
+	CHECK(whole.violations == 3);
+	for (unsigned pause = 1; pause < 100; pause += pause < 8 ? 1 : 13) {
+		CHECK(audit_in_pieces(&some, pause, &ept) > CPUS + 2);
+		CHECK(some.violations == whole.violations);
+		CHECK(some.pages == whole.pages);
+		CHECK(some.sensitive_bytes == whole.sensitive_bytes);
+		CHECK(memcmp(some.bytes, whole.bytes, sizeof(some.bytes)) == 0);
+	}
+}
+
 TEST(bytes_are_accounted_by_reason)
 {
 	struct space_audit audit = { .report = NULL };
