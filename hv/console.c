@@ -214,7 +214,13 @@ void console_seize(void)
 		send_queued();
 }
 
-void console_put(const char *text, size_t length)
+void console_put_plain(const char *text, size_t length)
+{
+	put_raw(text, length);
+	console.line_open = true;
+}
+
+static void put(const char *text, size_t length)
 {
 	while (length) {
 		size_t run = 0;
@@ -233,7 +239,7 @@ void console_put(const char *text, size_t length)
 
 void console_puts(const char *s)
 {
-	console_put(s, strlen(s));
+	put(s, strlen(s));
 }
 
 bool console_is_queueing(void)

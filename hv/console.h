@@ -28,8 +28,9 @@ void console_unlock(void);
 void console_lock_record(void);
 /** With the lock held: raw output; begin starts a fresh line if somebody left one open. */
 void console_begin_line(void);
-void console_put(const char *text, size_t length);
 void console_puts(const char *s);
+/** Text without a newline. */
+void console_put_plain(const char *text, size_t length);
 /** Does it go into the queue? Then it may be sensitive, and one piece is cheaper than many. */
 bool console_is_queueing(void);
 

@@ -5,6 +5,7 @@
 #include "hv/console.h"
 #include "hv/global.h"
 #include "hv/lib/print.h"
+#include "hv/lib/string.h"
 
 static uint32_t log_key
 	GLOBAL_DATA("whoever guesses it can forge lines of the log, and do nothing else");
@@ -19,25 +20,34 @@ static const char hex[] = "0123456789abcdef";
 
 static void send(void)
 {
-	console_put(text, length);
+	console_put_plain(text, length);
 	length = 0;
+}
+
+static void put_bytes(const char *s, size_t size)
+{
+	if (!collects) {
+		console_put_plain(s, size);
+		return;
+	}
+	if (sizeof(text) - length < size)
+		send();
+	if (size > sizeof(text)) {
+		console_put_plain(s, size);
+		return;
+	}
+	memcpy(text + length, s, size);
+	length += (unsigned)size;
 }
 
 static void put(char c)
 {
-	if (!collects) {
-		console_put(&c, 1);
-		return;
-	}
-	if (length == sizeof(text))
-		send();
-	text[length++] = c;
+	put_bytes(&c, 1);
 }
 
 static void put_text(const char *s)
 {
-	while (*s)
-		put(*s++);
+	put_bytes(s, strlen(s));
 }
 
 static void put_number(uint64_t value, unsigned base)
@@ -48,36 +58,48 @@ static void put_number(uint64_t value, unsigned base)
 	do
 		digits[--at] = hex[value % base];
 	while (value /= base);
-	while (at < sizeof(digits))
-		put(digits[at++]);
+	put_bytes(digits + at, sizeof(digits) - at);
 }
 
 static void put_key(const char *key)
 {
-	if (comma)
-		put(',');
+	put_text(comma ? ",\"" : "\"");
 	comma = true;
-	put('"');
 	put_text(key);
 	put_text("\":");
 }
 
+static bool is_plain(char c)
+{
+	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
+static void put_escaped(uint8_t c)
+{
+	if (c == '"' || c == '\\') {
+		put('\\');
+		put((char)c);
+	} else {
+		put_text("\\u00");
+		put(hex[c >> 4]);
+		put(hex[c & 15]);
+	}
+}
+
+/* What needs no escape goes in one piece. */
 static void put_string(const char *s)
 {
 	put('"');
-	for (; *s; s++) {
-		uint8_t c = (uint8_t)*s;
+	for (;; s++) {
+		size_t plain = 0;
 
-		if (c == '"' || c == '\\') {
-			put('\\');
-			put(*s);
-		} else if (c < 0x20 || c >= 0x7f) {
-			put_text("\\u00");
-			put(hex[c >> 4]);
-			put(hex[c & 15]);
-		} else {
-			put(*s);
-		}
+		while (is_plain(s[plain]))
+			plain++;
+		put_bytes(s, plain);
+		s += plain;
+		if (!*s)
+			break;
+		put_escaped((uint8_t)*s);
 	}
 	put('"');
 }
@@ -158,8 +180,9 @@ void record_object_end(void)
 
 void record_end(void)
 {
-	put_text("}\n");
+	put('}');
 	if (collects)
 		send();
+	console_puts("\n");
 	console_unlock();
 }

@@ -393,7 +393,7 @@ void vm_destroy(struct vm_record *record)
 
 		while (vm_scrub_piece(record, &at, true))
 			vm_breathe();
-		pgtable_destroy(&record->ept, &ept_slot, 1);
+		pgtable_destroy(&record->ept, &ept_slot, 1, vm_breathe);
 	}
 	frames_unpledge(record->pledged);
 	record->pledged = 0;
@@ -406,7 +406,7 @@ void vm_destroy(struct vm_record *record)
 	free_block(&record->msr_bitmap, VCPU_MSR_BITMAP_ORDER);
 	free_block(&record->msr_area, 0);
 	if (!hpa_is_none(record->window.table.root))
-		space_window_destroy(&record->window);
+		space_window_destroy(&record->window, vm_breathe);
 	record->vm = NULL;
 	record->memory_used = 0;
 }

@@ -87,6 +87,7 @@ int vm_load_kernel(const struct vm_record *record, struct loader_entry *entry)
 	if (!vm_ram(VM_HERE, GPA(0), LOADER_LOW_SIZE))
 		return -E_NOMEM;
 	in.rsdp = acpi_build(&ram, record->vm->vcpu_count);
+	vm_breathe();
 	err = loader_load((enum loader_format)config->format, &ram, &in, entry, why, sizeof(why));
 	if (err)
 		console_error("cloister.conf:%u: [vm %s] kernel = %s %s", config->kernel_line,

@@ -73,12 +73,14 @@ static int load(struct vm_record *record)
 	memset(vm->mtrr, 0, sizeof(vm->mtrr));
 	vm->mtrr[VM_MTRR_DEF_TYPE] = 0xc06; /* on, fixed ranges on, write-back */
 	machine_reset(vm);
+	vm_breathe();
 	err = vm_load_kernel(record, &entry);
 	if (err)
 		return err;
 	for (unsigned i = 0; i < vm->vcpu_count; i++) {
 		struct vcpu *vcpu = vcpu_here(i);
 
+		vm_breathe();
 		vlapic_reset(vcpu, i, true);
 		vcpu_reset(record, vcpu, i ? NULL : &entry);
 		vcpu_reset_stats(vcpu);

@@ -264,27 +264,6 @@ void pgtable_slot_set(struct pgtable *pt, unsigned slot, hpa_t table)
 	root[slot] = hpa_is_none(table) ? 0 : entry_table(pt->format, table);
 }
 
-static void free_level(const struct pgtable *pt, uint64_t entry, unsigned level)
-{
-	const uint64_t *table = table_of(entry);
-
-	for (unsigned i = 0; i < ENTRIES; i++)
-		if (level > 1 && entry_present(table[i]) && !entry_is_leaf(table[i], level))
-			free_level(pt, table[i], level - 1);
-	frames_free(HPA(entry & ENTRY_ADDRESS), 0);
-}
-
-void pgtable_destroy(struct pgtable *pt, const unsigned *own_slots, unsigned count)
-{
-	const uint64_t *root = hpa_to_ptr(pt->root);
-
-	for (unsigned i = 0; i < count; i++)
-		if (entry_present(root[own_slots[i]]))
-			free_level(pt, root[own_slots[i]], ROOT_LEVEL - 1);
-	frames_free(pt->root, 0);
-	pt->root = HPA_NONE;
-}
-
 /* Are four entries from @entries[@i] on without any of @bits? Tables are sparse, and this is what a
  * walk over all of them does most. */
 static bool four_lack(const uint64_t *entries, unsigned i, uint64_t bits)
@@ -301,6 +280,35 @@ static unsigned find_present(const uint64_t *entries, unsigned i)
 	while (i < ENTRIES && !entry_present(entries[i]))
 		i++;
 	return i;
+}
+
+static void free_level(const struct pgtable *pt, uint64_t entry, unsigned level,
+		       void (*breathe)(void))
+{
+	const uint64_t *table = table_of(entry);
+
+	for (unsigned i = 0; level > 1; i++) {
+		i = find_present(table, i);
+		if (i >= ENTRIES)
+			break;
+		if (!entry_is_leaf(table[i], level))
+			free_level(pt, table[i], level - 1, breathe);
+	}
+	if (breathe)
+		breathe();
+	frames_free(HPA(entry & ENTRY_ADDRESS), 0);
+}
+
+void pgtable_destroy(struct pgtable *pt, const unsigned *own_slots, unsigned count,
+		     void (*breathe)(void))
+{
+	const uint64_t *root = hpa_to_ptr(pt->root);
+
+	for (unsigned i = 0; i < count; i++)
+		if (entry_present(root[own_slots[i]]))
+			free_level(pt, root[own_slots[i]], ROOT_LEVEL - 1, breathe);
+	frames_free(pt->root, 0);
+	pt->root = HPA_NONE;
 }
 
 static int visit_level(const struct pgtable *pt, hpa_t hpa, unsigned level, uint64_t va,

@@ -73,8 +73,10 @@ int pgtable_slot_create(struct pgtable *pt, unsigned slot, hpa_t *table);
 /** Points root slot @slot at @table (HPA_NONE: clears it). */
 void pgtable_slot_set(struct pgtable *pt, unsigned slot, hpa_t table);
 
-/** Frees every table page below the root slots in @own_slots[0..count) and the root itself. */
-void pgtable_destroy(struct pgtable *pt, const unsigned *own_slots, unsigned count);
+/** Frees every table page below the root slots in @own_slots[0..count) and the root itself; calls
+ * @breathe before each, if it is not NULL. */
+void pgtable_destroy(struct pgtable *pt, const unsigned *own_slots, unsigned count,
+		     void (*breathe)(void));
 
 typedef int (*pgtable_leaf_visit_t)(uint64_t va, uint64_t size, const struct pg_leaf *leaf,
 				    void *context);

@@ -207,7 +207,7 @@ int space_pair_create(struct space_pair *pair, uint16_t cpu)
 		return err;
 	err = pgtable_create(&pair->full, PG_HOST, shared_full.max_level);
 	if (err) {
-		pgtable_destroy(&pair->restricted, NULL, 0);
+		pgtable_destroy(&pair->restricted, NULL, 0, NULL);
 		return err;
 	}
 	err = share(&pair->restricted, &shared_restricted, restricted_slots,
@@ -217,8 +217,8 @@ int space_pair_create(struct space_pair *pair, uint16_t cpu)
 	if (!err)
 		err = pgtable_slot_create(&pair->full, own_slot, &table);
 	if (err) {
-		pgtable_destroy(&pair->restricted, NULL, 0);
-		pgtable_destroy(&pair->full, NULL, 0);
+		pgtable_destroy(&pair->restricted, NULL, 0, NULL);
+		pgtable_destroy(&pair->full, NULL, 0, NULL);
 		return err;
 	}
 	pgtable_slot_set(&pair->restricted, own_slot, table);
@@ -346,7 +346,7 @@ int space_window_create(struct space_window *window, uint16_t vm_id)
 		return err;
 	err = pgtable_slot_create(&window->table, PML4_SLOT(WINDOW_BASE), &table);
 	if (err)
-		pgtable_destroy(&window->table, NULL, 0);
+		pgtable_destroy(&window->table, NULL, 0, NULL);
 	return err;
 }
 
@@ -382,19 +382,22 @@ int space_window_alloc(struct space_window *window, uint64_t va, unsigned pages,
 
 static int free_private(uint64_t va, uint64_t size, const struct pg_leaf *leaf, void *context)
 {
-	(void)context;
-	if (va >= VM_PRIV_BASE && va < VM_DISK_BASE)
-		for (uint64_t i = 0; i < size; i += PAGE_SIZE)
-			frames_free(HPA(leaf->hpa.v + i), 0);
+	void (*const *breathe)(void) = context;
+
+	for (uint64_t i = 0; va >= VM_PRIV_BASE && va < VM_DISK_BASE && i < size; i += PAGE_SIZE) {
+		if (*breathe)
+			(*breathe)();
+		frames_free(HPA(leaf->hpa.v + i), 0);
+	}
 	return 0;
 }
 
-void space_window_destroy(struct space_window *window)
+void space_window_destroy(struct space_window *window, void (*breathe)(void))
 {
 	static const unsigned slot = PML4_SLOT(WINDOW_BASE);
 
-	pgtable_for_each(&window->table, free_private, NULL);
-	pgtable_destroy(&window->table, &slot, 1);
+	pgtable_for_each(&window->table, free_private, &breathe);
+	pgtable_destroy(&window->table, &slot, 1, breathe);
 }
 
 void space_window_set(struct space_pair *pair, const struct space_window *window)

@@ -121,8 +121,9 @@ int space_window_map_disk(struct space_window *window, uint64_t va, hpa_t hpa, u
 /** Allocates @pages zeroed MEM_VM frames (contiguous) at @va of the window's private part; *first
  * is their physmap pointer. */
 int space_window_alloc(struct space_window *window, uint64_t va, unsigned pages, void **first);
-/** Frees tables and private pages (RAM frames belong to the caller). */
-void space_window_destroy(struct space_window *window);
+/** Frees tables and private pages (RAM frames belong to the caller); calls @breathe before each, if
+ * it is not NULL. */
+void space_window_destroy(struct space_window *window, void (*breathe)(void));
 
 /** Makes @window (or none, NULL) the current one in both roots of @pair. The caller flushes the
  * window's TLB entries. */

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Tests and static checks.
-.PHONY: test bench lint model prove oracle debian nested
+.PHONY: test wide bench lint model prove oracle debian nested
 test: hypervisor guests unit # runs the whole suite; last line: N passed, N failed
 	@tools/debian-setup || echo "setup: the tests that host it will be skipped"
 	@guest-tests/run
@@ -13,6 +13,10 @@ bench: hypervisor guests # measures exits and boots in instructions; build/bench
 
 nested: hypervisor guests # all that can run on QEMU with KVM, in the emulator; MACHINE=q35-uefi-usb-1:1:2-iommu OUTER=trixie
 	@guest-tests/run --nested $(MACHINE)
+
+wide: hypervisor guests unit # the tests that the suite leaves out, having another one of the kind
+	@tools/debian-setup || echo "setup: the tests that host it will be skipped"
+	@guest-tests/run --wide
 
 model: # proves the models of stunning and waking, refutes their mutants, compares them with the code; logs: build/model/
 	@guest-tests/model/check --build $(BUILD)

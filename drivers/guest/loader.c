@@ -78,7 +78,8 @@ unsigned loader_map(const struct loader_ram *ram, struct loader_range map[LOADER
 
 void loader_environment(const struct loader_job *job, bool protected_mode, uint64_t rip)
 {
-	uint8_t *base = job->ram->base, *tables = base + LOW_PAGE_TABLES, *gdt = base + LOW_GDT;
+	uint8_t *base = job->ram->base, *gdt = base + LOW_GDT;
+	uint64_t *tables = (uint64_t *)(base + LOW_PAGE_TABLES);
 	uint64_t pointers = LOW_PAGE_TABLES + PAGE_SIZE, directories = pointers + PAGE_SIZE;
 
 	/*
@@ -102,12 +103,12 @@ void loader_environment(const struct loader_job *job, bool protected_mode, uint6
 					     .protected_mode = protected_mode };
 	if (protected_mode)
 		return;
-	memset(tables, 0, 6 * PAGE_SIZE);
-	loader_put(tables, pointers | 3, 8);
+	loader_clear(job->ram, LOW_PAGE_TABLES, 6 * PAGE_SIZE);
+	tables[0] = pointers | 3;
 	for (unsigned i = 0; i < 4; i++)
-		loader_put(tables + PAGE_SIZE + 8 * i, (directories + i * PAGE_SIZE) | 3, 8);
+		tables[512 + i] = (directories + i * PAGE_SIZE) | 3;
 	for (unsigned i = 0; i < 4 * 512; i++)
-		loader_put(tables + 2 * PAGE_SIZE + 8 * i, (uint64_t)i << 21 | 0x83, 8);
+		tables[2 * 512 + i] = (uint64_t)i << 21 | 0x83;
 	job->entry->cr3 = LOW_PAGE_TABLES;
 }
 

@@ -291,7 +291,8 @@ def editing(context):
 def register(suite):
     suite.add("life-reboots", reboots, 20)
     suite.add("life-reboots-beside", reboots_beside, 5)
-    suite.add("life-restarts-asi", restarts("asi", 1000), 120)
+    suite.add("life-restarts-asi", restarts("asi", 100), 20)
+    suite.add("life-restarts-thousand", restarts("asi", 1000), 120, wide=True)
     for mode in ("asi+stun", "always-flush"):
         suite.add("life-restarts-" + mode, restarts(mode, 25), 8)
     suite.add("life-reuse", reuse, 10)

@@ -112,7 +112,9 @@ def linux_policies(vcpus):
                                {"vcpus": vcpus, "set_policy": "on", "user_hypercalls": "on"}, smp=TOPOLOGIES[vcpus])
         changes = [r["mode"] for r in run.of_type("policy")][1:]
         need(changes == list(POLICIES), "the policies were %s: %s" % (changes, run.result.log.splitlines()[:1]))
-        warnings = cases_linux.unexpected_warnings(cases_linux.section(run, "warnings"))
+        # The outer system takes the CPU away whenever it likes, within a timer's interrupt too.
+        warnings = [line for line in cases_linux.unexpected_warnings(cases_linux.section(run, "warnings"))
+                    if "hrtimer: interrupt took" not in line]
         need(not warnings, "dmesg has %d warnings: %s" % (len(warnings), warnings[:4]))
         run.expect_vm("linux", "poweroff")
         run.expect_errors()
@@ -175,8 +177,8 @@ GUESTS = (("guest-cpuid", "q35-bios"), ("guest-msr", "pc-bios"), ("guest-cr", "q
           ("guest-interrupts", "q35-bios-disk-1:1:1-iommu-nvme-e1000e"), ("guest-exceptions", "pc-bios-usb"),
           ("guest-mmio", "q35-bios"), ("guest-ept-lazy", "pc-bios"), ("guest-smp-4", "q35-bios"),
           ("guest-crowd-2", "pc-bios-disk"), ("monitor", "q35-bios-usb"), ("shared-core-threads", "q35-bios"), ("fuzz-own-2", "pc-bios"))
-# A thousand restarts, a file that is too large to be sent; measured ticks, exact counts of interrupts or flushes, CPUs of Bochs's, broken builds: not what these machines can show.
-LEFT_OUT = (r"^life-restarts-asi$|^loader-pvh-linux$|^restart-scrubs|icelake|haswell|arrandale|without-|timer|naps|sensitive-|hardened|clock|^policies(-more|-beside|$)|^stun$|not-scrubbed|^policy-|^linux-|^boot-|"
+# Many restarts, a file that is too large to be sent; measured ticks, shares of the console, exact counts of interrupts or flushes, CPUs of Bochs's, broken builds: not what these machines can show.
+LEFT_OUT = (r"^life-restarts-(asi|thousand)$|^life-hogs$|^held-off$|^loader-pvh-linux$|^restart-scrubs|icelake|haswell|arrandale|without-|timer|naps|sensitive-|hardened|clock|^policies(-more|-beside|$)|^stun$|not-scrubbed|^policy-|^linux-|^boot-|"
             r"^image-|^iso-|^share-|^virtio-(guest|linux|no-numbers|fuzz)|^net-pair|^net-storm|uefi")
 MACHINES = ("q35-bios", "pc-bios", "q35-bios-usb", "q35-bios-disk-1:1:1-iommu-nvme-e1000e", "pc-bios-usb")
 

@@ -213,6 +213,6 @@ def register(suite):
     suite.add("virtio-outlasts-copies", outlasts("ab", (3 << 20) + 512), 15)
     suite.add("virtio-refused", refused, 3)
     suite.add("virtio-no-numbers", no_numbers, 3)
-    suite.add("virtio-linux", linux, 60)
+    suite.add("virtio-linux", linux, 60, wide=True)
     suite.add("virtio-linux-console", lambda context: linux(context, "virtio"), 60)
     suite.add("virtio-fuzz", fuzz, 20)

@@ -28,8 +28,8 @@ class Skip(Exception):
 
 
 class Test:
-    def __init__(self, name, function, cost):
-        self.name, self.function, self.cost = name, function, cost
+    def __init__(self, name, function, cost, wide):
+        self.name, self.function, self.cost, self.wide = name, function, cost, wide
 
 
 class Context:
@@ -230,13 +230,16 @@ class Suite:
         self.tests, self.verbose, self.lock = [], verbose, threading.Lock()
         self.count = {"ok": 0, "FAIL": 0, "skip": 0}
 
-    def add(self, name, function, cost=3):
-        """@cost: rough seconds; long tests begin first, so that both workers end together."""
-        self.tests.append(Test(name, function, cost))
+    def add(self, name, function, cost=3, wide=False):
+        """@cost: rough seconds; long tests begin first, so that both workers end together. @wide: the suite has another one
+        of the kind, and runs this one only where it is named or the wide ones are asked for."""
+        self.tests.append(Test(name, function, cost, wide))
 
-    def select(self, beginnings):
+    def select(self, beginnings, wide):
         if beginnings:
             self.tests = [t for t in self.tests if any(t.name.startswith(b) for b in beginnings)]
+        else:
+            self.tests = [t for t in self.tests if t.wide == wide]
 
     def report(self, word, test, seconds, why, log):
         with self.lock:

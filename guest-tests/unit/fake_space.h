@@ -96,7 +96,7 @@ static inline void destroy_window(unsigned vm)
 			current_vm[cpu] = -1;
 		}
 	}
-	space_window_destroy(&windows[vm]);
+	space_window_destroy(&windows[vm], NULL);
 	frames_free(chunks[vm], FRAMES_MAX_ORDER);
 	window_exists[vm] = false;
 }

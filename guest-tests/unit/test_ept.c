@@ -151,7 +151,7 @@ static void start_again(struct pgtable *ept)
 {
 	unsigned max_level = ept->max_level;
 
-	pgtable_destroy(ept, &slot, 1);
+	pgtable_destroy(ept, &slot, 1, NULL);
 	CHECK(pgtable_create(ept, PG_EPT, max_level) == 0);
 	memset(model, 0, sizeof(model));
 }
@@ -187,7 +187,7 @@ static void random_operations(unsigned max_level, uint64_t seed)
 			check_all(&ept);
 	}
 	check_all(&ept);
-	pgtable_destroy(&ept, &slot, 1);
+	pgtable_destroy(&ept, &slot, 1, NULL);
 	CHECK(free_bytes() == before);
 }
 
@@ -319,7 +319,7 @@ TEST(a_mapping_without_memory_leaves_nothing_behind)
 		/* Nothing shows; what was made of tables is there for the next try, and goes with
 		 * the root. */
 		CHECK(free_bytes() == 0);
-		pgtable_destroy(&ept, &slot, 1);
+		pgtable_destroy(&ept, &slot, 1, NULL);
 		CHECK(free_bytes() == before + PAGE_SIZE);
 	}
 }

@@ -71,7 +71,7 @@ static void random_mappings(enum pg_format format, unsigned max_level, uint64_t 
 				model[first + i].prot = prot;
 			}
 		} else if (r % 32 == 0) {
-			pgtable_destroy(&pt, &slot, 1);
+			pgtable_destroy(&pt, &slot, 1, NULL);
 			CHECK(pgtable_create(&pt, format, max_level) == 0);
 			memset(model, 0, sizeof(model));
 		}
@@ -162,7 +162,7 @@ TEST(destroying_gives_every_table_back)
 	pgtable_create(&pt, PG_HOST, 2);
 	pgtable_map(&pt, BASE, HPA(0), MIB(5) + PAGE_SIZE, PG_WRITE);
 	pgtable_map(&pt, BASE + GIB(3), HPA(0), MIB(1), PG_WRITE);
-	pgtable_destroy(&pt, &slot, 1);
+	pgtable_destroy(&pt, &slot, 1, NULL);
 	frames_stats(&after);
 	CHECK(before.free_bytes == after.free_bytes);
 }

@@ -242,7 +242,7 @@ TEST(what_finds_no_memory_gives_back_what_it_took)
 			CHECK(free_bytes() + 4 * PAGE_SIZE >= before);
 		else
 			CHECK(free_bytes() == before - 6 * PAGE_SIZE);
-		space_window_destroy(&window);
+		space_window_destroy(&window, NULL);
 		CHECK(free_bytes() == before);
 		CHECK(check(0, &what) == 0);
 	}

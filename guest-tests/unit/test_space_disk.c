@@ -62,7 +62,7 @@ TEST(a_shared_file_may_be_read_by_those_it_belongs_to)
 	CHECK(audit_window(1, &what).violations == 0 && audit_window(2, &what).violations == 0);
 	space_window_set(&pairs[0], NULL);
 	current_vm[0] = -1;
-	space_window_destroy(&windows[1]); /* leaves the file alone */
+	space_window_destroy(&windows[1], NULL); /* leaves the file alone */
 	CHECK(frames_class(HPA(FILE_BASE)) == MEM_SHARED);
 }
 
