@@ -4,6 +4,7 @@
 #include "hv/panic.h"
 #include "hv/percpu.h"
 #include "hv/record.h"
+#include "hv/stack.h"
 #include "hv/vm.h"
 
 /* More would say the same again: one mistake in a table shows in thousands of pages. */
@@ -51,6 +52,7 @@ static bool is_built(const struct vm_record *record)
 
 static void audit_everything(struct space_audit *audit)
 {
+	stack_goes_deep();
 	for (unsigned i = 0; i < cpu_count; i++) {
 		struct cpu_record *cpu = &cpus[i];
 

@@ -10,6 +10,7 @@
 #include "hv/mitigation.h"
 #include "hv/panic.h"
 #include "hv/percpu.h"
+#include "hv/stack.h"
 #include "hv/vm.h"
 #include "hv/vm_cpuid.h"
 #include "mm/frames.h"
@@ -29,18 +30,24 @@ void vm_others_run(void)
 	others_run = true;
 }
 
-void vm_breathe(void)
+static void breathe(void)
 {
-	bool siblings_wait;
+	bool siblings_wait = stun_keeps_waiting(this_cpu());
 
-	if (!others_run)
-		return;
-	siblings_wait = stun_keeps_waiting(this_cpu());
-	if (siblings_wait)
+	if (siblings_wait) {
 		asi_rest();
+		stack_goes_deep(); /* once more: this is behind long work */
+	}
 	interrupts_take();
 	if (siblings_wait)
 		asi_exit(ASI_CAUSE_SCHEDULE);
+}
+
+void vm_breathe(void)
+{
+	if (others_run)
+		breathe();
+	stack_goes_deep(); /* whoever does long work */
 }
 
 /* The same between short pieces, which are counted. */
@@ -387,6 +394,7 @@ void vm_destroy(struct vm_record *record)
 {
 	static const unsigned ept_slot = 0;
 
+	stack_goes_deep();
 	check_is_left(record);
 	if (!hpa_is_none(record->ept.root)) {
 		uint64_t at = record->scrubbed;
