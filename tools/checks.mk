@@ -31,6 +31,8 @@ oracle: hypervisor guests # looks for foreign data in maps and caches, longer th
 	tools/witness --shared-core --mitigation asi+stun
 	for words in touch deaf "touch deaf"; do tools/witness --registers --mitigation asi+stun --words "$$words" || exit 1; done
 	tools/witness --ended
+	for more in "" "--memory-mode lazy" "--network --smp 1:2:1" "--mitigation asi+stun --smp 1:1:2 --vcpus 2"; do \
+		tools/leftovers --count 400 $$more || exit 1; done
 	$(ORACLE)
 	$(ORACLE) --calm
 	$(ORACLE) --mitigation always-flush
