@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: MIT
 # Tests and static checks.
-.PHONY: test bench lint model prove oracle debian nested
+.PHONY: test restarts bench lint model prove oracle debian nested
 test: hypervisor guests unit # runs the whole suite; last line: N passed, N failed
 	@tools/debian-setup || echo "setup: the tests that host it will be skipped"
 	@guest-tests/run
 
 debian: $(SETUP) # makes the Debian 12 that the tests host, and fetches a newer kernel: build/debian, build/trixie
 	@tools/debian-setup
+
+restarts: hypervisor guests # restarts VMs 1,000 times where memory is nearly all taken
+	@RESTARTS=1000 guest-tests/run --no-build life-pressure
 
 bench: hypervisor guests # measures exits and boots in instructions; build/bench/results.json, report.html
 	@guest-tests/bench
