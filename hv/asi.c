@@ -5,6 +5,7 @@
 #include "hv/flush.h"
 #include "hv/object.h"
 #include "hv/percpu.h"
+#include "hv/stack.h"
 #include "hv/stun.h"
 #include "hv/vm.h"
 
@@ -81,13 +82,15 @@ void asi_exit(enum asi_cause cause)
 {
 	struct percpu *cpu = this_cpu();
 
+	stack_look();
 	if (cpu->asi_state == ASI_RESTRICTED)
 		leave(cpu, cause, (uint64_t)__builtin_return_address(0), 0); /* model: leave */
 	else if (cpu->vcpu && flush_actions()->conditional)
 		cpu->vcpu->work |= WORK_FLUSH;
 }
 
-void asi_enter(void)
+/* One place, where tools stop to look. */
+__attribute__((noinline)) void asi_enter(void)
 {
 	struct percpu *cpu = this_cpu();
 	struct vcpu *vcpu = cpu->vcpu;
@@ -95,6 +98,8 @@ void asi_enter(void)
 #ifdef BREAK_release_first
 	stun_release(cpu);
 #endif
+	/* While speculation may bring it back, it is not there any more. */
+	stack_scrub();
 	/* The root goes first: what the flush leaves in the caches must come from restricted memory
 	 * only. */
 	write_cr3(cpu->cr3_restricted); /* model: root */
@@ -140,6 +145,7 @@ bool asi_handle_fault(const struct exception_frame *frame)
 	if (cpu->asi_state != ASI_RESTRICTED || cpu->in_nmi ||
 	    (frame->error & (PF_PRESENT | PF_RESERVED)))
 		return false;
+	stack_look();
 	leave(cpu, ASI_CAUSE_FAULT, frame->rip, address);
 	if (cpu->vcpu)
 		cpu->vcpu->work |= WORK_CR2;

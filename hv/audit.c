@@ -5,6 +5,7 @@
 #include "hv/panic.h"
 #include "hv/percpu.h"
 #include "hv/record.h"
+#include "hv/stack.h"
 #include "hv/vm.h"
 
 /* More would say the same again: one mistake in a table shows in thousands of pages. */
@@ -105,6 +106,7 @@ bool audit_piece(struct audit *audit)
 {
 	bool done = true;
 
+	stack_goes_deep();
 	audit->space.report = print_violation;
 	audit->space.context = &audit->reported;
 	audit->space.spent = 0;

@@ -14,6 +14,7 @@
 #include "hv/percpu.h"
 #include "hv/record.h"
 #include "hv/spinlock.h"
+#include "hv/stack.h"
 #include "hv/wake.h"
 #include "mm/space.h"
 
@@ -268,6 +269,7 @@ void console_printf(const char *fmt, ...)
 	char buf[256];
 	va_list args;
 
+	stack_goes_deep();
 	va_start(args, fmt);
 	fmt_vsnprintf(buf, sizeof(buf), fmt, args);
 	va_end(args);
@@ -279,6 +281,7 @@ void console_error(const char *fmt, ...)
 	char buf[320];
 	va_list args;
 
+	stack_goes_deep();
 	va_start(args, fmt);
 	fmt_vsnprintf(buf, sizeof(buf), fmt, args);
 	va_end(args);

@@ -10,6 +10,7 @@
 #include "hv/mitigation.h"
 #include "hv/percpu.h"
 #include "hv/record.h"
+#include "hv/stack.h"
 #include "vmx/vmcs.h"
 
 /* Keeps the dispatch itself free of what only one case needs: VERSION is measured in instructions.
@@ -84,6 +85,7 @@ static OWN_FRAME int64_t stats_read(const struct vcpu *vcpu, uint64_t gpa, uint6
 	struct hypercall_stats stats;
 	uint8_t *out;
 
+	stack_goes_deep();
 	if (size > sizeof(stats))
 		size = sizeof(stats);
 	out = vm_ram(vcpu->vm, GPA(gpa), size);
@@ -109,6 +111,7 @@ static OWN_FRAME int64_t stats_word(const struct vcpu *vcpu, uint64_t index)
 	struct hypercall_stats stats;
 	int64_t word;
 
+	stack_goes_deep();
 	if (index >= sizeof(stats) / sizeof(word))
 		return -E_RANGE;
 	vm_copy_stats(vcpu->vm, &stats);

@@ -34,6 +34,9 @@
 /* Slot 511: the hypervisor's image. */
 #define IMAGE_BASE 0xffffffff80000000ULL
 
+/* What is zeroed of a stack is a multiple of this, so the last bytes are not used (hv/stack.h). */
+#define STACK_ROUND 128
+
 #define PML4_SLOT(va) (((va) >> 39) & 511)
 
 #ifdef CLOISTER_HOST_TEST

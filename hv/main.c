@@ -17,6 +17,7 @@
 #include "hv/record.h"
 #include "hv/sched.h"
 #include "hv/smp.h"
+#include "hv/stack.h"
 #include "hv/symbols.h"
 #include "hv/version.h"
 #include "hv/vm.h"
@@ -299,6 +300,7 @@ static void run(void)
 {
 	const char *why;
 
+	stack_goes_deep();
 	console_printf("Cloister %s, %s, booted by %s", CLOISTER_VERSION, cpu_facts.brand,
 		       bi->source == BOOT_SOURCE_EFI ? "UEFI" : "multiboot2");
 	read_config();

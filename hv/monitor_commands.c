@@ -9,6 +9,7 @@
 #include "hv/lib/string.h"
 #include "hv/mitigation.h"
 #include "hv/record.h"
+#include "hv/stack.h"
 #include "hv/vm_life.h"
 #include "mm/frames.h"
 #include "vmx/exit_reason.h"
@@ -421,6 +422,7 @@ struct monitor_wait monitor_execute(char *text)
 {
 	const char *words[MAX_WORDS];
 
+	stack_goes_deep();
 	split(text, words);
 	if (!words[0])
 		return done;

@@ -20,12 +20,14 @@ enum asi_state { ASI_RESTRICTED = 0, ASI_FULL = 1 };
 
 /* Offsets within the CPU slot; the page left out below each stack is its guard. */
 #define PERCPU_STACK_PAGES 4
+#define PERCPU_IDLE_STACK_SIZE 16128 /* of these what may be used, hv/stack.h */
 #define PERCPU_IST_PAGES 2
 #define PERCPU_IDLE_STACK (CPU_BASE + 0x101000)
 #define PERCPU_NMI_STACK (CPU_BASE + 0x111000)
 #define PERCPU_NMI_STACK_TOP (PERCPU_NMI_STACK + PERCPU_IST_PAGES * PAGE_SIZE)
 #define PERCPU_MC_STACK (CPU_BASE + 0x121000)
 #define PERCPU_DF_STACK (CPU_BASE + 0x131000)
+static_assert(PERCPU_IDLE_STACK_SIZE + STACK_ROUND <= PERCPU_STACK_PAGES * PAGE_SIZE, "its pages");
 #define PERCPU_IDLE_STACK_TOP (PERCPU_IDLE_STACK + PERCPU_STACK_PAGES * PAGE_SIZE)
 
 /** 64-bit task state segment, SDM 8.7. */
@@ -58,6 +60,7 @@ struct percpu {
 	bool uses_pcid;
 	bool holding;		       /* the siblings' gates are held shut, hv/stun.h */
 	bool closed;		       /* a sibling did not acknowledge: never in full again */
+	bool stack_is_deep;	       /* the idle one, hv/stack.h */
 	bool in_nmi;		       /* an NMI handler must not leave the restricted map */
 	bool kicked;		       /* the scheduler has something for this CPU */
 	bool idle;		       /* asleep in the scheduler, or about to be */

@@ -122,11 +122,12 @@ struct vcpu {
 	struct stun_gate *gate; /* of the CPU it runs on */
 	uint32_t work;		/* bits of enum vcpu_work */
 	uint32_t exit_reason;
-	uint32_t exit_tsc; /* low half of the time stamp at the exit */
-	uint32_t printed;  /* how far HYPERCALL_STATS_PRINT has come */
-	bool escalated;	   /* during the current exit */
-	bool again;	   /* vm_again() */
-	bool awaits_room;  /* WORK_PRINT is for a record, too */
+	uint32_t exit_tsc;  /* low half of the time stamp at the exit */
+	uint32_t printed;   /* how far HYPERCALL_STATS_PRINT has come */
+	bool escalated;	    /* during the current exit */
+	bool again;	    /* vm_again() */
+	bool awaits_room;   /* WORK_PRINT is for a record, too */
+	bool stack_is_deep; /* hv/stack.h */
 	bool nmi_pending;
 	bool sipi_pending;
 	uint16_t id;
@@ -235,10 +236,13 @@ enum vm_timer { VM_TIMER_DEADLINE, VM_TIMER_PREEMPTION };
 static_assert(sizeof(struct vm) <= VM_PRIV_SPAN / 2, "hv/layout.h");
 static_assert(VM_NET_BASE + CONFIG_MAX_NICS * VM_NET_STRIDE <= VM_VCPU_BASE, "hv/layout.h");
 
-#define VCPU_STACK_PAGES 7
+#define VCPU_STACK_PAGES 6
+#define VCPU_STACK_SIZE 13824 /* of these what may be used as a stack, hv/stack.h */
 /* Within its stride a vCPU has, with guard pages between them: the area for XSAVE, the local APIC's
  * registers, the stack with struct vcpu at its very end. */
 #define VCPU_RECORD_SIZE ALIGN_UP(sizeof(struct vcpu), 64)
+static_assert(VCPU_STACK_SIZE + STACK_ROUND + VCPU_RECORD_SIZE <= VCPU_STACK_PAGES * PAGE_SIZE,
+	      "the stack's pages");
 #define VCPU_XSAVE_OFFSET PAGE_SIZE
 #define VCPU_APIC_OFFSET (3 * PAGE_SIZE)
 
@@ -352,6 +356,10 @@ bool vm_join(struct vm_record *record, unsigned vcpu);
 /** Runs vCPU @index of a VM that was joined. Full map, idle stack. Returns only if its kernel
  * cannot be loaded, which it has reported; the VM is parted from then. */
 void vm_run(struct vm_record *record, unsigned index);
+
+/** From vmx/entry.asm, before the first entry, on the vCPU's own stack: nothing of what was done on
+ * the CPU's own ones is left. Full map; leaves in the one that the guest's exits land in. */
+void vm_begin(struct vcpu *vcpu);
 
 /** Maps the disks that its configuration names into its window and puts them on its bus. 0, or
  * -E_NOENT and it has said what is wrong. While the VM is built, full map. */

@@ -10,6 +10,7 @@
 #include "hv/mitigation.h"
 #include "hv/panic.h"
 #include "hv/percpu.h"
+#include "hv/stack.h"
 #include "hv/vm.h"
 #include "hv/vm_cpuid.h"
 #include "mm/frames.h"
@@ -31,16 +32,16 @@ void vm_others_run(void)
 
 void vm_breathe(void)
 {
-	bool siblings_wait;
+	bool siblings_wait = others_run && stun_keeps_waiting(this_cpu());
 
-	if (!others_run)
-		return;
-	siblings_wait = stun_keeps_waiting(this_cpu());
 	if (siblings_wait)
 		asi_rest();
-	interrupts_take();
+	stack_goes_deep(); /* whoever does long work, once more if it was zeroed */
+	if (others_run)
+		interrupts_take();
 	if (siblings_wait)
 		asi_exit(ASI_CAUSE_SCHEDULE);
+	stack_goes_deep(); /* for those who look: nothing zeroes it behind this */
 }
 
 /* The same between short pieces, which are counted. */
@@ -387,6 +388,7 @@ void vm_destroy(struct vm_record *record)
 {
 	static const unsigned ept_slot = 0;
 
+	stack_goes_deep();
 	check_is_left(record);
 	if (!hpa_is_none(record->ept.root)) {
 		uint64_t at = record->scrubbed;
@@ -405,6 +407,7 @@ void vm_destroy(struct vm_record *record)
 		free_block(&record->vmcs[i], 0);
 	free_block(&record->msr_bitmap, VCPU_MSR_BITMAP_ORDER);
 	free_block(&record->msr_area, 0);
+	stack_goes_deep(); /* once more: meanwhile it may have been zeroed */
 	if (!hpa_is_none(record->window.table.root))
 		space_window_destroy(&record->window, vm_breathe);
 	record->vm = NULL;

@@ -16,6 +16,7 @@
 #include "hv/power.h"
 #include "hv/record.h"
 #include "hv/sched.h"
+#include "hv/stack.h"
 #include "hv/wake.h"
 #include "mm/frames.h"
 
@@ -185,6 +186,7 @@ static int build(struct vm_record *record)
 	unsigned index = (unsigned)(record - vm_records);
 	int err = vm_create(index, &boot_state_config()->vms[index]);
 
+	stack_goes_deep(); /* once more: meanwhile it may have been zeroed */
 	if (err)
 		return err;
 	sched_add(index);

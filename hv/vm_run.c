@@ -139,21 +139,16 @@ void vm_route_console(unsigned id)
 }
 
 /*
- * Both of this CPU's stacks on which code runs while a VM is current are in the next one's reach:
- * the NMIs' own, where the registers of the guest lie that an NMI came upon, and below this frame
- * what was done here for others.
+ * This CPU's own stacks are in the next VM's reach: the NMIs', where the registers of the guest lie
+ * that an NMI came upon, and the idle one, on which everything was done for others.
  */
 static void scrub_stacks(void)
 {
 #ifndef BREAK_skip_scrub
-	uint64_t at = PERCPU_IDLE_STACK, words;
-
-	__asm__ volatile("mov %%rsp, %1; sub %0, %1; shr $3, %1; rep stosq"
-			 : "+D"(at), "=&c"(words)
-			 : "a"(0)
-			 : "cc", "memory");
+	zero_pages((void *)PERCPU_IDLE_STACK, PERCPU_STACK_PAGES * PAGE_SIZE);
 	zero_pages((void *)PERCPU_NMI_STACK, PERCPU_IST_PAGES * PAGE_SIZE);
 #endif
+	this_cpu()->stack_is_deep = false;
 }
 
 void vm_run(struct vm_record *record, unsigned index)
@@ -165,7 +160,6 @@ void vm_run(struct vm_record *record, unsigned index)
 	if (!make_live(record))
 		return;
 	boot_state_first_entry();
-	scrub_stacks();
 	vcpu_load(record, vcpu);
 	vcpu->stats.ibpb += flush_on_vm_switch();
 	cpu->vcpu = vcpu;
@@ -178,8 +172,13 @@ void vm_run(struct vm_record *record, unsigned index)
 		vcpu->work |= WORK_ASI; /* model: work */
 	else if (!flush_actions()->stun)
 		stun_release(cpu);
+	vmx_begin(vcpu);
+}
+
+void vm_begin(struct vcpu *vcpu)
+{
+	scrub_stacks();
 	vmx_do_work(vcpu);
-	vmx_launch(vcpu);
 }
 
 /* On the idle stack, which does not lie in the window that is about to vanish. */

@@ -6,6 +6,7 @@
 #include "hv/lib/string.h"
 #include "hv/object.h"
 #include "hv/record.h"
+#include "hv/stack.h"
 #include "hv/symbols.h"
 #include "hv/vm.h"
 #include "vmx/exit_reason.h"
@@ -132,6 +133,7 @@ static void print_summary(const struct vm *vm)
 	struct vcpu_stats stats;
 	uint64_t dropped = 0;
 
+	stack_goes_deep();
 	for (unsigned i = 0; i < vm->vcpu_count; i++)
 		dropped += vcpu_here(i)->sites_dropped;
 	sum_up(vm, &stats);

@@ -380,23 +380,28 @@ int space_window_alloc(struct space_window *window, uint64_t va, unsigned pages,
 	return alloc_and_map(&window->table, va, pages, MEM_VM, window->vm_id, first);
 }
 
+/* One leaf, and stops behind it. */
 static int free_private(uint64_t va, uint64_t size, const struct pg_leaf *leaf, void *context)
 {
-	void (*const *breathe)(void) = context;
-
-	for (uint64_t i = 0; va >= VM_PRIV_BASE && va < VM_DISK_BASE && i < size; i += PAGE_SIZE) {
-		if (*breathe)
-			(*breathe)();
+	if (va < VM_PRIV_BASE || va >= VM_DISK_BASE)
+		return 0;
+	for (uint64_t i = 0; i < size; i += PAGE_SIZE)
 		frames_free(HPA(leaf->hpa.v + i), 0);
-	}
-	return 0;
+	*(struct pgtable_place *)context = (struct pgtable_place){ va + size, 0 };
+	return 1;
 }
 
 void space_window_destroy(struct space_window *window, void (*breathe)(void))
 {
+	static const struct pgtable_visitor visitor = { .leaf = free_private };
 	static const unsigned slot = PML4_SLOT(WINDOW_BASE);
+	struct pgtable_place place = { 0 }, from = place;
 
-	pgtable_for_each(&window->table, free_private, &breathe);
+	while (pgtable_go_on(&window->table, &from, &visitor, &place)) {
+		from = place;
+		if (breathe)
+			breathe();
+	}
 	pgtable_destroy(&window->table, &slot, 1, breathe);
 }
 

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: MIT
 # Tests and static checks.
-.PHONY: test wide bench lint model prove oracle debian nested
+.PHONY: test wide restarts bench lint model prove oracle debian nested
 test: hypervisor guests unit # runs the whole suite; last line: N passed, N failed
 	@tools/debian-setup || echo "setup: the tests that host it will be skipped"
 	@guest-tests/run
 
 debian: $(SETUP) # makes the Debian 12 that the tests host, and fetches a newer kernel: build/debian, build/trixie
 	@tools/debian-setup
+
+restarts: hypervisor guests # restarts VMs 1,000 times where memory is nearly all taken
+	@RESTARTS=1000 guest-tests/run --no-build life-pressure
 
 bench: hypervisor guests # measures exits and boots in instructions; build/bench/results.json, report.html
 	@guest-tests/bench
@@ -35,6 +38,8 @@ oracle: hypervisor guests # looks for foreign data in maps and caches, longer th
 	tools/witness --shared-core --mitigation asi+stun
 	for words in touch deaf "touch deaf"; do tools/witness --registers --mitigation asi+stun --words "$$words" || exit 1; done
 	tools/witness --ended
+	for more in "" "--memory-mode lazy" "--network --smp 1:2:1" "--mitigation asi+stun --smp 1:1:2 --vcpus 2"; do \
+		tools/leftovers --count 400 $$more || exit 1; done
 	$(ORACLE)
 	$(ORACLE) --calm
 	$(ORACLE) --mitigation always-flush
@@ -66,10 +71,11 @@ oracle: hypervisor guests # looks for foreign data in maps and caches, longer th
 C_FILES := $(shell git ls-files '*.c' '*.h')
 LINT_SOURCES := $(filter-out boot/efi/%,$(filter boot/% hv/% mm/% vmx/% drivers/%,$(filter %.c,$(C_FILES))))
 
-lint: $(DSDT) $(BUILD)/cloister.elf # formatting, clang-tidy, cppcheck, include directions, indirect branches
+lint: $(DSDT) $(BUILD)/cloister.elf # formatting, clang-tidy, cppcheck, include directions, indirect branches, stacks
 	clang-format --dry-run -Werror $(C_FILES)
 	tools/check-layers
 	tools/check-branches $(BUILD)/cloister.elf
+	tools/check-stack $(BUILD)/cloister.elf
 	cppcheck --quiet --enable=warning,performance,portability --error-exitcode=1 --inline-suppr --std=c11 -I. -I$(BUILD) \
 		-D__x86_64__ '-D_Noreturn=__attribute__((noreturn))' --suppress=missingIncludeSystem $(LINT_SOURCES)
 	clang-tidy --quiet $(LINT_SOURCES) -- -std=gnu11 -I. -I$(BUILD) -ffreestanding -mgeneral-regs-only -mno-red-zone

@@ -9,6 +9,7 @@
 	extern vmx_exit_stunned
 	extern vmx_entry_failed
 	extern vmx_wait_at_gate
+	extern vm_begin
 	extern rsb_fill
 	extern bhb_clear
 
@@ -98,10 +99,14 @@ vmx_exit_entry:
 	call vmx_wait_at_gate	; model: wait
 	jmp .enter
 
-; void vmx_launch(struct vcpu *): the first entry; the stack moves to the vCPU's own. Does not return.
+; void vmx_begin(struct vcpu *): the first entry, the last thing that is done on the CPU's idle stack: from the vCPU's own
+; that one can be zeroed as a whole. Full map; vm_begin() loads the one that the guest's exits land in. Does not return.
+	global vmx_begin
+vmx_begin:
+	mov rsp, rdi
+	call vm_begin
 	global vmx_launch
 vmx_launch:
-	mov rsp, rdi
 	mov rbx, [rsp + VCPU_GATE]
 .gate:	lock inc qword [rbx]	; model: count
 	js .shut		; model: test

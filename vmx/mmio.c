@@ -4,6 +4,7 @@
 #include "hv/asm.h"
 #include "hv/errno.h"
 #include "hv/lib/string.h"
+#include "hv/stack.h"
 #include "vmx/decode.h"
 #include "vmx/guest_memory.h"
 
@@ -182,6 +183,7 @@ static enum outcome straddle(struct vcpu *vcpu, uint64_t address, unsigned size,
 	gpa_t gpa[8];
 	uint64_t got = 0;
 
+	stack_goes_deep();
 	for (unsigned i = 0; i < size; i++)
 		if (!guest_translate(vcpu, address + i, access, &gpa[i]))
 			return LATER;

@@ -53,8 +53,9 @@ void vcpu_take_init(struct vcpu *vcpu);
  * is what the vCPU waits for. */
 void vcpu_wait(struct vcpu *vcpu);
 
-/** First entry on this CPU; the last thing that the caller's stack does. */
-_Noreturn void vmx_launch(struct vcpu *vcpu);
+/** First entry on this CPU, with vm_begin(); the last thing that the caller's stack does. Full map.
+ */
+_Noreturn void vmx_begin(struct vcpu *vcpu);
 
 /** Is the guest in 64-bit mode, not in compatibility mode or without it? */
 static inline bool vcpu_is_64bit(void)

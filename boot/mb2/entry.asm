@@ -161,6 +161,7 @@ boot_pointers_high:
 	resb 4096
 boot_directories:
 	resb 4 * 4096
+	global boot_stack, boot_stack_top
+boot_stack:
 	resb 16384
-	global boot_stack_top
 boot_stack_top:

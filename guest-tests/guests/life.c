@@ -3,7 +3,8 @@
  * What the operator's commands are tried on, one for each word of the command line: a guest that
  * reboots at once, one that spins with interrupts off and known registers, one that takes all the
  * time it is given, one that takes all memory, one that counts, one that leaves its last line open,
- * one that changes the machine's policy all the time, one that waits to be read in its trace.
+ * one that changes the machine's policy all the time, one that fills its memory with its number
+ * (owns=NUMBER end=MIB) and watches it, one that waits to be read in its trace.
  */
 #include "guest-tests/guests/lib/guest.h"
 
@@ -11,6 +12,7 @@ const char guest_name[] = "life";
 
 #define NAP 2000000
 #define CHANGES 60
+#define OWN_STRIDE 61 /* words: each look takes others */
 #define RESET_PORT 0x64
 #define RESET_VALUE 0xfe
 
@@ -76,6 +78,39 @@ static void devour(void)
 		if (at % MIB(64) == 0)
 			print("has had %u MiB\n", at >> 20);
 	}
+}
+
+static uint64_t number(const char *key)
+{
+	const char *text = guest_value(key);
+	uint64_t value = 0;
+
+	for (; text && *text >= '0' && *text <= '9'; text++)
+		value = value * 10 + (uint64_t)(*text - '0');
+	return value;
+}
+
+/* Every word of its memory but what lies below; at first nobody's, then its own, whoever comes and
+ * goes beside it. */
+static _Noreturn void own(void)
+{
+	uint64_t *const first = (uint64_t *)MIB(2), *const end = (uint64_t *)MIB(number("end"));
+	uint64_t mine = number("owns") << 32, foreign = 0, lost = 0;
+
+	for (uint64_t *at = first; at < end; at++)
+		foreign |= *at;
+	check_eq("what others have had", foreign, 0);
+	for (uint64_t *at = first; at < end; at++)
+		*at = mine | (uint64_t)at;
+	print("owns its memory\n");
+	for (uint64_t i = 0; !lost; i++) {
+		nap(NAP);
+		for (uint64_t *at = first + i % OWN_STRIDE; at < end; at += OWN_STRIDE)
+			lost += *at != (mine | (uint64_t)at);
+	}
+	check_eq("words that are not its own any more", lost, 0);
+	for (;;)
+		nap(NAP);
 }
 
 /* Through all policies; the others get a moment between. */
@@ -192,6 +227,8 @@ void guest_main(void)
 		hypercall(HYPERCALL_STATS_PRINT, 0, 0, 0);
 	if (guest_option("devours"))
 		devour();
+	if (guest_value("owns"))
+		own();
 	if (guest_option("count"))
 		count();
 	if (guest_option("changes")) {

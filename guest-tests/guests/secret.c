@@ -6,7 +6,7 @@
  * pattern=32 hexadecimal digits; touch: one exit of each round needs sensitive memory; sibling: a
  * second vCPU writes to the planted memory, with few exits; deaf: with interrupts off; registers:
  * the pattern's first four bytes, inverted, stand in every register too, at exits of every kind;
- * leave: after some rounds the VM powers off; again: the pattern fills all memory, the VM reboots,
+ * leave: after some rounds the VM powers off, soon: after one; again: the pattern fills all memory, the VM reboots,
  * and must find none of it
  */
 #include "guest-tests/guests/lib/guest.h"
@@ -156,7 +156,7 @@ static void live_again(void)
 
 void guest_main(void)
 {
-	uint64_t copies;
+	uint64_t copies, few = FEW_ROUNDS;
 
 	check("the pattern is 32 digits", read_pattern());
 	if (guest_option("again"))
@@ -173,7 +173,9 @@ void guest_main(void)
 	if (guest_option("sibling"))
 		check("the sibling starts", start_cpu(1, accompany));
 	mark("planted", copies);
-	for (uint64_t n = 0; !guest_option("leave") || n < FEW_ROUNDS; n++)
+	if (guest_option("soon"))
+		few = 1;
+	for (uint64_t n = 0; !guest_option("leave") || n < few; n++)
 		round(n);
 	power_off();
 }

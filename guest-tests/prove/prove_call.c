@@ -9,6 +9,7 @@
 #include "hv/mitigation.h"
 #include "hv/flush.h"
 #include "hv/record.h"
+#include "hv/stack.h"
 #include "hv/vm.h"
 #include "vmx/vcpu.h"
 
@@ -114,6 +115,10 @@ void console_let_guests(void)
 }
 
 void asi_exit(enum asi_cause cause)
+{
+}
+
+void stack_goes_deep(void)
 {
 }
 

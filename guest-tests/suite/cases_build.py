@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 
 from .harness import BUILD, ROOT, Failure, build, config, emulib, flat, guest_file, need
 
@@ -76,6 +77,18 @@ table:	jmp [rax + 8]
 never:	call rdx
 returns: ret
 """
+
+
+def stacks(context):
+    """No stack can overflow, and what asi_enter() zeroes is all that may have been used."""
+    status, text = context.command([os.path.join(ROOT, "tools/check-stack"), os.path.join(BUILD, "cloister.elf")], cwd=ROOT)
+    need(status == 0, "status %d: %s" % (status, text.strip()[-300:]))
+
+
+def stacks_caught(context):
+    """What proves that notices all that it is there for."""
+    status, text = context.command([sys.executable, os.path.join(ROOT, "guest-tests/suite/stack_selftest.py")])
+    need(status == 0 and "\nOK" in text, "made-up code is not judged as it should be")
 
 
 def branches_caught(context):
@@ -251,6 +264,8 @@ def register(suite):
     suite.add("build-layers", layers, 1)
     suite.add("build-branches", branches, 1)
     suite.add("caught-indirect-branch", branches_caught, 1)
+    suite.add("build-stacks", stacks, 1)
+    suite.add("caught-stacks", stacks_caught, 2)
     suite.add("build-reproducible", reproducible, 20)
     suite.add("caught-sensitive-mapped", caught("map_sensitive", "touching it is one escalation",
                                                     boot_audit_complains), 15)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """VMs come and go: memory goes back and is used again, and what the operator does to one VM reaches no other."""
 
+import os
 import re
 
 from .cases_guests import ONE_CORE, TWO_CORES, guest
@@ -18,6 +19,11 @@ def monitor(*lines):
         command, _, answer = line.partition(" -> ")
         script += ["send " + command] + (["expect " + answer] if answer else []) + ["expect cloister> "]
     return "\n".join(script) + "\n"
+
+
+def on(*lines):
+    """The same for the monitor that is open already."""
+    return monitor(*lines).partition("expect cloister> \n")[2]
 
 
 def boot(context, vms, script, guests=("life",), **options):
@@ -116,6 +122,35 @@ def promises(context):
     run.expect_end(1)
 
 
+# `make restarts` has more, one after the other.
+RESTARTS = int(os.environ.get("RESTARTS", "12"))
+# All that the machine has but a few MiB.
+CROWD = {"a": ("4M", {}), "b": ("6M", {}), "c": ("8M", {"memory_mode": "lazy"}), "d": ("4M", {"memory_mode": "lazy"}),
+         "hog": ("96M", {})}
+
+
+def pressure(context):
+    """Four VMs, two of them lazy, that share two cores of a machine whose memory is nearly all taken, are restarted in turns. Each fills
+    what it has with its number: it never finds another's there, keeps its own, and in the end as much is free as before."""
+    vms = {vm: flat("life", "owns=%d end=%d" % (number, min(8, int(size.rstrip("M")))), size, cpus="share", **more)
+           for number, (vm, (size, more)) in enumerate(CROWD.items(), 1)}
+    turns = [vm for vm in vms if vm != "hog"] * (RESTARTS // 4)
+    owns = "expect \\[%s\\] owns its memory\n"
+    free = ["vms -> memory: \\d+ KiB of"]
+    script = "".join("send restart %s\nexpect \"vm\":\"%s\",\"state\":\"running\"\n" % (vm, vm) + owns % vm for vm in turns)
+    run = boot(context, vms, "expect owns its memory\n" * len(vms) + monitor(*free) + script + on(*free, "audit -> \\n.*: 0 violations") + "send end\n",
+               smp="1:2:1", mem=128, timeout=3000)
+    for vm in vms:
+        starts, seen = len(free_when_running(run, vm)), turns.count(vm) + 1
+        need(starts == seen, "%s started %d times, not %d" % (vm, starts, seen))
+        need(not run.failures_of(vm), "%s: %s" % (vm, run.failures_of(vm)[:1]))
+    before, after = (int(n) for n in re.findall(r"memory: (\d+) KiB of", run.text))
+    context.remark = "%d restarts, %d KiB free before and %d behind them" % (len(turns), before, after)
+    need(before == after, "%d KiB were free, now %d are" % (before, after))
+    need(before < 8192, "%d KiB were free: that is no pressure" % before)
+    run.expect_end(0)
+
+
 def hogs(context):
     """Guests that have records printed without end, and one that starts without end: each has its share of the console and no more.
     The neighbour speaks on all the time, and the monitor ends them."""
@@ -192,9 +227,6 @@ def pause_shared(context):
     stats = ["stats %s -> \"type\":\"stats\",\"vm\":\"%s\"" % (vm, vm) for vm in vms]
     parts = r"a: .* (\d+) % CPU, .*\s+.*b: .* (\d+) % CPU, "
     top = "send top\nexpect %s\npress ^C\nexpect cloister> \n" % parts
-
-    def on(*lines):
-        return monitor(*lines).partition("expect cloister> \n")[2]
 
     there_and_back = "press ^]\nexpect \\n\n" + monitor("vms -> a: paused")
     run = boot(context, vms, "expect is busy[\\s\\S]*is busy\n" + monitor() + top + on("pause b", *stats) + top + on(*stats, "resume b") + top +
@@ -300,6 +332,7 @@ def register(suite):
     suite.add("life-stuck-siblings", stuck("asi+stun", 2, ONE_CORE), 15)
     suite.add("life-stuck-cores", stuck("asi", 2, TWO_CORES), 20)
     suite.add("life-promises", promises, 10)
+    suite.add("life-pressure", pressure, 10)
     suite.add("life-hogs", hogs, 30)
     suite.add("life-pause", pause, 10)
     suite.add("life-pause-shared", pause_shared, 10)

@@ -203,6 +203,23 @@ def oracle_skip_flush(context):
     caught(result, status, "sensitive_word")
 
 
+def leftovers(context):
+    """Nothing that code in full put on a stack is below the stack pointer when the restricted map is loaded. One VM touches what is
+    sensitive, another one ends, whose CPU works and rests on its own stack from then on."""
+    status, result = tool(context, "leftovers", "--smp", "1:2:1", "--words", "touch,leave soon", "--count", "26")
+    count = result["count"]
+    need(status == 0, "it is: %s" % result["wrong"][:3])
+    need(count.get("vcpu", 0) >= 10 and count.get("idle", 0) >= 3, "not every stack was looked at: %s" % count)
+    need(result["deepest"] > 200, "nothing was zeroed: it proves nothing")
+
+
+def leftovers_caught(context):
+    """A build that zeroes too little is."""
+    folder = variant(context, "short_scrub", "BREAK=short_scrub")
+    status, result = tool(context, "leftovers", "--build", folder, "--count", "10")
+    need(status == 1 and any(text.startswith("vcpu stack") for text in result["wrong"]), "it is not noticed: %s" % result["wrong"][:3])
+
+
 def selftest(context):
     status, text = context.command([sys.executable, os.path.join(ROOT, "guest-tests/suite/oracle_selftest.py")])
     need(status == 0 and "\nOK" in text, "a planted violation is not found, or something else is")
@@ -210,6 +227,8 @@ def selftest(context):
 
 def register(suite):
     suite.add("oracle-selftest", selftest, 1)
+    suite.add("leftovers", leftovers, 14)
+    suite.add("leftovers-caught", leftovers_caught, 20)
     suite.add("witness-asi", witness_asi, 25)
     suite.add("witness-off", witness_off, 25)
     suite.add("witness-map-sensitive-caught", witness_map_sensitive, 40)
