@@ -56,11 +56,14 @@ static bool mergeable(const struct boot_range *a, const struct boot_range *b)
 
 void ranges_claim(struct boot_info *bi, uint64_t base, uint64_t size, enum boot_range_type type)
 {
-	uint64_t end = base + size;
+	/* Nothing of the last page: its end is no number. */
+	const uint64_t top = ALIGN_DOWN(UINT64_MAX, PAGE_SIZE);
+	uint64_t end;
 	uint32_t i = 0;
 
-	if (end < base)
-		end = ALIGN_DOWN(UINT64_MAX, PAGE_SIZE);
+	if (!size || base >= top)
+		return;
+	end = size < top - base ? base + size : top;
 	if (type == BOOT_RANGE_RAM) {
 		base = ALIGN_UP(base, PAGE_SIZE);
 		end = ALIGN_DOWN(end, PAGE_SIZE);
