@@ -19,13 +19,12 @@ struct boot_file *files_find(struct boot_info *bi, const char *name)
 
 static void expect(struct boot_info *bi, const char *name)
 {
-	struct boot_file *file;
+	struct boot_file file = { .status = BOOT_FILE_MISSING };
 
-	if (!*name || files_find(bi, name) || bi->file_count == BOOT_MAX_FILES)
+	if (!*name || files_find(bi, name) || bi->file_count >= BOOT_MAX_FILES)
 		return;
-	file = &bi->files[bi->file_count++];
-	str_copy(file->name, name, sizeof(file->name));
-	file->status = BOOT_FILE_MISSING;
+	str_copy(file.name, name, sizeof(file.name));
+	bi->files[bi->file_count++] = file;
 }
 
 void files_expect_config(struct boot_info *bi)

@@ -4,16 +4,22 @@
 static void remove_at(struct boot_info *bi, uint32_t i)
 {
 	bi->range_count--;
-	for (; i < bi->range_count; i++)
-		bi->ranges[i] = bi->ranges[i + 1];
+	for (; i < bi->range_count; i++) {
+		struct boot_range next = bi->ranges[i + 1];
+
+		bi->ranges[i] = next;
+	}
 }
 
 static void insert_at(struct boot_info *bi, uint32_t i, struct boot_range range)
 {
-	for (uint32_t j = bi->range_count; j > i; j--)
-		bi->ranges[j] = bi->ranges[j - 1];
-	bi->ranges[i] = range;
 	bi->range_count++;
+	for (; i < bi->range_count; i++) {
+		struct boot_range here = bi->ranges[i];
+
+		bi->ranges[i] = range;
+		range = here;
+	}
 }
 
 /* Takes [base, end) out of every range; false if a split found no room. */
@@ -28,7 +34,7 @@ static bool cut(struct boot_info *bi, uint64_t base, uint64_t end)
 		} else if (r->base < base && r_end > end) {
 			struct boot_range tail = *r;
 
-			if (bi->range_count == BOOT_MAX_RANGES)
+			if (bi->range_count >= BOOT_MAX_RANGES)
 				return false;
 			tail.base = end;
 			tail.size = r_end - end;
@@ -56,11 +62,14 @@ static bool mergeable(const struct boot_range *a, const struct boot_range *b)
 
 void ranges_claim(struct boot_info *bi, uint64_t base, uint64_t size, enum boot_range_type type)
 {
-	uint64_t end = base + size;
+	/* Nothing of the last page: its end is no number. */
+	const uint64_t top = ALIGN_DOWN(UINT64_MAX, PAGE_SIZE);
+	uint64_t end;
 	uint32_t i = 0;
 
-	if (end < base)
-		end = ALIGN_DOWN(UINT64_MAX, PAGE_SIZE);
+	if (!size || base >= top)
+		return;
+	end = size < top - base ? base + size : top;
 	if (type == BOOT_RANGE_RAM) {
 		base = ALIGN_UP(base, PAGE_SIZE);
 		end = ALIGN_DOWN(end, PAGE_SIZE);
@@ -72,7 +81,7 @@ void ranges_claim(struct boot_info *bi, uint64_t base, uint64_t size, enum boot_
 		return;
 	if (type == BOOT_RANGE_RAM && bi->range_count + 2 >= BOOT_MAX_RANGES)
 		return;
-	if (!cut(bi, base, end) || bi->range_count == BOOT_MAX_RANGES) {
+	if (!cut(bi, base, end) || bi->range_count >= BOOT_MAX_RANGES) {
 		/* No room to split: the whole range that surrounds the claim is given up. */
 		for (i = 0; i < bi->range_count; i++)
 			if (bi->ranges[i].base < end &&

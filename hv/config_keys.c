@@ -4,7 +4,6 @@
 #include "hv/lib/print.h"
 #include "hv/lib/string.h"
 
-#define MAX_KEY 24
 #define MIN_MEMORY MIB(2)
 #define MAX_MEMORY GIB(240)
 
@@ -14,11 +13,11 @@ struct choice {
 	unsigned value;
 };
 
-static bool choose(const char *value, const struct choice *choices, unsigned count,
+static bool choose(struct text value, const struct choice *choices, unsigned count,
 		   unsigned *result)
 {
 	for (unsigned i = 0; i < count; i++) {
-		if (!strcmp(value, choices[i].word)) {
+		if (text_is(value, choices[i].word)) {
 			*result = choices[i].value;
 			return true;
 		}
@@ -26,7 +25,7 @@ static bool choose(const char *value, const struct choice *choices, unsigned cou
 	return false;
 }
 
-static bool parse_switch(const char *value, bool *result)
+static bool parse_switch(struct text value, bool *result)
 {
 	static const struct choice switches[] = { { "on", 1 }, { "off", 0 } };
 	unsigned v = 0;
@@ -37,71 +36,51 @@ static bool parse_switch(const char *value, bool *result)
 	return true;
 }
 
-/* Decimal digits; stops at the first other character. False without digits or past 32 bits. */
-static bool parse_number(const char **s, uint64_t *value)
-{
-	const char *start = *s;
-
-	*value = 0;
-	for (; **s >= '0' && **s <= '9'; (*s)++) {
-		*value = *value * 10 + (uint64_t)(**s - '0');
-		if (*value > UINT32_MAX)
-			return false;
-	}
-	return *s != start;
-}
-
 /* Decimal, or hexadecimal behind 0x; nothing may follow. False past 32 bits. */
-static bool parse_any_number(const char *s, uint64_t *value)
+static bool parse_any_number(struct text s, uint64_t *value)
 {
-	if (s[0] != '0' || (s[1] != 'x' && s[1] != 'X'))
-		return parse_number(&s, value) && !*s;
+	if (!text_take_word(&s, "0x") && !text_take_word(&s, "0X"))
+		return text_take_number(&s, value) && text_ends(&s);
+	if (text_ends(&s))
+		return false;
 	*value = 0;
-	s += 2;
-	do {
-		char lower = (char)(*s | 0x20);
+	for (; s.at < s.end; s.at++) {
+		char lower = (char)(*s.at | 0x20);
 
-		if (*s >= '0' && *s <= '9')
-			*value = *value << 4 | (uint64_t)(*s - '0');
+		if (*s.at >= '0' && *s.at <= '9')
+			*value = *value << 4 | (uint64_t)(*s.at - '0');
 		else if (lower >= 'a' && lower <= 'f')
 			*value = *value << 4 | (uint64_t)(lower - 'a' + 10);
 		else
 			return false;
 		if (*value > UINT32_MAX)
 			return false;
-	} while (*++s);
+	}
 	return true;
 }
 
-static bool parse_name(const char *value, char *out, size_t size)
+static bool parse_name(struct text value, char *out, size_t size)
 {
-	return *value && str_copy(out, value, size) < size;
+	return text_copy(value, out, size) && *out;
 }
 
-static bool set_console(const struct config_target *target, const char *value)
+static bool set_console(const struct config_target *target, struct text value)
 {
 	static const struct choice outputs[] = { { "com1", CONFIG_CONSOLE_COM1 },
 						 { "com2", CONFIG_CONSOLE_COM2 },
 						 { "framebuffer", CONFIG_CONSOLE_FRAMEBUFFER } };
-	unsigned all = 0;
+	unsigned all = 0, bit;
 
-	if (!strcmp(value, "none")) {
+	if (text_is(value, "none")) {
 		target->cfg->console = 0;
 		return true;
 	}
-	while (*value) {
-		char word[16];
-		unsigned n = 0, bit;
-
-		for (; *value && *value != ',' && *value != ' '; value++)
-			if (n < sizeof(word) - 1)
-				word[n++] = *value;
-		word[n] = '\0';
-		if (!choose(word, outputs, ARRAY_SIZE(outputs), &bit))
+	while (!text_ends(&value)) {
+		if (!choose(text_take_until(&value, ", "), outputs, ARRAY_SIZE(outputs), &bit))
 			return false;
 		all |= bit;
-		while (*value == ',' || *value == ' ')
-			value++;
+		while (text_take(&value, ',') || text_take(&value, ' '))
+			;
 	}
 	if (!all)
 		return false;
@@ -109,7 +88,7 @@ static bool set_console(const struct config_target *target, const char *value)
 	return true;
 }
 
-bool config_mitigation_named(const char *name, enum config_mitigation *mitigation)
+static bool mitigation_named(struct text name, enum config_mitigation *mitigation)
 {
 	static const struct choice policies[] = {
 		{ "auto", CONFIG_MITIGATION_AUTO },
@@ -128,17 +107,22 @@ bool config_mitigation_named(const char *name, enum config_mitigation *mitigatio
 	return true;
 }
 
-static bool set_mitigation(const struct config_target *target, const char *value)
+bool config_mitigation_named(const char *name, enum config_mitigation *mitigation)
 {
-	return config_mitigation_named(value, &target->cfg->mitigation);
+	return mitigation_named((struct text){ name, name + strlen(name) }, mitigation);
 }
 
-static bool set_paranoid(const struct config_target *target, const char *value)
+static bool set_mitigation(const struct config_target *target, struct text value)
+{
+	return mitigation_named(value, &target->cfg->mitigation);
+}
+
+static bool set_paranoid(const struct config_target *target, struct text value)
 {
 	return parse_switch(value, &target->cfg->paranoid);
 }
 
-static bool set_smt(const struct config_target *target, const char *value)
+static bool set_smt(const struct config_target *target, struct text value)
 {
 	bool on;
 
@@ -148,7 +132,7 @@ static bool set_smt(const struct config_target *target, const char *value)
 	return true;
 }
 
-static bool set_timer(const struct config_target *target, const char *value)
+static bool set_timer(const struct config_target *target, struct text value)
 {
 	static const struct choice timers[] = { { "auto", CONFIG_TIMER_AUTO },
 						{ "deadline", CONFIG_TIMER_DEADLINE },
@@ -161,7 +145,7 @@ static bool set_timer(const struct config_target *target, const char *value)
 	return true;
 }
 
-static bool set_apicv(const struct config_target *target, const char *value)
+static bool set_apicv(const struct config_target *target, struct text value)
 {
 	static const struct choice ways[] = { { "auto", 0 }, { "off", 1 } };
 	unsigned v;
@@ -172,12 +156,12 @@ static bool set_apicv(const struct config_target *target, const char *value)
 	return true;
 }
 
-static bool set_debug_hypercalls(const struct config_target *target, const char *value)
+static bool set_debug_hypercalls(const struct config_target *target, struct text value)
 {
 	return parse_switch(value, &target->cfg->debug_hypercalls);
 }
 
-static bool set_exit_port(const struct config_target *target, const char *value)
+static bool set_exit_port(const struct config_target *target, struct text value)
 {
 	uint64_t v;
 
@@ -187,53 +171,46 @@ static bool set_exit_port(const struct config_target *target, const char *value)
 	return true;
 }
 
-static bool set_kernel(const struct config_target *target, const char *value)
+static bool set_kernel(const struct config_target *target, struct text value)
 {
 	target->vm->kernel_line = target->line;
 	return parse_name(value, target->vm->kernel, sizeof(target->vm->kernel));
 }
 
-static bool set_initrd(const struct config_target *target, const char *value)
+static bool set_initrd(const struct config_target *target, struct text value)
 {
 	target->vm->initrd_line = target->line;
 	return parse_name(value, target->vm->initrd, sizeof(target->vm->initrd));
 }
 
-static bool set_cmdline(const struct config_target *target, const char *value)
+static bool set_cmdline(const struct config_target *target, struct text value)
 {
-	char *cmdline = target->vm->cmdline;
-
-	return str_copy(cmdline, value, CONFIG_CMDLINE_LEN) < CONFIG_CMDLINE_LEN;
+	return text_copy(value, target->vm->cmdline, sizeof(target->vm->cmdline));
 }
 
 /* Whole pages of 2 MiB. */
-static bool parse_memory(const char *value, uint64_t *bytes)
+static bool parse_memory(struct text value, uint64_t *bytes)
 {
 	uint64_t v;
 	unsigned shift;
 
-	if (!parse_number(&value, &v))
+	if (!text_take_number(&value, &v))
 		return false;
-	switch (*value) {
-	case 'K':
+	if (text_take(&value, 'K'))
 		shift = 10;
-		break;
-	case 'M':
+	else if (text_take(&value, 'M'))
 		shift = 20;
-		break;
-	case 'G':
+	else if (text_take(&value, 'G'))
 		shift = 30;
-		break;
-	default:
+	else
 		return false;
-	}
 	*bytes = v << shift;
-	return !value[1] && *bytes <= MAX_MEMORY && *bytes % PAGE_SIZE_2M == 0;
+	return text_ends(&value) && *bytes <= MAX_MEMORY && *bytes % PAGE_SIZE_2M == 0;
 }
 
-static bool set_memory(const struct config_target *target, const char *value)
+static bool set_memory(const struct config_target *target, struct text value)
 {
-	uint64_t v;
+	uint64_t v = 0;
 
 	target->vm->memory_line = target->line;
 	if (!parse_memory(value, &v) || v < MIN_MEMORY)
@@ -242,12 +219,12 @@ static bool set_memory(const struct config_target *target, const char *value)
 	return true;
 }
 
-static bool set_memory_reserve(const struct config_target *target, const char *value)
+static bool set_memory_reserve(const struct config_target *target, struct text value)
 {
 	return parse_memory(value, &target->vm->reserve);
 }
 
-static bool set_memory_mode(const struct config_target *target, const char *value)
+static bool set_memory_mode(const struct config_target *target, struct text value)
 {
 	static const struct choice modes[] = { { "eager", CONFIG_POPULATE_EAGER },
 					       { "lazy", CONFIG_POPULATE_LAZY } };
@@ -259,100 +236,85 @@ static bool set_memory_mode(const struct config_target *target, const char *valu
 	return true;
 }
 
-static bool set_vcpus(const struct config_target *target, const char *value)
+static bool set_vcpus(const struct config_target *target, struct text value)
 {
 	uint64_t v;
 
-	if (!parse_number(&value, &v) || *value || v < 1 || v > CONFIG_MAX_VCPUS)
+	if (!text_take_number(&value, &v) || !text_ends(&value) || v < 1 || v > CONFIG_MAX_VCPUS)
 		return false;
 	target->vm->vcpus = (unsigned)v;
 	return true;
 }
 
-static bool set_cpus(const struct config_target *target, const char *value)
+static bool set_cpus(const struct config_target *target, struct text value)
 {
-	uint64_t mask = 0;
+	uint64_t mask = 0, first, last;
 
-	target->vm->share = !strcmp(value, "share");
+	target->vm->share = text_is(value, "share");
 	target->vm->cpu_mask = 0;
 	if (target->vm->share)
 		return true;
-	for (;;) {
-		uint64_t first, last;
-
-		if (!parse_number(&value, &first))
+	do {
+		text_skip_blanks(&value);
+		if (!text_take_number(&value, &first))
 			return false;
 		last = first;
-		if (*value == '-') {
-			value++;
-			if (!parse_number(&value, &last))
-				return false;
-		}
+		if (text_take(&value, '-') && !text_take_number(&value, &last))
+			return false;
 		if (first > last || last > 63)
 			return false;
 		for (; first <= last; first++)
 			mask |= BIT(first);
-		while (*value == ' ')
-			value++;
-		if (!*value)
-			break;
-		if (*value++ != ',')
-			return false;
-		while (*value == ' ')
-			value++;
-	}
+		text_skip_blanks(&value);
+	} while (text_take(&value, ','));
+	if (!text_ends(&value))
+		return false;
 	target->vm->cpu_mask = mask;
 	return true;
 }
 
 /* Files with commas, each with an optional text behind a blank. */
-static bool set_modules(const struct config_target *target, const char *value)
+static bool set_modules(const struct config_target *target, struct text value)
 {
 	struct config_vm *vm = target->vm;
+	bool more;
 
 	vm->modules_line = target->line;
-	for (;;) {
-		struct config_module *module = &vm->modules[vm->module_count];
-		size_t n = 0, name;
+	do {
+		struct text text = text_take_until(&value, ","), rest, name;
+		unsigned n = vm->module_count;
+		struct config_module module = { "", "" };
 
-		while (*value == ' ' || *value == '\t')
-			value++;
-		if (vm->module_count == CONFIG_MAX_MODULES)
+		more = text.end < value.end;
+		text_trim(&text);
+		rest = text;
+		name = text_take_until(&rest, " \t");
+		if (n >= CONFIG_MAX_MODULES || text_ends(&name) ||
+		    !text_copy(name, module.name, sizeof(module.name)) ||
+		    !text_copy(text, module.text, sizeof(module.text)))
 			return false;
-		for (; *value && *value != ',' && n < sizeof(module->text) - 1; value++)
-			module->text[n++] = *value;
-		if (*value && *value != ',')
-			return false;
-		while (n && (module->text[n - 1] == ' ' || module->text[n - 1] == '\t'))
-			n--;
-		module->text[n] = '\0';
-		for (name = 0; name < n && module->text[name] != ' ' && module->text[name] != '\t';)
-			name++;
-		if (name == 0 || name >= sizeof(module->name))
-			return false;
-		memcpy(module->name, module->text, name);
-		vm->module_count++;
-		if (!*value++)
-			return true;
-	}
+		vm->modules[n] = module;
+		vm->module_count = n + 1;
+	} while (more);
+	return true;
 }
 
-static bool set_ends_run(const struct config_target *target, const char *value)
+static bool set_ends_run(const struct config_target *target, struct text value)
 {
 	return parse_switch(value, &target->vm->ends_run);
 }
 
-static bool set_sets_policy(const struct config_target *target, const char *value)
+static bool set_sets_policy(const struct config_target *target, struct text value)
 {
 	return parse_switch(value, &target->vm->sets_policy);
 }
 
-static bool set_user_hypercalls(const struct config_target *target, const char *value)
+static bool set_user_hypercalls(const struct config_target *target, struct text value)
 {
 	return parse_switch(value, &target->vm->user_hypercalls);
 }
 
-static bool set_format(const struct config_target *target, const char *value)
+static bool set_format(const struct config_target *target, struct text value)
 {
 	static const struct choice formats[] = { { "auto", CONFIG_FORMAT_AUTO },
 						 { "linux", CONFIG_FORMAT_LINUX },
@@ -367,7 +329,7 @@ static bool set_format(const struct config_target *target, const char *value)
 	return true;
 }
 
-static bool set_vm_console(const struct config_target *target, const char *value)
+static bool set_vm_console(const struct config_target *target, struct text value)
 {
 	static const struct choice consoles[] = { { "uart", 0 }, { "virtio", 1 } };
 	unsigned v = 0;
@@ -379,24 +341,22 @@ static bool set_vm_console(const struct config_target *target, const char *value
 }
 
 /* One line a disk. */
-static bool set_disk(const struct config_target *target, const char *value)
+static bool set_disk(const struct config_target *target, struct text value)
 {
 	struct config_vm *vm = target->vm;
-	struct config_disk *disk = &vm->disks[vm->disk_count];
-	size_t n = strlen(value);
+	unsigned n = vm->disk_count;
+	struct config_disk disk = { .line = target->line };
+	struct text tail = value;
 
-	if (vm->disk_count == CONFIG_MAX_DISKS)
+	while (tail.at < tail.end && !text_is(tail, ",ro"))
+		tail.at++;
+	disk.read_only = !text_ends(&tail);
+	value.end = tail.at;
+	text_trim(&value);
+	if (n >= CONFIG_MAX_DISKS || !parse_name(value, disk.file, sizeof(disk.file)))
 		return false;
-	disk->read_only = n >= 3 && !strcmp(value + n - 3, ",ro");
-	if (disk->read_only)
-		n -= 3;
-	while (n && value[n - 1] == ' ')
-		n--;
-	if (n == 0 || n >= sizeof(disk->file))
-		return false;
-	memcpy(disk->file, value, n);
-	disk->line = target->line;
-	vm->disk_count++;
+	vm->disks[n] = disk;
+	vm->disk_count = n + 1;
 	return true;
 }
 
@@ -442,25 +402,20 @@ bool config_key_repeats(const struct config_key *key)
 
 void config_keys_list(const struct config_keys *keys, char *out, size_t size)
 {
-	size_t n = 0;
+	size_t n = str_append(out, size, 0, keys->keys[0].name);
 
-	out[0] = '\0';
-	for (unsigned i = 0; i < keys->count && n < size; i++)
-		n += (size_t)fmt_snprintf(out + n, size - n, "%s%s", n ? ", " : "",
-					  keys->keys[i].name);
+	for (unsigned i = 1; i < keys->count; i++) {
+		n = str_append(out, size, n, ", ");
+		n = str_append(out, size, n, keys->keys[i].name);
+	}
 }
 
-/*
- * Number of characters to insert, remove or replace to make @b of @a; at least MAX_KEY if one is
- * longer than that.
- */
-static unsigned edit_distance(const char *a, const char *b)
+/* Number of characters to insert, remove or replace to make @b of @a. */
+static unsigned edit_distance(const char a[CONFIG_KEY_LEN], const char b[CONFIG_KEY_LEN])
 {
-	unsigned row[MAX_KEY + 1];
+	unsigned row[CONFIG_KEY_LEN];
 	size_t m = strlen(a), n = strlen(b);
 
-	if (m > MAX_KEY || n > MAX_KEY)
-		return MAX_KEY;
 	for (unsigned j = 0; j <= n; j++)
 		row[j] = j;
 	for (unsigned i = 0; i < m; i++) {
@@ -481,12 +436,13 @@ static unsigned edit_distance(const char *a, const char *b)
 	return row[n];
 }
 
-const struct config_key *config_keys_nearest(const struct config_keys *keys, const char *name)
+const struct config_key *config_keys_nearest(const struct config_keys *keys,
+					     const char name[CONFIG_KEY_LEN])
 {
 	const struct config_key *nearest = NULL;
 	unsigned nearest_distance = 3; /* further away is no typing mistake */
 
-	for (unsigned i = 0; i < keys->count; i++) {
+	for (unsigned i = 0, count = keys->count; i < count; i++) {
 		unsigned distance = edit_distance(name, keys->keys[i].name);
 
 		if (distance < nearest_distance && distance < strlen(keys->keys[i].name)) {

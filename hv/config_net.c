@@ -5,22 +5,20 @@
 #include "hv/lib/string.h"
 
 /* "52:54:00:12:34:56": unicast and not zero. */
-static bool parse_mac(const char *s, uint64_t *mac)
+static bool parse_mac(struct text s, uint64_t *mac)
 {
 	*mac = 0;
 	for (unsigned i = 0; i < 12; i++) {
-		char c = (char)(*s++ | 0x20);
+		char c = s.at < s.end ? (char)(*s.at++ | 0x20) : ' ';
 		uint64_t digit = c >= 'a' && c <= 'f'	? (uint64_t)(c - 'a' + 10)
 				 : c >= '0' && c <= '9' ? (uint64_t)(c - '0')
 							: 16;
 
-		if (digit == 16)
+		if (digit == 16 || (i % 2 && i < 11 && !text_take(&s, ':')))
 			return false;
 		*mac |= digit << (i % 2 ? 4 * (i - 1) : 4 * (i + 1));
-		if (i % 2 && *s++ != (i < 11 ? ':' : '\0'))
-			return false;
 	}
-	return *mac && !(*mac & 1);
+	return text_ends(&s) && *mac && !(*mac & 1);
 }
 
 /* Stable, as guests name their interfaces by it: FNV-1a of the VM's name and the card's number, in
@@ -29,71 +27,86 @@ static uint64_t default_mac(const struct config_vm *vm)
 {
 	uint64_t hash = 0xcbf29ce484222325ULL;
 
-	for (const char *c = vm->name; *c; c++)
-		hash = (hash ^ (uint8_t)*c) * 0x100000001b3ULL;
+	for (unsigned i = 0; i < CONFIG_NAME_LEN && vm->name[i]; i++)
+		hash = (hash ^ (uint8_t)vm->name[i]) * 0x100000001b3ULL;
 	hash = (hash ^ vm->nic_count) * 0x100000001b3ULL;
 	return (hash << 8 & 0xffffffffff00ULL) | 0x02;
 }
 
-static bool mac_is_taken(const struct config *cfg, uint64_t mac)
+static bool has_mac(const struct config_vm *vm, uint64_t mac)
 {
-	for (unsigned i = 0; i < cfg->vm_count; i++)
-		for (unsigned j = 0; j < cfg->vms[i].nic_count; j++)
-			if (cfg->vms[i].nics[j].mac == mac)
-				return true;
+	for (unsigned i = 0; i < vm->nic_count; i++)
+		if (vm->nics[i].mac == mac)
+			return true;
 	return false;
 }
 
-/* A network exists by being named. False: a bad name, or one too many. */
-static bool find_network(struct config *cfg, const char *name, uint8_t *network)
+static bool mac_is_taken(const struct config_target *target, uint64_t mac)
 {
-	for (*network = 0; *network < cfg->network_count; (*network)++)
-		if (!strcmp(cfg->networks[*network], name))
+	for (unsigned i = 0; i < target->cfg->vm_count; i++)
+		if (has_mac(&target->cfg->vms[i], mac))
 			return true;
-	for (const char *c = name; *c; c++)
-		if (*c <= ' ' || *c > '~' || *c == '=')
-			return false;
-	if (!*name || cfg->network_count == CONFIG_MAX_NETWORKS ||
-	    str_copy(cfg->networks[*network], name, CONFIG_NETWORK_LEN) >= CONFIG_NETWORK_LEN)
-		return false;
-	cfg->network_count++;
-	return true;
+	return has_mac(target->vm, mac);
 }
 
-bool config_set_net(const struct config_target *target, const char *value)
+/* A network exists by being named. -1: a bad name, or one too many. */
+static int find_network(struct config *cfg, struct text name)
+{
+	char copy[CONFIG_NETWORK_LEN];
+	unsigned n = cfg->network_count;
+
+	if (text_ends(&name) || !text_copy(name, copy, sizeof(copy)))
+		return -1;
+	for (unsigned i = 0; i < n; i++)
+		if (!strcmp(cfg->networks[i], copy))
+			return (int)i;
+	for (; name.at < name.end; name.at++)
+		if (*name.at <= ' ' || *name.at > '~' || *name.at == '=')
+			return -1;
+	if (n >= CONFIG_MAX_NETWORKS)
+		return -1;
+	memcpy(cfg->networks[n], copy, sizeof(copy));
+	cfg->network_count = n + 1;
+	return (int)n;
+}
+
+/* NULL: it cannot be. */
+static struct config_nic *add_nic(const struct config_target *target, struct text name)
 {
 	struct config_vm *vm = target->vm;
-	bool first = true;
+	unsigned n = vm->nic_count;
+	int network;
 
-	for (;; first = false) {
-		char word[32] = "";
-		unsigned n = 0;
+	if (n >= CONFIG_MAX_NICS)
+		return NULL;
+	network = find_network(target->cfg, name);
+	if (network < 0 || mac_is_taken(target, default_mac(vm)))
+		return NULL;
+	vm->nics[n] = (struct config_nic){ (uint8_t)network, default_mac(vm) };
+	vm->nic_count = n + 1;
+	return &vm->nics[n];
+}
+
+bool config_set_net(const struct config_target *target, struct text value)
+{
+	struct config_nic *nic = NULL;
+	bool more;
+
+	do {
+		struct text word = text_take_until(&value, ",");
 		uint64_t mac;
 
-		for (; *value && *value != ',' && *value != ' ' && n < sizeof(word) - 1; value++)
-			word[n++] = *value;
-		word[n] = '\0';
-		if (!strncmp(word, "mac=", 4)) {
-			if (first || !parse_mac(word + 4, &mac) || mac_is_taken(target->cfg, mac))
+		more = word.end < value.end;
+		text_trim(&word);
+		if (text_take_word(&word, "mac=")) {
+			if (!nic || !parse_mac(word, &mac) || mac_is_taken(target, mac))
 				return false;
-			vm->nics[vm->nic_count - 1].mac = mac;
+			nic->mac = mac;
 		} else {
-			struct config_nic *nic = &vm->nics[vm->nic_count];
-
-			if (vm->nic_count == CONFIG_MAX_NICS ||
-			    !find_network(target->cfg, word, &nic->network) ||
-			    mac_is_taken(target->cfg, default_mac(vm)))
+			nic = add_nic(target, word);
+			if (!nic)
 				return false;
-			nic->mac = default_mac(vm);
-			vm->nic_count++;
 		}
-		while (*value == ' ')
-			value++;
-		if (!*value)
-			return true;
-		if (*value++ != ',')
-			return false;
-		while (*value == ' ')
-			value++;
-	}
+	} while (more);
+	return true;
 }

@@ -103,17 +103,17 @@ static const char *vcpu_state_name(const struct vcpu *vcpu)
 static void show_vm(struct vm_record *record, const struct config_vm *vm)
 {
 	char places[CONFIG_MAX_VCPUS * 32 + 1] = "";
-	unsigned used = 0;
+	size_t used = 0;
 
 	spinlock_acquire(&record->lock);
 	for (unsigned i = 0; record->state >= VM_READY && i < vm->vcpus; i++) {
-		char cpu[8] = "-";
+		char cpu[8] = "-", place[32];
 
 		if (record->cpu[i] != VM_NO_CPU)
 			fmt_snprintf(cpu, sizeof(cpu), "%u", record->cpu[i]);
-		used += (unsigned)fmt_snprintf(places + used, sizeof(places) - used, "%s CPU %s %s",
-					       i ? "," : ":", cpu,
-					       vcpu_state_name(record->vcpus[i]));
+		fmt_snprintf(place, sizeof(place), "%s CPU %s %s", i ? "," : ":", cpu,
+			     vcpu_state_name(record->vcpus[i]));
+		used = str_append(places, sizeof(places), used, place);
 	}
 	spinlock_release(&record->lock);
 	console_printf("%s: %s, %llu MiB, %u vCPUs%s", vm->name, state_name(record),
@@ -382,13 +382,10 @@ static enum command find_command(const char *name)
 static void help_line(unsigned command)
 {
 	char usage[32];
-	int n = fmt_snprintf(usage, sizeof(usage), "%s %s", commands[command].name,
-			     commands[command].words);
 
-	for (; n < 24; n++)
-		usage[n] = ' ';
-	usage[n] = '\0';
-	console_printf("%s %s", usage, commands[command].help);
+	fmt_snprintf(usage, sizeof(usage), "%s %s", commands[command].name,
+		     commands[command].words);
+	console_printf("%-24s %s", usage, commands[command].help);
 }
 
 static void help(const char *name)
@@ -405,20 +402,25 @@ static void help(const char *name)
 }
 
 /* Splits @text at blanks, in place; words that are not there are NULL. */
-static void split(char *text, const char *words[MAX_WORDS])
+static void split(char text[MONITOR_LINE_SIZE], const char *words[MAX_WORDS])
 {
-	for (unsigned i = 0; i < MAX_WORDS; i++) {
-		while (*text == ' ')
-			text++;
-		words[i] = *text ? text : NULL;
-		while (*text && *text != ' ')
-			text++;
-		if (*text)
-			*text++ = '\0';
+	bool blank = true;
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < MAX_WORDS; i++)
+		words[i] = NULL;
+	for (unsigned i = 0; i < MONITOR_LINE_SIZE && text[i]; i++) {
+		bool begins = blank && text[i] != ' ';
+
+		blank = text[i] == ' ';
+		if (blank)
+			text[i] = '\0';
+		else if (begins && count < MAX_WORDS)
+			words[count++] = text + i;
 	}
 }
 
-struct monitor_wait monitor_execute(char *text)
+struct monitor_wait monitor_execute(char text[MONITOR_LINE_SIZE])
 {
 	const char *words[MAX_WORDS];
 

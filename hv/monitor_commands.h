@@ -3,7 +3,7 @@
 #ifndef HV_MONITOR_COMMANDS_H
 #define HV_MONITOR_COMMANDS_H
 
-#include "hv/types.h"
+#include "hv/monitor_line.h"
 
 /** What the prompt waits for after a command. */
 enum monitor_wait_for {
@@ -21,8 +21,8 @@ struct monitor_wait {
 	unsigned vm;
 };
 
-/** Does what @text says, which it takes apart; what it has to wait for. */
-struct monitor_wait monitor_execute(char *text);
+/** Does what the line @text says, which it takes apart; what it has to wait for. */
+struct monitor_wait monitor_execute(char text[MONITOR_LINE_SIZE]);
 
 /** Is it over? Then what was put off is done. Not for WAIT_TOP. */
 bool monitor_wait_is_over(const struct monitor_wait *wait);

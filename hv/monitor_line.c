@@ -31,10 +31,12 @@ enum action {
 static void redraw(const struct monitor_line *line, char *echo)
 {
 	unsigned back = line->length - line->cursor;
-	int n = fmt_snprintf(echo, MONITOR_ECHO_SIZE, "\r" MONITOR_PROMPT "%s\x1b[K", line->text);
 
 	if (back)
-		fmt_snprintf(echo + n, MONITOR_ECHO_SIZE - (unsigned)n, "\x1b[%uD", back);
+		fmt_snprintf(echo, MONITOR_ECHO_SIZE, "\r" MONITOR_PROMPT "%s\x1b[K\x1b[%uD",
+			     line->text, back);
+	else
+		fmt_snprintf(echo, MONITOR_ECHO_SIZE, "\r" MONITOR_PROMPT "%s\x1b[K", line->text);
 }
 
 static void set_text(struct monitor_line *line, const char *text)

@@ -4,18 +4,18 @@
 #include "hv/lib/string.h"
 #include "hv/spinlock.h"
 
-struct learned {
-	uint64_t mac; /* 0: none */
-	uint64_t seen;
-};
-
 static struct port {
 	bool up;
 	uint8_t network;
 	uint64_t mac;
 	struct frame_queue *outbox, *inbox;
-	struct learned learned[NETSWITCH_LEARNED];
 } ports[NETSWITCH_PORTS];
+
+/* Of each port. */
+static struct learned {
+	uint64_t mac; /* 0: none */
+	uint64_t seen;
+} learned[NETSWITCH_PORTS][NETSWITCH_LEARNED];
 
 /* The lock is that of the addresses, and of the producers of inboxes and the consumers of outboxes.
  */
@@ -49,7 +49,7 @@ void netswitch_attach(unsigned port, const struct config_nic *nic, struct frame_
 	network->members |= BIT(port);
 	/* The address may have been learned elsewhere. */
 	FOR_EACH_PORT (i, network->members)
-		memset(ports[i].learned, 0, sizeof(ports[i].learned));
+		memset(learned[i], 0, sizeof(learned[i]));
 	spinlock_release(&network->lock);
 }
 
@@ -59,36 +59,35 @@ void netswitch_set_up(unsigned port, bool up)
 
 	spinlock_acquire(&network->lock);
 	ports[port].up = up;
-	memset(ports[port].learned, 0, sizeof(ports[port].learned));
+	memset(learned[port], 0, sizeof(learned[port]));
 	spinlock_release(&network->lock);
 }
 
 /* @port's entry for @mac; NULL: none that is young enough. */
-static struct learned *find(struct port *port, uint64_t mac, uint64_t now)
+static struct learned *find(unsigned port, uint64_t mac, uint64_t now)
 {
 	/* It may have been seen after @now: by a CPU that came to the lock first. */
 	for (unsigned i = 0; i < NETSWITCH_LEARNED; i++)
-		if (port->learned[i].mac == mac &&
-		    (int64_t)(now - port->learned[i].seen) <= (int64_t)max_age)
-			return &port->learned[i];
+		if (learned[port][i].mac == mac &&
+		    (int64_t)(now - learned[port][i].seen) <= (int64_t)max_age)
+			return &learned[port][i];
 	return NULL;
 }
 
 /* Notes that @mac is at @from; false if it cannot be. */
 static bool learn(unsigned from, uint64_t others, uint64_t mac, uint64_t now)
 {
-	struct port *port = &ports[from];
 	struct learned *entry;
 	unsigned i;
 
-	spinlock_assert(&networks[port->network].lock);
-	entry = find(port, mac, now);
-	if (mac == port->mac)
+	spinlock_assert(&networks[ports[from].network].lock);
+	entry = find(from, mac, now);
+	if (mac == ports[from].mac)
 		return true;
 	if (!mac || (mac & FRAME_MAC_GROUP))
 		return false;
 	FOR_EACH_PORT (i, others) {
-		struct learned *old = find(&ports[i], mac, now);
+		struct learned *old = find(i, mac, now);
 
 		if (ports[i].mac == mac)
 			return false;
@@ -97,10 +96,10 @@ static bool learn(unsigned from, uint64_t others, uint64_t mac, uint64_t now)
 	}
 	/* Its own oldest makes room. */
 	if (!entry) {
-		entry = &port->learned[0];
+		entry = &learned[from][0];
 		for (i = 1; i < NETSWITCH_LEARNED && entry->mac; i++)
-			if (!port->learned[i].mac || port->learned[i].seen < entry->seen)
-				entry = &port->learned[i];
+			if (!learned[from][i].mac || learned[from][i].seen < entry->seen)
+				entry = &learned[from][i];
 	}
 	*entry = (struct learned){ mac, now };
 	return true;
@@ -114,7 +113,7 @@ static uint64_t destinations(unsigned from, uint64_t others, uint64_t mac, uint6
 	if (mac & FRAME_MAC_GROUP)
 		return others;
 	FOR_EACH_PORT (i, others | BIT(from))
-		if (ports[i].mac == mac || find(&ports[i], mac, now))
+		if (ports[i].mac == mac || find(i, mac, now))
 			return BIT(i) & others;
 	return others;
 }
@@ -130,7 +129,7 @@ static bool deliver(struct frame_queue *inbox, const struct frame *frame)
 	copy->packets = frame->packets;
 	copy->header = frame->header;
 	copy_bulk(copy->data, frame->data, frame->length);
-	frame_queue_add(inbox, copy, frame->length);
+	frame_queue_add(inbox, copy);
 	return true;
 }
 

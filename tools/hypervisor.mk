@@ -50,7 +50,7 @@ $(BUILD)/cloister.elf: $(HV_OBJECTS) linker.ld tools/symtab
 	$(Q)mv $(BUILD)/gen/pass3.elf $@
 
 # The loader is an ordinary gnu-efi program that carries the stripped image.
-EFI_SOURCES := $(wildcard boot/*.c boot/efi/*.c) drivers/host/uart.c hv/config.c hv/config_keys.c hv/config_net.c \
+EFI_SOURCES := $(wildcard boot/*.c boot/efi/*.c) drivers/host/uart.c hv/config.c hv/config_keys.c hv/config_net.c hv/config_text.c \
 	hv/lib/print.c hv/lib/string.c
 EFI_OBJECTS := $(patsubst %,$(BUILD)/obj/efi/%.o,$(EFI_SOURCES))
 EFI_CFLAGS := -std=gnu11 -O2 $(WARNINGS) -I. -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 -ffile-prefix-map=$(CURDIR)=. \

@@ -27,6 +27,7 @@ static_assert(sizeof(struct frame_header) == 12, "virtio 1.2, 5.1.6");
 /** A frame in a queue, its header checked by whoever put it there. */
 struct frame {
 	uint32_t length;  /* of data[] */
+	uint32_t end;	  /* offset of what follows it in the queue */
 	uint16_t packets; /* that it would be on a wire */
 	uint16_t next;	  /* its consumer's: how many of them are delivered */
 	struct frame_header header;
@@ -39,15 +40,16 @@ struct frame_queue {
 	uint64_t refused;			    /* frames that it took and dropped */
 	/* The producer's. */
 	uint32_t tail __attribute__((aligned(64)));
+	uint32_t end; /* of the frame that there was room for */
 	uint64_t frames, packets;
 	uint64_t dropped; /* frames that did not come in */
 	uint8_t bytes[FRAME_QUEUE_SIZE] __attribute__((aligned(64)));
 };
 
-/** Producer: room for a frame of @length bytes, or NULL. Nobody sees it before frame_queue_add(),
- * when its data, header and packets are there. */
+/** Producer: room for a frame of @length bytes, or NULL. Nobody sees it before frame_queue_add()
+ * adds what there was room for last, when its data, header and packets are there. */
 struct frame *frame_queue_room(struct frame_queue *queue, uint32_t length);
-void frame_queue_add(struct frame_queue *queue, struct frame *frame, uint32_t length);
+void frame_queue_add(struct frame_queue *queue, struct frame *frame);
 
 /** Consumer: the oldest frame, which stays until it is removed; NULL: none. */
 struct frame *frame_queue_first(struct frame_queue *queue);

@@ -106,7 +106,7 @@ static bool take(struct vm *vm, const struct virtio *device, struct vring_chain 
 		outbox->dropped++;
 		return true;
 	}
-	frame_queue_add(outbox, frame, length);
+	frame_queue_add(outbox, frame);
 	card_of(vm, device)->queued += frame->packets;
 	return true;
 }

@@ -59,7 +59,7 @@ static void arrive(uint32_t length, bool checksum, bool large)
 			return;
 	}
 	if (frame->header.gso_type != GSO_NONE || length <= FRAME_MAX)
-		frame_queue_add(&fv->inbox[0], frame, length);
+		frame_queue_add(&fv->inbox[0], frame);
 }
 
 static void step(void)

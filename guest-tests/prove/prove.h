@@ -37,6 +37,13 @@ static inline void any_bytes(void *bytes, size_t size)
 	Frama_C_make_unknown((char *)bytes, size);
 }
 
+/** Nothing follows. */
+_Noreturn static inline void prove_end(void)
+{
+	for (;;)
+		;
+}
+
 /* The first shift by which nothing is left tells more than the builtins' own contracts, and those
  * of 0 are no value at all. */
 static inline int prove_clz64(uint64_t x)

@@ -25,7 +25,7 @@ struct frame *frame_queue_room(struct frame_queue *queue, uint32_t length)
 	return any8 ? &sent.frame : NULL;
 }
 
-void frame_queue_add(struct frame_queue *queue, struct frame *frame, uint32_t length)
+void frame_queue_add(struct frame_queue *queue, struct frame *frame)
 {
 }
 

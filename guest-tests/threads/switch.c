@@ -51,7 +51,7 @@ static void *work(void *argument)
 			memset(frame->data, (int)i, LENGTH);
 			memcpy(frame->data, &to, 6);
 			memcpy(frame->data + 6, &from, 6);
-			frame_queue_add(&outbox[self], frame, LENGTH);
+			frame_queue_add(&outbox[self], frame);
 		}
 		netswitch_forward(self, i);
 		take(self);

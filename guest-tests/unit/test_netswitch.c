@@ -40,7 +40,7 @@ static void put(unsigned from, uint64_t dst, uint64_t src, uint32_t length, uint
 	memcpy(frame->data, &dst, 6);
 	memcpy(frame->data + 6, &src, 6);
 	memset(&frame->header, mark, sizeof(frame->header));
-	frame_queue_add(&outbox[from], frame, length);
+	frame_queue_add(&outbox[from], frame);
 }
 
 /* One frame goes into the switch; who got exactly it? */
@@ -87,7 +87,7 @@ TEST(queue_keeps_order_and_content)
 			CHECK(frame->data + length <= queue.bytes + FRAME_QUEUE_SIZE);
 			memset(frame->data, (int)in, length);
 			memcpy(frame->data, &in, 4);
-			frame_queue_add(&queue, frame, length);
+			frame_queue_add(&queue, frame);
 			in++;
 		} else {
 			const struct frame *frame = frame_queue_first(&queue);
@@ -112,7 +112,7 @@ TEST(queue_gets_full)
 
 	memset(&queue, 0, sizeof(queue));
 	while ((frame = frame_queue_room(&queue, FRAME_MAX)) != NULL) {
-		frame_queue_add(&queue, frame, FRAME_MAX);
+		frame_queue_add(&queue, frame);
 		n++;
 	}
 	CHECK(n == (FRAME_QUEUE_SIZE - 1) / ALIGN_UP(sizeof(*frame) + FRAME_MAX, 8));

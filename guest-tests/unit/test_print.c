@@ -116,4 +116,19 @@ TEST(string_copy)
 	CHECK(str_copy(out, "zz", 0) == 2);
 }
 
+TEST(string_append)
+{
+	char out[6] = "";
+	size_t n = str_append(out, sizeof(out), 0, "ab");
+
+	CHECK(n == 2 && !strcmp(out, "ab"));
+	n = str_append(out, sizeof(out), n, "");
+	n = str_append(out, sizeof(out), n, "cde");
+	CHECK(n == 5 && !strcmp(out, "abcde"));
+	/* There is no more room. */
+	CHECK(str_append(out, sizeof(out), n, "f") == 5 && !strcmp(out, "abcde"));
+	CHECK(str_append(out, 3, 1, "xyz") == 2 && !strcmp(out, "ax"));
+	CHECK(str_append(out, 0, 0, "x") == 0 && !strcmp(out, "ax"));
+}
+
 UNIT_MAIN

@@ -78,6 +78,21 @@ TEST(ranges_survive_the_end_of_the_address_space)
 	CHECK(well_formed());
 }
 
+/* Where rounding would go beyond it, RAM is not all of it and what is reserved is not nothing. */
+TEST(ranges_round_up_to_the_end_of_the_address_space)
+{
+	uint64_t top = UINT64_MAX - 0xfff;
+
+	memset(&bi, 0, sizeof(bi));
+	ranges_claim(&bi, top + 1, 0x800, BOOT_RANGE_RAM);
+	ranges_claim(&bi, top + 1, 0x800, BOOT_RANGE_RESERVED);
+	ranges_claim(&bi, UINT64_MAX, 0, BOOT_RANGE_RAM);
+	ranges_claim(&bi, UINT64_MAX, UINT64_MAX, BOOT_RANGE_RAM);
+	CHECK(bi.range_count == 0);
+	ranges_claim(&bi, top - 0x1001, 0x1800, BOOT_RANGE_RESERVED);
+	CHECK(bi.range_count == 1 && is_range(0, top - 0x2000, top, BOOT_RANGE_RESERVED));
+}
+
 TEST(ranges_full_table_loses_memory_only)
 {
 	memset(&bi, 0, sizeof(bi));

@@ -71,14 +71,23 @@ int strncmp(const char *a, const char *b, size_t n)
 
 size_t str_copy(char *dst, const char *src, size_t size)
 {
-	size_t length = strlen(src);
-	size_t n = length < size ? length : size - 1;
+	size_t length = strlen(src), n;
 
 	if (size == 0)
 		return length;
+	n = length < size ? length : size - 1;
 	memcpy(dst, src, n);
 	dst[n] = '\0';
 	return length;
+}
+
+size_t str_append(char *dst, size_t size, size_t at, const char *src)
+{
+	for (; *src && at + 1 < size; src++)
+		dst[at++] = *src;
+	if (at < size)
+		dst[at] = '\0';
+	return at;
 }
 
 void copy_bulk(void *dst, const void *src, size_t n)

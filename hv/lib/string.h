@@ -23,4 +23,7 @@ void copy_bulk(void *dst, const void *src, size_t n);
 /** Copies at most @size - 1 bytes and always terminates; returns the length of @src. */
 size_t str_copy(char *dst, const char *src, size_t size);
 
+/** Puts @src behind the @at characters in @dst, as far as there is room; how many there are now. */
+size_t str_append(char *dst, size_t size, size_t at, const char *src);
+
 #endif

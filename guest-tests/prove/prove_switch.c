@@ -1,0 +1,58 @@
+/* prove: hv/netswitch.c */
+/* prove-options: precision=0 coverage=98 quick -eva-plevel=200 -eva-slevel=10 -eva-auto-loop-unroll=16 */
+/* SPDX-License-Identifier: MIT */
+/* Any cards on any networks, any frames, at any time, ports that go up and down. */
+#include "hv/lib/string.h"
+#include "hv/netswitch.h"
+
+/* Eva keeps the two lengths apart: how long a frame is and how much is copied. */
+static union {
+	struct frame frame;
+	uint8_t room[sizeof(struct frame) + FRAME_LARGE];
+} sent, received;
+static struct frame_queue outbox, inbox;
+
+void copy_bulk(void *dst, const void *src, size_t n)
+{
+	memcpy(dst, src, n);
+}
+
+struct frame *frame_queue_room(struct frame_queue *queue, uint32_t length)
+{
+	/*@ assert an_inbox: queue == &inbox && length <= FRAME_LARGE; */
+	return any8 ? &received.frame : NULL;
+}
+
+void frame_queue_add(struct frame_queue *queue, struct frame *frame)
+{
+	/*@ assert there_is_room: queue == &inbox && frame == &received.frame; */
+}
+
+struct frame *frame_queue_first(struct frame_queue *queue)
+{
+	/*@ assert an_outbox: queue == &outbox; */
+	any_bytes(&sent, sizeof(sent));
+	sent.frame.length = any_within(FRAME_MIN, FRAME_LARGE);
+	return any8 ? &sent.frame : NULL;
+}
+
+void frame_queue_remove(struct frame_queue *queue)
+{
+	/*@ assert an_outbox: queue == &outbox; */
+}
+
+void prove(void)
+{
+	netswitch_set_age(any64);
+	//@ loop unroll NETSWITCH_PORTS;
+	for (unsigned port = 0; port < NETSWITCH_PORTS; port++) {
+		const struct config_nic nic = { (uint8_t)any_within(0, CONFIG_MAX_NETWORKS - 1),
+						any64 };
+
+		netswitch_attach(port, &nic, &outbox, &inbox);
+	}
+	while (any8) {
+		netswitch_set_up(any_within(0, NETSWITCH_PORTS - 1), any8 & 1);
+		netswitch_forward(any_within(0, NETSWITCH_PORTS - 1), any64);
+	}
+}
