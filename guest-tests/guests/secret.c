@@ -6,8 +6,8 @@
  * pattern=32 hexadecimal digits; touch: one exit of each round needs sensitive memory; sibling: a
  * second vCPU writes to the planted memory, with few exits; deaf: with interrupts off; registers:
  * the pattern's first four bytes, inverted, stand in every register too, at exits of every kind;
- * leave: after some rounds the VM powers off, soon: after one; again: the pattern fills all memory, the VM reboots,
- * and must find none of it
+ * leave: after some rounds the VM powers off, soon: after one; again: the pattern fills all memory,
+ * the VM reboots, and must find none of it
  */
 #include "guest-tests/guests/lib/guest.h"
 
