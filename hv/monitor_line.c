@@ -238,7 +238,8 @@ void monitor_line_keep(struct monitor_line *line)
 		memmove(line->history[1], line->history[0],
 			(MONITOR_HISTORY - 1) * sizeof(line->history[0]));
 		memcpy(line->history[0], line->text, sizeof(line->text));
-		line->kept += line->kept < MONITOR_HISTORY;
+		if (line->kept < MONITOR_HISTORY)
+			line->kept++;
 	}
 	monitor_line_clear(line);
 }
