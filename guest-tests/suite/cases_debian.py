@@ -108,4 +108,4 @@ def trixie_kernel(context):
 def register(suite):
     suite.add("debian-root-file-system", root_file_system, 200)
     suite.add("debian-two-meet", two_meet, 400, wide=True)
-    suite.add("debian-trixie-kernel", trixie_kernel, 40)
+    suite.add("debian-trixie-kernel", trixie_kernel, 40, wide=True)

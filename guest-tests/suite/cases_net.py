@@ -191,5 +191,5 @@ def register(suite):
     suite.add("net-receiver-stops", fickle("stops"), 10)
     suite.add("linux-net-shared-core", linux(), 90)
     suite.add("linux-load-shared-core", linux_load(), 90, wide=True)
-    suite.add("linux-load-threads", linux_load(smp=ONE_CORE, hypervisor={"mitigation": "asi+stun"}), 300)
+    suite.add("linux-load-threads", linux_load(smp=ONE_CORE, hypervisor={"mitigation": "asi+stun"}), 300, wide=True)
     suite.add("linux-load-two-cores", linux_load(smp=TWO_CORES), 300, wide=True)
