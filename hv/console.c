@@ -19,6 +19,8 @@
 #include "mm/space.h"
 
 #define NOBODY (-1)
+/* Bytes that end a line somebody left open. */
+#define LINE_BREAK 2
 /* Bytes of a guest's line: the text, its name, and what surrounds them. */
 #define LINE_MOST (CONSOLE_GUEST_LINE + CONFIG_NAME_LEN + 16)
 
@@ -142,9 +144,9 @@ static void send(char c)
 	uart_putc(&console.com2, c);
 }
 
-static bool has_room(void)
+static bool has_room(unsigned bytes)
 {
-	return uart_room(&console.com1) && uart_room(&console.com2);
+	return uart_has_room(&console.com1, bytes) && uart_has_room(&console.com2, bytes);
 }
 
 static void send_queued(void)
@@ -191,7 +193,7 @@ void console_pump(void)
 	if (console.pumper == PERCPU_MAX || percpu_core_is_closed(console.pumper))
 		console.pumper = id;
 	while (console.pumper == id && console.writer == NOBODY && !console.guests_turn &&
-	       console.queued && has_room())
+	       console.queued && has_room(1))
 		send_queued();
 	if (!console.queued)
 		console.pumper = PERCPU_MAX;
@@ -306,7 +308,7 @@ bool console_guest_putc(char c)
 	bool sent;
 
 	lock_for(is_alone(), false);
-	sent = !console.queued && console.writer == NOBODY && has_room();
+	sent = !console.queued && console.writer == NOBODY && has_room(1);
 	if (likely(sent)) {
 		put_raw(&c, 1);
 		console.line_open = c != '\n';
@@ -320,7 +322,7 @@ bool console_guest_room(void)
 	bool room;
 
 	lock_for(false, false);
-	room = !console.queued && console.writer == NOBODY && has_room();
+	room = !console.queued && console.writer == NOBODY && has_room(1);
 	console_unlock();
 	return room;
 }
@@ -374,7 +376,7 @@ bool console_guest_send(struct console_text *out, unsigned id)
 
 	lock_for(is_alone(), false);
 	if (out->length && (!console.queued || console.guests_turn) && console.writer == NOBODY &&
-	    (console.next == NOBODY || console.next == (int)id)) {
+	    (console.next == NOBODY || console.next == (int)id) && has_room(LINE_BREAK)) {
 		console.writer = (int)id;
 		console.next = NOBODY;
 		console.guests_turn = false;
@@ -383,7 +385,7 @@ bool console_guest_send(struct console_text *out, unsigned id)
 	} else if (out->length && console.writer != (int)id && console.next == NOBODY) {
 		console.next = (int)id; /* or who writes without end would never let it */
 	}
-	while (console.writer == (int)id && has_room()) {
+	while (console.writer == (int)id && has_room(1)) {
 		console.line_open = out->text[out->sent] != '\n';
 		put_raw(&out->text[out->sent++], 1);
 		if (out->sent == out->length) {

@@ -39,23 +39,23 @@ void uart_init(struct uart *uart, uint16_t port)
 	uart->port = port;
 }
 
-unsigned uart_room(struct uart *uart)
+bool uart_has_room(struct uart *uart, unsigned bytes)
 {
 	if (!uart->port)
-		return UART_FIFO_DEPTH;
-	if (!uart->room &&
+		return true;
+	if (uart->room < bytes &&
 	    (inb(uart->port + UART_LSR) & LSR_THR_EMPTY || ++uart->polls >= POLL_LIMIT)) {
 		uart->room = UART_FIFO_DEPTH;
 		uart->polls = 0;
 	}
-	return uart->room;
+	return uart->room >= bytes;
 }
 
 void uart_putc(struct uart *uart, char c)
 {
 	if (!uart->port)
 		return;
-	while (!uart_room(uart))
+	while (!uart_has_room(uart, 1))
 		cpu_relax();
 	outb(uart->port + UART_DATA, (uint8_t)c);
 	uart->room--;

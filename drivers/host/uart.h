@@ -21,8 +21,9 @@ struct uart {
 
 /** 115200 baud, 8N1, FIFOs on, interrupts off. Leaves port 0 if no UART answers there. */
 void uart_init(struct uart *uart, uint16_t port);
-/** How many bytes can be sent without waiting. */
-unsigned uart_room(struct uart *uart);
+/** Can @bytes be sent without waiting? The FIFO tells only that it is empty, so not before that if
+ * too little is known to be left. */
+bool uart_has_room(struct uart *uart, unsigned bytes);
 /** Sends a byte; waits, bounded, until the transmitter has room. */
 void uart_putc(struct uart *uart, char c);
 /** A received byte, or -1. */
