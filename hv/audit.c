@@ -150,6 +150,7 @@ int audit_for_guest(unsigned vm, unsigned vcpu, bool *done)
 {
 	struct vm_record *record = &vm_records[vm];
 	struct guest_audit *mine = &guest_audits[vm];
+	unsigned violations;
 	bool begun, may;
 
 	*done = true;
@@ -167,8 +168,12 @@ int audit_for_guest(unsigned vm, unsigned vcpu, bool *done)
 	*done = audit_piece(&mine->audit);
 	if (!*done)
 		return 0;
+	violations = audit_report(&mine->audit, "hypercall");
+	/* Not before: another vCPU may begin one there. */
+	spinlock_acquire(&record->lock);
 	mine->under_way = false;
-	return (int)audit_report(&mine->audit, "hypercall");
+	spinlock_release(&record->lock);
+	return (int)violations;
 }
 
 #ifdef DEBUG_AUDIT

@@ -47,7 +47,7 @@ enum hypercall {
 	HYPERCALL_DEBUG_TOUCH_SENSITIVE =
 		0x100,		 /* the handler reads a word of sensitive memory -> that word */
 	HYPERCALL_AUDIT = 0x101, /* audits the maps of all CPUs and VMs, an `audit` record -> number
-				    of violations */
+				    of violations, or -E_BUSY: another vCPU's is under way */
 };
 
 enum hypercall_policy {
