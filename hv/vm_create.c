@@ -286,7 +286,9 @@ static int create(struct vm_record *record, const struct config_vm *config, uint
 		err = create_private(record);
 	if (err)
 		return err;
+	vm_breathe();
 	describe(record, config, id);
+	vm_breathe();
 	err = attach_devices(record);
 	if (!err)
 		err = vm_net_create(record);

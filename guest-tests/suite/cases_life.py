@@ -103,6 +103,31 @@ def reuse(context):
     run.expect_end(1)
 
 
+# Instructions, with the flushes on the way back: some 34,000 are measured.
+HELD_OFF = 45000
+
+
+def held_off(context):
+    """VMs start, end, are audited and tell their statistics beside another one that runs, and no piece of that keeps interrupts off for
+    longer than the bound: the emulator measures it."""
+    vms = {"a": flat("large", "count", "8M"), "b": flat("life", "count", "8M")}
+    with open(guest_file("life")["life.bin"], "rb") as f:
+        large = f.read().ljust(2 << 20, b"\0")
+    path = os.path.join(context.dir, "longest.txt")
+    run = boot(context, vms, "expect count 1\n" + monitor(
+        *["restart a -> \"vm\":\"a\",\"state\":\"running\""] * 3, "stop a -> \"state\":\"stopped\"",
+        "start a -> \"vm\":\"a\",\"state\":\"running\"", "stats b -> \"type\":\"stats\",\"vm\":\"b\"", "audit -> \\n.*: 0 violations") + "send end\n",
+        files={"large.bin": large}, longest=path)
+    need(run.of_type("stats", vm="b"), "b has not told its statistics")
+    with open(path) as f:
+        lines = f.read().splitlines()
+    need(lines, "nothing was measured")
+    context.note(lines[-1])
+    need(int(lines[-1].split()[0]) <= HELD_OFF, "interrupts were held off for %s ticks, at most %d are allowed" % (lines[-1].split()[0], HELD_OFF))
+    context.remark = "%s ticks at most" % lines[-1].split()[0]
+    run.expect_end(0)
+
+
 def promises(context):
     """What a lazy VM was promised nobody else gets, before the first touch too: neither one that is started later, nor one that
     was promised less than it takes, which ends at the bound. On a machine of 1 GiB."""
@@ -331,6 +356,7 @@ def register(suite):
     suite.add("life-stuck", stuck("asi", 1, "1:1:1"), 10)
     suite.add("life-stuck-siblings", stuck("asi+stun", 2, ONE_CORE), 15)
     suite.add("life-stuck-cores", stuck("asi", 2, TWO_CORES), 20)
+    suite.add("life-held-off", held_off, 8)
     suite.add("life-promises", promises, 10)
     suite.add("life-pressure", pressure, 10)
     suite.add("life-hogs", hogs, 30)

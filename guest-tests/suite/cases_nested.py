@@ -178,7 +178,7 @@ GUESTS = (("guest-cpuid", "q35-bios"), ("guest-msr", "pc-bios"), ("guest-cr", "q
           ("guest-mmio", "q35-bios"), ("guest-ept-lazy", "pc-bios"), ("guest-smp-4", "q35-bios"),
           ("guest-crowd-2", "pc-bios-disk"), ("monitor", "q35-bios-usb"), ("shared-core-threads", "q35-bios"), ("fuzz-own-2", "pc-bios"))
 # Many restarts, a file that is too large to be sent; measured ticks, shares of the console, exact counts of interrupts or flushes, CPUs of Bochs's, broken builds: not what these machines can show.
-LEFT_OUT = (r"^life-restarts-(asi|thousand)$|^life-hogs$|^held-off$|^loader-pvh-linux$|^restart-scrubs|icelake|haswell|arrandale|without-|timer|naps|sensitive-|hardened|clock|^policies(-more|-beside|$)|^stun$|not-scrubbed|^policy-|^linux-|^boot-|"
+LEFT_OUT = (r"^life-restarts-(asi|thousand)$|^life-hogs$|held-off$|^loader-pvh-linux$|^restart-scrubs|icelake|haswell|arrandale|without-|timer|naps|sensitive-|hardened|clock|^policies(-more|-beside|$)|^stun$|not-scrubbed|^policy-|^linux-|^boot-|"
             r"^image-|^iso-|^share-|^virtio-(guest|linux|no-numbers|fuzz)|^net-pair|^net-storm|uefi")
 MACHINES = ("q35-bios", "pc-bios", "q35-bios-usb", "q35-bios-disk-1:1:1-iommu-nvme-e1000e", "pc-bios-usb")
 
