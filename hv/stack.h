@@ -28,6 +28,7 @@
  * that a call may change, those of SSE left out, which are the guest's. hv/scrub.asm.
  */
 void stack_zero(uint64_t end);
+static_assert(STACK_ROUND == 128, "hv/scrub.asm");
 
 static inline uint64_t stack_pointer(void)
 {
