@@ -352,13 +352,6 @@ int pgtable_go_on(const struct pgtable *pt, const struct pgtable_place *from,
 	return visit_level(pt, pt->root, ROOT_LEVEL, 0, from, visitor, context);
 }
 
-int pgtable_for_each(const struct pgtable *pt, pgtable_leaf_visit_t visit, void *context)
-{
-	const struct pgtable_visitor visitor = { .leaf = visit };
-
-	return pgtable_go_on(pt, &(struct pgtable_place){ 0 }, &visitor, context);
-}
-
 hpa_t pgtable_absent_names(hpa_t table)
 {
 	const uint64_t *entries = hpa_to_ptr(table);

@@ -78,15 +78,9 @@ void pgtable_slot_set(struct pgtable *pt, unsigned slot, hpa_t table);
 void pgtable_destroy(struct pgtable *pt, const unsigned *own_slots, unsigned count,
 		     void (*breathe)(void));
 
-typedef int (*pgtable_leaf_visit_t)(uint64_t va, uint64_t size, const struct pg_leaf *leaf,
-				    void *context);
-
-/** Calls @visit for each leaf in address order; stops at a non-zero return and gives it back. */
-int pgtable_for_each(const struct pgtable *pt, pgtable_leaf_visit_t visit, void *context);
-
-/** Whom a walk in pieces calls. Each stops it by a return that is not 0. */
+/** Whom a walk calls, in address order. Each stops it by a return that is not 0. */
 struct pgtable_visitor {
-	pgtable_leaf_visit_t leaf;
+	int (*leaf)(uint64_t va, uint64_t size, const struct pg_leaf *leaf, void *context);
 	/* Before a table's entries; it translates from @va on, and @depth are above it. Or NULL. */
 	int (*table)(hpa_t table, uint64_t va, unsigned depth, void *context);
 };
@@ -100,7 +94,7 @@ struct pgtable_place {
 
 /**
  * Visits each table and each leaf from @from on, also a leaf that begins before and ends behind it;
- * returns as pgtable_for_each(). Between pieces the tables may change.
+ * gives back what stopped it, or 0. Between pieces the tables may change.
  */
 int pgtable_go_on(const struct pgtable *pt, const struct pgtable_place *from,
 		  const struct pgtable_visitor *visitor, void *context);

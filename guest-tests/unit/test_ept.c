@@ -213,6 +213,16 @@ TEST(guest_memory_takes_one_leaf_per_2_mib)
 	CHECK(survey.tables == 3);
 }
 
+static int for_each(const struct pgtable *pt,
+		    int (*leaf)(uint64_t va, uint64_t size, const struct pg_leaf *leaf,
+				void *context),
+		    void *context)
+{
+	const struct pgtable_visitor visitor = { .leaf = leaf };
+
+	return pgtable_go_on(pt, &(struct pgtable_place){ 0 }, &visitor, context);
+}
+
 static int note_address(uint64_t va, uint64_t size, const struct pg_leaf *leaf, void *context)
 {
 	(void)size;
@@ -228,11 +238,11 @@ TEST(high_guest_physical_addresses_have_no_sign)
 
 	start(&table, 2);
 	CHECK(pgtable_map(&table, BIT(47) + MIB(2), HPA(0), PAGE_SIZE, 0) == 0);
-	CHECK(pgtable_for_each(&table, note_address, &seen) == 0);
+	CHECK(for_each(&table, note_address, &seen) == 0);
 	CHECK(seen == BIT(47) + MIB(2));
 	CHECK(pgtable_create(&table, PG_HOST, 2) == 0);
 	CHECK(pgtable_map(&table, 0xffff800000200000ULL, HPA(0), PAGE_SIZE, 0) == 0);
-	CHECK(pgtable_for_each(&table, note_address, &seen) == 0);
+	CHECK(for_each(&table, note_address, &seen) == 0);
 	CHECK(seen == 0xffff800000200000ULL);
 }
 
@@ -251,7 +261,7 @@ TEST(a_visitor_can_stop)
 
 	start(&ept, 1);
 	map(&ept, 10, 5, MIB(1), 0);
-	CHECK(pgtable_for_each(&ept, stop_at_second, &count) == 77);
+	CHECK(for_each(&ept, stop_at_second, &count) == 77);
 	CHECK(count == 2);
 }
 
