@@ -145,19 +145,10 @@ static void ping_once(void)
 		turn();
 }
 
-static unsigned number(const char *text)
-{
-	unsigned value = 0;
-
-	for (; text && *text >= '0' && *text <= '9'; text++)
-		value = value * 10 + (unsigned)(*text - '0');
-	return value;
-}
-
 void guest_main(void)
 {
 	bool two = guest_option("two");
-	unsigned rounds = number(guest_value("rounds"));
+	unsigned rounds = (unsigned)guest_number("rounds", 0);
 
 	set_handler(VECTOR_TICK, on_tick);
 	set_handler(VECTOR_PING, on_ping);

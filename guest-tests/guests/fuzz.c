@@ -19,15 +19,6 @@ bool show_registers;
 static uint64_t seed;
 static bool asked;
 
-static uint64_t number(const char *text)
-{
-	uint64_t n = 0;
-
-	while (*text >= '0' && *text <= '9')
-		n = n * 10 + (uint64_t)(*text++ - '0');
-	return n;
-}
-
 static uint64_t ask(void)
 {
 	char text[24];
@@ -46,7 +37,7 @@ static uint64_t ask(void)
 		text[n++] = c;
 	}
 	text[n] = '\0';
-	return number(text);
+	return number_in(text);
 }
 
 static _Noreturn void end(const struct core *core)
@@ -106,15 +97,11 @@ void core_loop(struct core *core, unsigned vector)
 
 void guest_main(void)
 {
-	const char *steps = guest_value("steps"), *given = guest_value("seed");
-	const char *show = guest_value("show");
-
-	asked = !given;
-	seed = given ? number(given) : ask();
-	step_limit = steps ? (unsigned)number(steps) : STEPS;
+	asked = !guest_value("seed");
+	seed = asked ? ask() : guest_number("seed", 0);
+	step_limit = (unsigned)guest_number("steps", STEPS);
 	show_registers = guest_option("registers");
-	if (show)
-		show_from = (unsigned)number(show);
+	show_from = (unsigned)guest_number("show", show_from);
 	core_count = cpuid(0xb, 1).ebx;
 	if (core_count == 0 || core_count > FUZZ_CORES)
 		core_count = 1;

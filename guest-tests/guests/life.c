@@ -80,22 +80,13 @@ static void devour(void)
 	}
 }
 
-static uint64_t number(const char *key)
-{
-	const char *text = guest_value(key);
-	uint64_t value = 0;
-
-	for (; text && *text >= '0' && *text <= '9'; text++)
-		value = value * 10 + (uint64_t)(*text - '0');
-	return value;
-}
-
 /* Every word of its memory but what lies below; at first nobody's, then its own, whoever comes and
  * goes beside it. */
 static _Noreturn void own(void)
 {
-	uint64_t *const first = (uint64_t *)MIB(2), *const end = (uint64_t *)MIB(number("end"));
-	uint64_t mine = number("owns") << 32, foreign = 0, lost = 0;
+	uint64_t *const first = (uint64_t *)MIB(2), *const end =
+							    (uint64_t *)MIB(guest_number("end", 0));
+	uint64_t mine = guest_number("owns", 0) << 32, foreign = 0, lost = 0;
 
 	for (uint64_t *at = first; at < end; at++)
 		foreign |= *at;

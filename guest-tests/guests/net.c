@@ -31,18 +31,6 @@ struct packet {
 
 static struct net net;
 
-static uint64_t number_of(const char *key, uint64_t otherwise)
-{
-	const char *p = guest_value(key);
-	uint64_t value = 0;
-
-	if (!p)
-		return otherwise;
-	while (*p >= '0' && *p <= '9')
-		value = value * 10 + (uint64_t)(*p++ - '0');
-	return value;
-}
-
 static uint16_t sum_of(const uint8_t *data, unsigned length)
 {
 	const uint32_t *words = (const uint32_t *)data;
@@ -162,8 +150,8 @@ static void sleep(void)
 /* So many packets to card 2, at most a window beyond what it has acknowledged. */
 static void send_role(void)
 {
-	uint32_t count = (uint32_t)number_of("count", 20000);
-	uint32_t window = (uint32_t)number_of("window", 512), next = 0, acked = 0;
+	uint32_t count = (uint32_t)guest_number("count", 20000);
+	uint32_t window = (uint32_t)guest_number("window", 512), next = 0, acked = 0;
 	bool small = guest_option("small"), halts = guest_option("halt");
 	uint64_t start, ticks;
 
@@ -195,7 +183,7 @@ static void send_role(void)
 /* Takes them and acknowledges now and then. */
 static void receive_role(void)
 {
-	uint32_t count = (uint32_t)number_of("count", 20000), expected = 0, number = 0, said = 0;
+	uint32_t count = (uint32_t)guest_number("count", 20000), expected = 0, number = 0, said = 0;
 	bool halts = guest_option("halt");
 	uint64_t wrong = 0, hello = 0;
 
@@ -227,7 +215,7 @@ static void receive_role(void)
 /* As many broadcasts as it can make, whoever hears them. */
 static void storm_role(void)
 {
-	uint32_t count = (uint32_t)number_of("count", 20000), number;
+	uint32_t count = (uint32_t)guest_number("count", 20000), number;
 
 	check("it starts", net_open(&net, 0, features(), 0, true));
 	stats_begin();
@@ -244,7 +232,7 @@ static void storm_role(void)
 static void deaf_role(void)
 {
 	check("it starts", net_open(&net, 0, features(), 0, false));
-	for (unsigned i = 0; i < number_of("naps", 100); i++)
+	for (unsigned i = 0; i < guest_number("naps", 100); i++)
 		nap(500000);
 	check_eq("nothing is written where no buffer is", net.queue[NET_RX].used.idx, 0);
 }
@@ -252,7 +240,7 @@ static void deaf_role(void)
 /* Sends without looking back: its receiver may be gone. */
 static void blast_role(void)
 {
-	uint32_t count = (uint32_t)number_of("count", 20000), number;
+	uint32_t count = (uint32_t)guest_number("count", 20000), number;
 
 	check("it starts", net_open(&net, 0, features(), 0, true));
 	for (uint32_t i = 0; i < count;) {

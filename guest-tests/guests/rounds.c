@@ -36,8 +36,7 @@ void guest_main(void)
 {
 	uint64_t far, start;
 
-	for (const char *c = guest_value("rounds"); c && *c >= '0' && *c <= '9'; c++)
-		rounds = rounds * 10 + (unsigned)(*c - '0');
+	rounds = (unsigned)guest_number("rounds", 0);
 	check("the number is told", rounds);
 	apic_enable();
 	wrmsr(X2APIC_LVT_TIMER, LVT_DEADLINE | 1U << 16 | 0x70);

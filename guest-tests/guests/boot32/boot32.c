@@ -22,16 +22,6 @@ static uint64_t get(uint64_t address, unsigned size)
 	return value;
 }
 
-static uint64_t number(const char *key)
-{
-	const char *p = guest_value(key);
-	uint64_t value = 0;
-
-	for (; p && *p >= '0' && *p <= '9'; p++)
-		value = value * 10 + (uint64_t)(*p - '0');
-	return value;
-}
-
 static bool same_text(uint64_t address, const char *text)
 {
 	return !memcmp((const void *)address, text, strlen(text) + 1);
@@ -70,7 +60,7 @@ static uint64_t find(const struct map *map, uint64_t base, uint64_t *size)
 
 static void test_map(const struct map *map)
 {
-	uint64_t megabytes = number("memory"), size = 0;
+	uint64_t megabytes = guest_number("memory", 0), size = 0;
 
 	check("the memory map has 4 lines", map->count == 4);
 	check_eq("RAM from 0", find(map, 0, &size), 1);
@@ -92,7 +82,7 @@ static void test_module(unsigned index, uint64_t start, uint64_t size, uint64_t 
 
 	check("a module begins on a page", start % PAGE_SIZE == 0);
 	check("above the kernel, within memory",
-	      start >= (uint64_t)guest_bss_end && start + size <= MIB(number("memory")));
+	      start >= (uint64_t)guest_bss_end && start + size <= MIB(guest_number("memory", 0)));
 	for (uint64_t i = 0; i < size; i++)
 		good += bytes[i] == (uint8_t)(i * 7 + i / 256 + index);
 	check_eq("all of its bytes", good, size);
@@ -107,7 +97,7 @@ static void test_multiboot(void)
 	check_eq("EAX", boot_eax, MULTIBOOT_BOOT_MAGIC);
 	check_eq("memory, command line, modules, map", get(info, 4) & 0x4d, 0x4d);
 	check_eq("lower memory in KiB", get(info + 4, 4), 639);
-	check_eq("upper memory in KiB", get(info + 8, 4), (number("memory") - 1) * 1024);
+	check_eq("upper memory in KiB", get(info + 8, 4), (guest_number("memory", 0) - 1) * 1024);
 	check("the loader's name",
 	      (get(info, 4) & BIT(9)) && same_text(get(info + 64, 4), "Cloister"));
 	/* The size of a line stands before it and does not count itself. */
@@ -118,11 +108,11 @@ static void test_multiboot(void)
 	check_eq("two modules", get(info + 20, 4), 2);
 	at = get(info + 24, 4);
 	end = get(at + 4, 4);
-	check_eq("the first one's size", end - get(at, 4), number("first"));
+	check_eq("the first one's size", end - get(at, 4), guest_number("first", 0));
 	test_module(1, get(at, 4), end - get(at, 4), get(at + 8, 4), "a.img one two");
 	check("the second one lies behind it", get(at + 16, 4) >= end);
-	check_eq("its size", get(at + 20, 4) - get(at + 16, 4), number("second"));
-	test_module(2, get(at + 16, 4), number("second"), get(at + 24, 4), "b.img");
+	check_eq("its size", get(at + 20, 4) - get(at + 16, 4), guest_number("second", 0));
+	test_module(2, get(at + 16, 4), guest_number("second", 0), get(at + 24, 4), "b.img");
 }
 
 static void test_pvh(void)
@@ -137,12 +127,12 @@ static void test_pvh(void)
 	test_map(&map);
 	check_eq("an initrd and two modules", get(info + 12, 4), 3);
 	at = get(info + 16, 8);
-	check_eq("the initrd's size", get(at + 8, 8), number("initrd"));
+	check_eq("the initrd's size", get(at + 8, 8), guest_number("initrd", 0));
 	test_module(0, get(at, 8), get(at + 8, 8), get(at + 16, 8), "");
-	test_module(1, get(at + 32, 8), number("first"), get(at + 48, 8), "a.img one two");
-	check_eq("the first module's size", get(at + 40, 8), number("first"));
-	test_module(2, get(at + 64, 8), number("second"), get(at + 80, 8), "b.img");
-	check_eq("the second one's size", get(at + 72, 8), number("second"));
+	test_module(1, get(at + 32, 8), guest_number("first", 0), get(at + 48, 8), "a.img one two");
+	check_eq("the first module's size", get(at + 40, 8), guest_number("first", 0));
+	test_module(2, get(at + 64, 8), guest_number("second", 0), get(at + 80, 8), "b.img");
+	check_eq("the second one's size", get(at + 72, 8), guest_number("second", 0));
 }
 
 void guest_main(void)

@@ -154,6 +154,22 @@ const char *guest_value(const char *key)
 	return NULL;
 }
 
+uint64_t number_in(const char *text)
+{
+	uint64_t value = 0;
+
+	for (; *text >= '0' && *text <= '9'; text++)
+		value = value * 10 + (uint64_t)(*text - '0');
+	return value;
+}
+
+uint64_t guest_number(const char *key, uint64_t otherwise)
+{
+	const char *text = guest_value(key);
+
+	return text ? number_in(text) : otherwise;
+}
+
 void set_handler(unsigned vector, handler fn)
 {
 	handlers[vector] = fn;

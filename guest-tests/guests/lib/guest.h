@@ -23,6 +23,10 @@ void print(const char *fmt, ...);
 bool guest_option(const char *word);
 /* What follows KEY= on the command line (up to its end, not to the next space), or NULL. */
 const char *guest_value(const char *key);
+/* The same as a decimal number; @otherwise if the key is not there. */
+uint64_t guest_number(const char *key, uint64_t otherwise);
+/* The decimal number that a text begins with; 0 without one. */
+uint64_t number_in(const char *text);
 
 /* Checks. */
 void check(const char *name, bool ok);
