@@ -1,5 +1,5 @@
 /* prove: drivers/guest/virtio_blk.c */
-/* prove-with: guest-tests/prove/platform.c */
+/* prove-with: guest-tests/prove/platform.c guest-tests/prove/bulk.c */
 /* prove-before: guest-tests/prove/requests.h */
 /* prove-options: precision=0 coverage=95 quick -eva-plevel=200 -eva-slevel=10 -eva-auto-loop-unroll=16 */
 /* SPDX-License-Identifier: MIT */
@@ -12,11 +12,6 @@
 
 /* And room for the longest request, since Eva knows nothing of sums. */
 static uint8_t image[512 * SECTORS + MIB(4)];
-
-void copy_bulk(void *dst, const void *src, size_t n)
-{
-	memcpy(dst, src, n);
-}
 
 size_t str_copy(char *dst, const char *src, size_t size)
 {

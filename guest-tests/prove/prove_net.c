@@ -1,5 +1,5 @@
 /* prove: drivers/guest/virtio_net.c */
-/* prove-with: guest-tests/prove/platform.c */
+/* prove-with: guest-tests/prove/platform.c guest-tests/prove/bulk.c */
 /* prove-before: guest-tests/prove/requests.h */
 /* prove-options: precision=0 coverage=95 quick -eva-plevel=200 -eva-slevel=4 -eva-auto-loop-unroll=16 */
 /* SPDX-License-Identifier: MIT */
@@ -14,11 +14,6 @@ static union {
 	struct frame frame;
 	uint8_t room[sizeof(struct frame) + FRAME_LARGE + PROVE_RAM];
 } sent, received;
-
-void copy_bulk(void *dst, const void *src, size_t n)
-{
-	memcpy(dst, src, n);
-}
 
 struct frame *frame_queue_room(struct frame_queue *queue, uint32_t length)
 {

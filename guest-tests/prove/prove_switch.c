@@ -1,4 +1,5 @@
 /* prove: hv/netswitch.c */
+/* prove-with: guest-tests/prove/bulk.c */
 /* prove-options: precision=0 coverage=98 quick -eva-plevel=200 -eva-slevel=10 -eva-auto-loop-unroll=16 */
 /* SPDX-License-Identifier: MIT */
 /* Any cards on any networks, any frames, at any time, ports that go up and down. */
@@ -11,11 +12,6 @@ static union {
 	uint8_t room[sizeof(struct frame) + FRAME_LARGE];
 } sent, received;
 static struct frame_queue outbox, inbox;
-
-void copy_bulk(void *dst, const void *src, size_t n)
-{
-	memcpy(dst, src, n);
-}
 
 struct frame *frame_queue_room(struct frame_queue *queue, uint32_t length)
 {
