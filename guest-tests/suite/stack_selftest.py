@@ -117,6 +117,15 @@ class Depth(Given):
         self.assertEqual(self.depth(both, recursion={"ping": 2}), 8 + 2 * (8 + 8) + 8 + 8 + 1000)
 
 
+class Frames(Given):
+    def test_leave(self):
+        begin = "root: push rbp\n mov rbp, rsp\n sub rsp, 200\n"
+        self.assertEqual(self.depth(begin + " leave\n ret\n"), 208)
+        self.assertEqual(self.depth(begin + " leave\n call huge\n ret\n"), 1008)
+        self.assertEqual(self.depth(begin + " call huge\n leave\n ret\n"), 208 + 1008)
+        self.assertIn("not known", self.problems("root: push rbp\n leave\n ret\n"))
+
+
 class Said(Given):
     def test_before_and_behind(self):
         self.assertEqual(self.unsaid("root: call leaf\n ret\n"), 48)
