@@ -10,7 +10,9 @@ A line's owner: PUBLIC (nobody's secret), HIDDEN (the hypervisor's), ("vm", x), 
 may only read."""
 
 LINE = 64
-BEFORE = -1  # stands for all lines of a VM that the core may hold from before the trace
+# Stand for lines: all of a VM's that the core may hold from before the trace, and translations of guests' addresses, of the window in
+# the map that VM exits load, and in another one.
+BEFORE, GUEST_TLB, WINDOW_TLB, OTHER_WINDOW_TLB = -1, -2, -3, -4
 PUBLIC, HIDDEN = ("public",), ("hidden",)
 
 # Kinds of violations, by the invariant of docs/ASI.md that is broken.
@@ -20,6 +22,7 @@ OUT_OF_VM = "out-of-vm"  # 4: a guest's own instruction reached it
 BESIDE_FULL = "beside-full"  # 1: a guest runs while a sibling has another map than the restricted one
 IN_BUFFERS = "in-buffers"  # 3: a thread of the core has touched a line that is not the guest's own, and executed no VERW since
 NOT_A_GUEST = "not-a-guest"  # a guest executes what belongs to no VM
+STALE = "stale"  # 4: a guest runs where the processor may still hold translations that lead to another VM's memory
 
 
 class Violation:
@@ -37,6 +40,40 @@ class Core:
         self.cpus = cpus
         self.vm = None  # that ran last
         self.held = {}  # owner: {line: (time of the last touch, where)}; public lines are not kept
+
+
+class Translations:
+    """Whose memory the translations lead to that one CPU may hold: of guests' addresses, and of the window in each of its maps.
+    A processor may walk what is in force at any time, so a flush leaves what the window shows then."""
+
+    def __init__(self, roots, ran):
+        """@roots: that this CPU is known to have. @ran: the VM that it ran before, None if none."""
+        self.had, self.ran = {ran} - {None}, ran
+        self.shown = {}  # root: the VM in the window
+        self.of = {space: set(self.had) for space in {GUEST_TLB, *roots} - {None}}
+
+    def load_root(self, root, flushes):
+        if root is None:
+            return
+        held = self.of.setdefault(root, set(self.had))
+        if flushes:
+            held.clear()
+            held |= {self.shown.get(root, self.ran)} - {None}
+
+    def show(self, root, table):
+        self.shown[root] = table
+        if root in self.of and table is not None:
+            self.of[root].add(table)
+
+    def forget_guests(self):
+        self.of[GUEST_TLB] = set()
+
+    def enter(self, vm):
+        """The spaces, and whose translations are there that @vm's guest must not find."""
+        wrong = [(space, other) for space, vms in self.of.items() for other in vms if other != vm]
+        self.had.add(vm)
+        self.of[GUEST_TLB].add(vm)
+        return wrong
 
 
 def is_of(owner, vm):
@@ -58,7 +95,7 @@ class Checker:
         self.time = 0
         self.violations = {}
         self.count = {"touches": 0, "entries": 0, "exits": 0, "flushes": 0, "flushes-in-other-map": 0, "hidden-touches": 0,
-                      "switches": 0, "together": 0, "verws": 0, "policy-changes": 0}
+                      "switches": 0, "together": 0, "verws": 0, "policy-changes": 0, "window-flushes": 0, "invepts": 0}
         self.restart({cpu: None for cpu in core_of})
 
     def restart(self, roots, ran=None):
@@ -77,6 +114,8 @@ class Checker:
         self.root = dict(roots)  # the map that is live
         self.away = {cpu: None for cpu in self.core_of}  # where another map than that of VM exits was loaded, if one is live
         self.fill = {cpu: {} for cpu in self.core_of}  # lines of the buffer read so far, in order of time
+        ran = ran or {}
+        self.translations = {cpu: Translations((roots.get(cpu), self.host_root[cpu]), ran.get(cpu)) for cpu in self.core_of}
 
     def _violate(self, kind, cpu, vm, line, owner, where, at):
         key = (kind, cpu, vm, line)
@@ -126,9 +165,11 @@ class Checker:
             if vm is not None and not self._may_hold(owner, vm, number):
                 self._violate(BESIDE_GUEST, cpu, vm, line, owner, where, where)
 
-    def load_root(self, cpu, root, where=None):
-        """CR3 was written. A fill that had begun in another map does not count."""
+    def load_root(self, cpu, root, where=None, flushes=False):
+        """CR3 was written. A fill that had begun in another map does not count. @flushes: translations went with it."""
         self.root[cpu] = root
+        self.translations[cpu].load_root(root, flushes)
+        self.count["window-flushes"] += flushes
         self.fill[cpu] = {}
         known = self.host_root[cpu]
         away = self.restricts[cpu] and known is not None and root != known and root not in self.safe_roots
@@ -136,6 +177,15 @@ class Checker:
         for sibling in self._siblings(cpu) if self.away[cpu] else ():
             if self.guest[sibling] is not None:
                 self._violate(BESIDE_FULL, cpu, self.guest[sibling], BEFORE, HIDDEN, where, where)
+
+    def show_window(self, root, table):
+        """The window's entry in a map was written. @table: the VM's, None if no window is shown any more."""
+        for translations in self.translations.values():
+            translations.show(root, table)
+
+    def invept(self, cpu):
+        self.count["invepts"] += 1
+        self.translations[cpu].forget_guests()
 
     def change_policy(self, cpu, root, restricts):
         """From now on VM exits load @root on @cpu."""
@@ -199,6 +249,9 @@ class Checker:
         for sibling in self._siblings(cpu):
             if self.away[sibling]:
                 self._violate(BESIDE_FULL, sibling, vm, BEFORE, HIDDEN, self.away[sibling][0], at)
+        for space, other in self.translations[cpu].enter(vm):
+            what = WINDOW_TLB if space == self.host_root[cpu] else space if space == GUEST_TLB else OTHER_WINDOW_TLB
+            self._violate(STALE, cpu, vm, what, ("vm", other), None, at)
         self._judge(LEFT_BEHIND, cpu, vm, core.held, at)
         for thread in core.cpus if self.judges_buffers else ():
             self._judge(IN_BUFFERS, cpu, vm, self.buffers[thread], at)

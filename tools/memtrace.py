@@ -12,7 +12,7 @@ A remark behind the data says that the processor made the access for itself: a p
 import re
 from collections import Counter, deque
 
-TOUCH, ROOT, FLUSH, ENTER, LEAVE, OWN_ACCESS, VERW, EXIT_ROOT = range(8)
+TOUCH, ROOT, FLUSH, ENTER, LEAVE, OWN_ACCESS, VERW, EXIT_ROOT, INVEPT, ENTRY = range(10)
 
 # What a cache never holds.
 UNCACHED = (b"UC", b"UC-", b"WC")
@@ -22,9 +22,11 @@ MSR_FLUSH_CMD = 0x10b
 PLACE = re.compile(rb"[0-9a-f]{4}:([0-9a-f]{16}) .*; ([0-9a-f]+)")
 CR3_MASK = 0x000ffffffffff000
 HOST_PCIDS = (1, 2)  # of restricted and full
+CR3_NOFLUSH = 1 << 63
 WRITES_CR3 = re.compile(rb": mov cr3, (r\w+)")
 # The compiler clears CR3's bit 63 with an AND whose operand may be the root in memory.
 LOADS = re.compile(rb": (?:mov|and) (r\w+), qword ptr")
+CLEARS_BIT = re.compile(rb": (?:and|btr) (r\w+), ")
 SETS = {name: re.compile(rb": mov %s, 0x([0-9a-f]+)" % name) for name in (b"eax", b"ecx")}
 RECENT = 8  # that count for what a register holds
 HISTORY = 600  # an NMI and its handler may come in between
@@ -43,10 +45,10 @@ class Cpu:
 
 class Parser:
     """@is_text: is this frame code of the hypervisor? That is how root mode is told from guest mode: guests never see
-    that code, and the hypervisor has no other."""
+    that code, and the hypervisor has no other. @entry_offset: of the window's entry in a root."""
 
-    def __init__(self, is_text):
-        self.is_text = is_text
+    def __init__(self, is_text, entry_offset=None):
+        self.is_text, self.entry_offset = is_text, entry_offset
         self.cpus = {}
         self.by_processor = Counter()  # accesses by remark
         self.instructions = Counter()  # by mode
@@ -60,8 +62,9 @@ class Parser:
         self.cpus = {}
 
     def parse(self, lines, watch_entries=(), policies=False):
-        """Events of @lines: (TOUCH, cpu, line, where), (ROOT, cpu, root or None, where), (FLUSH, cpu), (VERW, cpu),
-        (ENTER, cpu, frame, where), (LEAVE, cpu), (OWN_ACCESS, cpu, line, remark, where): by the processor for itself.
+        """Events of @lines: (TOUCH, cpu, line, where), (ROOT, cpu, root or None, where, does it flush), (FLUSH, cpu), (VERW, cpu),
+        (INVEPT, cpu), (ENTER, cpu, frame, where), (LEAVE, cpu), (OWN_ACCESS, cpu, line, remark, where): by the processor for
+        itself, (ENTRY, address, value): an instruction wrote what may be an entry of a root, where entry_offset is.
         @watch_entries: addresses of page-table entries whose content goes to window_tables. @policies: (EXIT_ROOT, cpu, root) too,
         where what may be the root of a map is written into a VMCS, with the PCID of a map of the hypervisor's."""
         events = []
@@ -105,6 +108,8 @@ class Parser:
         # The first only: what an NMI behind it takes from the IDT and pushes has the same instruction's line.
         if size == 8 and not cpu.guest and cpu.value is None and words[1] == b"RD]:":
             cpu.value = self._value(line, at if at >= 0 else None)
+        if size == 8 and first & 4095 == self.entry_offset and not cpu.guest and words[1] == b"WR]:":
+            events.append((ENTRY, first, self._value(line, at if at >= 0 else None)))
         for touched in range(first >> 6, (first + size - 1 >> 6) + 1):
             events.append((TOUCH, number, touched, cpu.line))
 
@@ -138,11 +143,14 @@ class Parser:
                 if b": iret" in cpu.recent[-1][0]:
                     self._forget_handler(cpu.recent, line)
             if b" cr3, " in line:
-                events.append((ROOT, number, self._loaded(cpu, WRITES_CR3.search(line)), line))
+                root, flushes = self._loaded(cpu, WRITES_CR3.search(line))
+                events.append((ROOT, number, root, line, flushes))
             elif b": wrmsr" in line and self._set(cpu, b"ecx") == MSR_FLUSH_CMD and self._set(cpu, b"eax") == 1:
                 events.append((FLUSH, number))
             elif b": verw " in line:
                 events.append((VERW, number))
+            elif b": invept " in line:
+                events.append((INVEPT, number))
             cpu.recent.append([line, None])
             cpu.value = None
         cpu.line = line
@@ -160,12 +168,15 @@ class Parser:
 
     @staticmethod
     def _loaded(cpu, write):
-        """The value of the register that goes to CR3, if one of the last instructions loaded it from memory."""
+        """The root in the register that goes to CR3, if one of the last instructions loaded it from memory, and whether its
+        bit 63 is clear, so that the translations of its PCID go."""
+        clears = False
         for text, value in list(cpu.recent)[:-RECENT - 1:-1]:
-            load = LOADS.search(text)
+            clear, load = CLEARS_BIT.search(text), LOADS.search(text)
+            clears = clears or bool(write and clear and clear.group(1) == write.group(1))
             if write and load and load.group(1) == write.group(1):
-                return None if value is None else value & CR3_MASK
-        return None
+                return (None, False) if value is None else (value & CR3_MASK, clears or not value & CR3_NOFLUSH)
+        return None, False
 
     @staticmethod
     def _set(cpu, register):

@@ -174,7 +174,9 @@ void vmx_flush_guest_tlb(void)
 		uint64_t context, reserved;
 	} all = { 0, 0 };
 
+#ifndef BREAK_keep_translations
 	__asm__ volatile("invept %0, %1" : : "m"(all), "r"(2ULL) : "cc", "memory");
+#endif
 	if (vmx_caps.invvpid)
 		__asm__ volatile("invvpid %0, %1" : : "m"(all), "r"(2ULL) : "cc", "memory");
 }

@@ -138,6 +138,7 @@ def clean(*arguments, entries=30, together=0, switches=0):
         need(count["flushes"] > 0, "no flush was traced")
         need(count["together"] >= together, "only %d entries were made beside a guest" % count["together"])
         need(count["switches"] >= switches, "only %d switches of VMs were traced" % count["switches"])
+        need(not switches or (count["invepts"] and count["window-flushes"]), "no dropping of translations was traced")
         need(status == 0 and not result["findings"], "found: %s" % result["findings"][:3])
     return test
 
@@ -268,6 +269,9 @@ def register(suite):
     suite.add("oracle-shared-core-skip-flush", shows(
         ("left-behind", "vm/", None), ("left-behind", "vm/", BEFORE), defect="skip_flush",
         arguments=["--mitigation", "asi", "--instructions", "30000"] + SHARED), 25)
+    suite.add("oracle-keep-translations-caught", shows(
+        ("stale", "vm/", "translations of guest addresses"), ("stale", "vm/", "translations of the window, in the map of exits"),
+        defect="keep_translations", arguments=["--mitigation", "asi", "--instructions", "30000"] + SHARED), 25)
     # Frames from one VM's memory into another's, on two cores: whole windows of them in few exits.
     suite.add("oracle-net", clean("--mitigation", "asi", *NETWORK, entries=8), 40)
     suite.add("oracle-net-skip-flush-caught", shows(("left-behind", "vm/", None), defect="skip_flush",
@@ -276,6 +280,6 @@ def register(suite):
     suite.add("oracle-shared-disk", oracle_shared_disk, 15)
     suite.add("oracle-disk-skip-flush-caught", oracle_disk_skip_flush, 40)
     suite.add("witness-shared-core", witness_shared_core("asi+stun"), 30)
-    suite.add("witness-shared-core-off", witness_shared_core("off"), 30)
+    suite.add("witness-shared-core-off", witness_shared_core("off"), 30, wide=True)
     suite.add("witness-skip-scrub-caught", witness_skip_scrub, 45)
     suite.add("witness-ended", witness_ended, 90)

@@ -13,8 +13,8 @@ class Parsing(unittest.TestCase):
     ROOT_LINE = b"(0).[%d] [0x000001000000] 0008:ffffffff81000000 (unk. ctxt): %s ; 00"
     GUEST_LINE = b"(0).[9] [0x000007000000] 0008:0000000000100000 (unk. ctxt): nop ; 90"
 
-    def parse(self, *lines, **more):
-        self.parser = memtrace.Parser({0x1000}.__contains__)
+    def parse(self, *lines, offset=None, **more):
+        self.parser = memtrace.Parser({0x1000}.__contains__, offset)
         return self.parser.parse(lines, **more)
 
     def kinds(self, *lines):
@@ -75,15 +75,32 @@ class Parsing(unittest.TestCase):
         other = b"[CPU0 RD]: LIN 0xffffa00000000020 PHY 0x00000018b020 (len=8, WB): 0x00000000 0x00777000"
         pop = self.ROOT_LINE % (2, b"pop rbx")
         write = self.ROOT_LINE % (3, b"mov cr3, rax")
-        self.assertEqual(self.parse(load, data, pop, other, write)[-1], (memtrace.ROOT, 0, 0x18a000, write))
-        self.assertEqual(self.parse(pop, other, write)[-1], (memtrace.ROOT, 0, None, write))
+        self.assertEqual(self.parse(load, data, pop, other, write)[-1], (memtrace.ROOT, 0, 0x18a000, write, False))
+        self.assertEqual(self.parse(pop, other, write)[-1], (memtrace.ROOT, 0, None, write, False))
         clear = self.ROOT_LINE % (1, b"and rax, qword ptr ds:[rbx+128]")
-        self.assertEqual(self.parse(clear, data, write)[-1], (memtrace.ROOT, 0, 0x18a000, write))
+        self.assertEqual(self.parse(clear, data, write)[-1], (memtrace.ROOT, 0, 0x18a000, write, True))
+        # What is clear already, or is cleared in between; another register does not count.
+        self.assertEqual(self.parse(load, other, pop, write)[-1], (memtrace.ROOT, 0, 0x777000, write, True))
+        for text, flushes in ((b"and rax, rdx", True), (b"btr rax, 0x3f", True), (b"and rdx, rax", False)):
+            self.assertEqual(self.parse(load, data, self.ROOT_LINE % (2, text), write)[-1],
+                             (memtrace.ROOT, 0, 0x18a000, write, flushes))
         # An NMI between the two.
         push = other.replace(b"RD", b"WR")
         handler, back = self.ROOT_LINE % (7, b"push rcx"), self.ROOT_LINE % (8, b"iret")
         self.assertEqual(self.parse(load, data, other, push, handler, push, back, other, write)[-1],
-                         (memtrace.ROOT, 0, 0x18a000, write))
+                         (memtrace.ROOT, 0, 0x18a000, write, False))
+
+    def test_entry_of_a_root(self):
+        write = b"[CPU0 WR]: LIN 0xffff80000018a900 PHY 0x00000018a900 (len=8, WB): 0x00000000 0x00181023"
+        at = {"offset": 0x900}
+        self.assertEqual(self.parse(write, **at), [(memtrace.ENTRY, 0x18a900, 0x181023), (memtrace.TOUCH, 0, 0x18a900 >> 6, b"")])
+        for other in (write.replace(b"WR", b"RD"), write.replace(b"len=8", b"len=4"), write.replace(b"18a900 (", b"18a908 (")):
+            self.assertEqual([event[0] for event in self.parse(other, **at)], [memtrace.TOUCH])
+        self.assertEqual([event[0] for event in self.parse(self.GUEST_LINE, write, **at)], [memtrace.ENTER, memtrace.TOUCH])
+
+    def test_invept(self):
+        self.assertEqual(self.kinds(self.ROOT_LINE % (1, b"invept rax, dqword ptr ss:[rsp]")), [memtrace.INVEPT])
+        self.assertEqual(self.kinds(self.ROOT_LINE % (1, b"invvpid rax, dqword ptr ss:[rsp]")), [])
 
     def test_flush_command(self):
         write = self.ROOT_LINE % (3, b"wrmsr")
@@ -116,7 +133,7 @@ class Parsing(unittest.TestCase):
         data = b"[CPU0 RD]: LIN 0xffffa00000000020 PHY 0x00000018b020 (len=8, WB): 0x80000000 0x0018A001"
         frame = b"[CPU0 RD]: LIN 0xffffa00000000020 PHY 0x00000018b020 (len=8, WB): 0x00000000 0x00777000"
         pop = at(handler, b"mov rax, qword ptr ss:[rsp]", 5)
-        self.assertEqual(self.parse(load, data, pop, frame, back, cr3)[-1], (memtrace.ROOT, 0, 0x18a000, cr3))
+        self.assertEqual(self.parse(load, data, pop, frame, back, cr3)[-1], (memtrace.ROOT, 0, 0x18a000, cr3, False))
 
     def test_verw(self):
         self.assertEqual(self.kinds(self.ROOT_LINE % (1, b"verw word ptr ds:[rip+75590]")), [memtrace.VERW])
