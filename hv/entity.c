@@ -10,6 +10,7 @@
 
 static struct entity entities[CONFIG_MAX_VMS][CONFIG_MAX_VCPUS];
 static bool exists[CONFIG_MAX_VMS];
+static unsigned vms_end; /* behind the last VM that exists: a turn looks at all entities */
 static uint64_t had[CONFIG_MAX_VMS];   /* the time of the VM's entities before it began anew */
 static uint64_t core_time[PERCPU_MAX]; /* by leader: of the one that began there last */
 static bool parked;		       /* only one thread of each core runs guests */
@@ -18,7 +19,7 @@ static unsigned threads;	       /* that every core has: vCPUs of a shared VM's e
 /* The entity behind @e that exists; NULL: that was the last. */
 static struct entity *after(struct entity *e)
 {
-	while (++e < entities[CONFIG_MAX_VMS - 1] + CONFIG_MAX_VCPUS)
+	while (++e < entities[vms_end])
 		if (e->mask)
 			return e;
 	return NULL;
@@ -27,6 +28,14 @@ static struct entity *after(struct entity *e)
 static struct entity *first(void)
 {
 	return entities[0][0].mask ? entities[0] : after(entities[0]);
+}
+
+static void note_existence(unsigned index, bool does)
+{
+	exists[index] = does;
+	vms_end = CONFIG_MAX_VMS;
+	while (vms_end && !exists[vms_end - 1])
+		vms_end--;
 }
 
 uint64_t entity_us(uint64_t us)
@@ -132,6 +141,7 @@ void entity_make_ready(struct entity *e)
 	 * that is not to run it would see that it waits, and end its turn before it has begun. */
 	if (sleeps(e))
 		__atomic_fetch_and(&sched_of(e)->asleep, (uint8_t)~e->mask, __ATOMIC_SEQ_CST);
+	e->ready_since = rdtsc();
 	e->state = ENTITY_READY; /* model: ready */
 }
 
@@ -159,6 +169,7 @@ void entity_end(struct entity *e, unsigned leader)
 {
 	entity_settle(e);
 	e->home = leader;
+	e->ready_since = e->tsc_begin;
 	e->state = sleeps(e) ? ENTITY_ASLEEP : ENTITY_READY; /* model: asleep */
 	if (e->leader == ENTITY_ANY_CORE)
 		for (unsigned mask = e->mask; mask; mask &= mask - 1)
@@ -211,14 +222,12 @@ struct entity *entity_late_for(unsigned leader, const struct entity *current)
 	return late;
 }
 
-uint64_t entity_slice(const struct entity *than, unsigned leader)
+/* How many want core @leader, those that are bound to none in equal parts. */
+static unsigned contenders(unsigned leader)
 {
 	unsigned bound = 0, any = 0, cores = 1;
-	uint64_t slice = SCHED_SLICE_US;
-	bool rivals = false;
 
 	for (struct entity *e = first(); e; e = after(e)) {
-		rivals |= e != than && entity_may_run_on(e, leader);
 		if (e->state == ENTITY_ASLEEP || !entity_may_run_on(e, leader))
 			continue;
 		any += e->leader == ENTITY_ANY_CORE;
@@ -226,12 +235,39 @@ uint64_t entity_slice(const struct entity *than, unsigned leader)
 	}
 	for (unsigned i = 1; i < cpu_count; i++)
 		cores += cpus[i].leader == i;
-	bound += (any + cores - 1) / cores;
-	if (bound > 2)
-		slice = SCHED_ROUND_US / bound;
-	if (slice < SCHED_MIN_SLICE_US)
-		slice = SCHED_MIN_SLICE_US;
-	return rivals ? entity_us(slice) : 0;
+	return bound + (any + cores - 1) / cores;
+}
+
+static uint64_t slice_among(unsigned n)
+{
+	uint64_t slice = n > 2 ? SCHED_ROUND_US / n : SCHED_SLICE_US;
+
+	return entity_us(slice < SCHED_MIN_SLICE_US ? SCHED_MIN_SLICE_US : slice);
+}
+
+uint64_t entity_slice(const struct entity *than, unsigned leader)
+{
+	bool rivals = false;
+
+	for (struct entity *e = first(); e; e = after(e))
+		rivals |= e != than && entity_may_run_on(e, leader);
+	return rivals ? slice_among(contenders(leader)) : 0;
+}
+
+/* Among two the turns take the other one's slice. Among more there is one to spare, for him who is
+ * late: entity_late_for(). */
+struct entity *entity_overdue(unsigned leader)
+{
+	unsigned n = contenders(leader);
+	uint64_t earliest = rdtsc() - slice_among(n) * (n > 2 ? n : 1);
+	struct entity *overdue = NULL;
+
+	for (struct entity *e = first(); e; e = after(e))
+		if (is_candidate(e, leader) && e->ready_since <= earliest) {
+			earliest = e->ready_since;
+			overdue = e;
+		}
+	return overdue;
 }
 
 uint64_t entity_next_timer(unsigned leader)
@@ -300,7 +336,7 @@ void entity_make(unsigned index)
 	bool share = record->config->share;
 
 	memset(entities[index], 0, sizeof(entities[index]));
-	exists[index] = true;
+	note_existence(index, true);
 	for (unsigned i = 0; i < record->config->vcpus; i++) {
 		unsigned id = share ? VM_NO_CPU : record->places[!parked][i];
 		struct entity *e = share ? &entities[index][i / threads] : slot_for(index, id);
@@ -327,7 +363,7 @@ void entity_remove(unsigned index)
 		if (entities[index][i].time > had[index])
 			had[index] = entities[index][i].time;
 	memset(entities[index], 0, sizeof(entities[index]));
-	exists[index] = false;
+	note_existence(index, false);
 }
 
 void entity_renew_claim(unsigned index)

@@ -22,6 +22,7 @@ struct entity {
 	uint64_t time;	      /* that it has had, as the others see it */
 	uint64_t ticks_begin; /* its vCPUs' run ticks when its time was last added to */
 	uint64_t tsc_begin;   /* and the time stamp */
+	uint64_t ready_since; /* time stamp: it has waited for a core from then on */
 };
 
 /** Microseconds in TSC ticks. */
@@ -68,6 +69,10 @@ void entity_end(struct entity *e, unsigned leader);
  * is a slice ahead of @current or of another that waits there has no claim: else a VM that sleeps
  * for a moment before each of its slices is over would have nearly all of the core. */
 struct entity *entity_late_for(unsigned leader, const struct entity *current);
+
+/** The ready one that has waited for core @leader for longest, and for longer than the turns of all
+ * that want it take; NULL: none. So that nobody waits for what another has to catch up. */
+struct entity *entity_overdue(unsigned leader);
 
 /** Of those that are ready and may run on core @leader the one with the least time; NULL: none. */
 struct entity *entity_best_for(unsigned leader);

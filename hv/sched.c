@@ -121,6 +121,8 @@ static void begin_turn(struct core *core, unsigned leader)
 
 	core->next = NULL;
 	if (!e || e->state != ENTITY_READY || !entity_may_run_on(e, leader))
+		e = entity_overdue(leader);
+	if (!e)
 		e = entity_best_for(leader);
 	core->entity = e; /* model: turn */
 	if (e)
@@ -181,8 +183,10 @@ static struct entity *choose(struct percpu *cpu, struct core *core, int wanted)
 		core->slice_last = true;
 		return NULL;
 	}
+	next = entity_overdue(leader);
 	/* A deadline is late by one slice at most, though another has had a little less. */
-	next = entity_late_for(leader, current);
+	if (!next)
+		next = entity_late_for(leader, current);
 	if (next)
 		return next;
 	next = entity_best_for(leader);
@@ -383,6 +387,7 @@ void sched_loop(void)
 		struct vm_record *record = NULL;
 		unsigned vcpu;
 		bool scrubs;
+		int wanted;
 
 		/* What came for the VM that left would else be the next one's first exit. */
 		interrupts_take();	      /* model: take */
@@ -394,7 +399,9 @@ void sched_loop(void)
 		mce_report();
 		power_poll();
 		scrubs = vm_scrub_some();
-		sched_rotate(wanted_by_input(cpu)); /* model: rotate */
+		wanted = wanted_by_input(cpu);
+		interrupts_take();    /* what the operator wanted may have taken its time */
+		sched_rotate(wanted); /* model: rotate */
 		if (mitigation_is_changing()) {
 			cpu->slice_end = rdtsc() + entity_us(FOLLOW_US);
 			cpu->slice_last = true;

@@ -152,8 +152,34 @@ static void compete(struct entity *worker, struct entity *greedy)
 
 	turn(worker, least, 0);
 	entity_take_woken();
-	if (entity_late_for(0, worker) == greedy || entity_best_for(0) == greedy)
+	if (entity_overdue(0) == greedy || entity_late_for(0, worker) == greedy ||
+	    entity_best_for(0) == greedy)
 		turn(greedy, SLICE - 10, 1);
+}
+
+TEST(nobody_waits_while_another_catches_up)
+{
+	start();
+	a = begin(0);
+	for (unsigned i = 0; i < 10; i++)
+		turn(a, SLICE, 0);
+	b = begin(1);
+	b->time = a->time - 2 * SLICE;
+	turn(b, SLICE, 0);
+	/* It would go on, having had less. */
+	CHECK(entity_best_for(0) == b && entity_overdue(0) == a);
+	turn(a, SLICE / 2, 0);
+	CHECK(!entity_overdue(0));
+	clock_now += SLICE / 2;
+	CHECK(entity_overdue(0) == b);
+	/* Among three, turns take a round and one slice more. */
+	c = begin(2);
+	turn(c, US, 0);
+	CHECK(!entity_overdue(0));
+	clock_now += (uint64_t)SCHED_ROUND_US * US;
+	CHECK(entity_overdue(0) == b);
+	turn(b, US, 0);
+	CHECK(entity_overdue(0) == a);
 }
 
 TEST(who_sleeps_before_its_slice_is_over_gains_nothing)
