@@ -20,7 +20,7 @@ bool boot_state_apicv(void);
 int boot_state_console_vm(void);
 void boot_state_set_console_vm(int index);
 bool boot_state_single_vm(void);
-/** Prints the `boot` record when the first guest is about to run; does nothing afterwards. */
+/** When the first guest is about to run: prints the `boot` record. Does nothing afterwards. */
 void boot_state_first_entry(void);
 
 #endif

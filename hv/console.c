@@ -29,15 +29,17 @@ static struct {
 	struct spinlock lock;
 	struct uart com1, com2;
 	bool framebuffer;
-	bool on_screen; /* what is being written shows there too */
-	bool line_open; /* the last byte was not a newline */
-	bool in_escape; /* on the screen */
+	bool on_screen;	 /* what is being written shows there too */
+	bool line_open;	 /* the last byte that was sent is not a newline */
+	bool queue_open; /* nor the last one in the queue */
+	bool in_escape;	 /* on the screen */
 	bool seized;
 	bool queues;	  /* VMs go on while the UART sends what the hypervisor says */
 	bool queueing;	  /* what is being written is queued */
 	bool queued;	  /* there is something in the queue */
 	bool guests_turn; /* but first a line of VM `next` */
 	unsigned fill;	  /* bytes in the queue */
+	bool writes_raw;  /* and not in lines */
 	int writer;	  /* VM of which a line has begun and is not out yet; NOBODY */
 	int next;	  /* VM that waits for its turn to be that; NOBODY */
 	unsigned pumper;  /* CPU that sees to the queue; PERCPU_MAX: none yet */
@@ -140,6 +142,7 @@ static void put_screen(char c)
 
 static void send(char c)
 {
+	console.line_open = c != '\n';
 	uart_putc(&console.com1, c);
 	uart_putc(&console.com2, c);
 }
@@ -169,6 +172,8 @@ static void put_raw(const char *text, size_t length)
 	while (done < length && console.queueing) {
 		done += console_queue_put(text + done, (unsigned)(length - done));
 		console.queued = true;
+		if (done)
+			console.queue_open = text[done - 1] != '\n';
 		if (done < length) /* it is full: this CPU waits */
 			send_queued();
 	}
@@ -220,7 +225,6 @@ void console_seize(void)
 void console_put_plain(const char *text, size_t length)
 {
 	put_raw(text, length);
-	console.line_open = true;
 }
 
 static void put(const char *text, size_t length)
@@ -231,10 +235,10 @@ static void put(const char *text, size_t length)
 		while (run < length && text[run] != '\n')
 			run++;
 		put_raw(text, run);
-		console.line_open = run == length;
-		if (!console.line_open)
+		if (run < length) {
 			put_raw("\r\n", 2);
-		run += !console.line_open;
+			run++;
+		}
 		text += run;
 		length -= run;
 	}
@@ -245,14 +249,30 @@ void console_puts(const char *s)
 	put(s, strlen(s));
 }
 
-bool console_is_queueing(void)
+bool console_queues(void)
 {
-	return console.queueing;
+	return console.queues;
 }
 
+bool console_reach_queue(void)
+{
+	if (this_cpu()->closed || console.seized)
+		return false;
+	asi_exit(ASI_CAUSE_CONSOLE);
+	return true;
+}
+
+/* Where does what is written now come to stand? Behind a guest's text that is on its way nobody
+ * knows, if that is not in lines. */
 void console_begin_line(void)
 {
-	if (console.line_open)
+	bool open = console.line_open;
+
+	if (console.queueing && console.queued)
+		open = console.queue_open;
+	else if (console.queueing && console.writer != NOBODY)
+		open = console.writes_raw;
+	if (open)
 		console_puts("\n");
 }
 
@@ -309,10 +329,8 @@ bool console_guest_putc(char c)
 
 	lock_for(is_alone(), false);
 	sent = !console.queued && console.writer == NOBODY && has_room(1);
-	if (likely(sent)) {
+	if (likely(sent))
 		put_raw(&c, 1);
-		console.line_open = c != '\n';
-	}
 	console_unlock();
 	return sent;
 }
@@ -378,6 +396,7 @@ bool console_guest_send(struct console_text *out, unsigned id)
 	if (out->length && (!console.queued || console.guests_turn) && console.writer == NOBODY &&
 	    (console.next == NOBODY || console.next == (int)id) && has_room(LINE_BREAK)) {
 		console.writer = (int)id;
+		console.writes_raw = out->raw;
 		console.next = NOBODY;
 		console.guests_turn = false;
 		if (!out->raw)
@@ -386,7 +405,6 @@ bool console_guest_send(struct console_text *out, unsigned id)
 		console.next = (int)id; /* or who writes without end would never let it */
 	}
 	while (console.writer == (int)id && has_room(1)) {
-		console.line_open = out->text[out->sent] != '\n';
 		put_raw(&out->text[out->sent++], 1);
 		if (out->sent == out->length) {
 			out->sent = out->length = 0;
@@ -418,6 +436,8 @@ void console_guest_leave(struct console_text *out, unsigned id, bool ends)
 		return;
 	}
 	if (console.writer == (int)id && console_queue_put_first(text, left)) {
+		if (!console.queued)
+			console.queue_open = text[left - 1] != '\n';
 		console.queued = true;
 	} else {
 		/* That there is no room for it is no reason to tear a line. */

@@ -31,11 +31,15 @@ void console_begin_line(void);
 void console_puts(const char *s);
 /** Text without a newline. */
 void console_put_plain(const char *text, size_t length);
-/** Does it go into the queue? Then it may be sensitive, and one piece is cheaper than many. */
-bool console_is_queueing(void);
+/** Is the hypervisor's text queued? Any map. */
+bool console_queues(void);
+/** Goes to full, where the queue is; false: this CPU's core is closed, or the console seized, so
+ * that text goes out directly. */
+bool console_reach_queue(void);
 
-/** From now on the hypervisor's text is queued, unless only a picture shows it: there are several
- * VMs, and none is to wait while the UART sends what is said of another. */
+/** From now on the hypervisor's text is queued, unless only a picture shows it: no VM is to wait
+ * while the UART sends what is said of another, nor a core while it sends what is said of anything.
+ */
 void console_queue_output(void);
 /** The scheduler's part of that: sends what the UART takes. Full map. */
 void console_pump(void);

@@ -102,6 +102,8 @@ void boot_state_first_entry(void)
 	record_u64("file_ticks", bi->tsc_file_ticks);
 	record_u64("loader_ticks", bi->tsc_handover - bi->tsc_start);
 	record_end();
+	/* A single VM is not to be held up by what came before it. */
+	console_queue_output();
 }
 
 /* Nothing can run: said on every console that there is, then the machine stands still. */

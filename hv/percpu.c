@@ -5,6 +5,7 @@
 #include "hv/asm.h"
 #include "hv/cpu.h"
 #include "hv/errno.h"
+#include "mm/frames.h"
 
 struct cpu_record cpus[PERCPU_MAX];
 unsigned cpu_count;
@@ -58,9 +59,13 @@ int percpu_create(unsigned id, uint32_t apic_id)
 {
 	struct cpu_record *record = &cpus[id];
 	struct percpu *cpu;
+	hpa_t text = frames_alloc(0, MEM_SENSITIVE, PURPOSE_OTHER);
 	void *first;
 	int err;
 
+	if (hpa_is_none(text))
+		return -E_NOMEM;
+	record->record = hpa_to_ptr(text);
 	err = space_pair_create(&record->pair, (uint16_t)id);
 	if (!err)
 		err = space_cpu_alloc(&record->pair, (uint16_t)id, CPU_BASE,

@@ -46,6 +46,7 @@ static_assert(offsetof(struct tss, ist) == 36, "SDM 8.7");
 enum { GDT_CODE = 0x08, GDT_DATA = 0x10, GDT_TSS = 0x18 };
 
 struct vcpu;
+struct record_text;
 
 struct percpu_sibling {
 	uint32_t id, apic_id;
@@ -61,6 +62,7 @@ struct percpu {
 	bool holding;		       /* the siblings' gates are held shut, hv/stun.h */
 	bool closed;		       /* a sibling did not acknowledge: never in full again */
 	bool stack_is_deep;	       /* the idle one, hv/stack.h */
+	bool collects;		       /* the record that it makes, hv/record.c */
 	bool in_nmi;		       /* an NMI handler must not leave the restricted map */
 	bool kicked;		       /* the scheduler has something for this CPU */
 	bool idle;		       /* asleep in the scheduler, or about to be */
@@ -117,6 +119,7 @@ struct cpu_record {
 	struct spinlock window_lock;	   /* window, and what the pair shows in its slot */
 	const struct space_window *window; /* current in the pair; NULL: none */
 	struct percpu *percpu;		   /* through the physmap: full map only */
+	struct record_text *record;	   /* that it makes */
 	hpa_t vmxon;
 	uint32_t apic_id;
 	uint32_t core;

@@ -6,38 +6,49 @@
 #include "hv/global.h"
 #include "hv/lib/print.h"
 #include "hv/lib/string.h"
+#include "hv/percpu.h"
 
 static uint32_t log_key
 	GLOBAL_DATA("whoever guesses it can forge lines of the log, and do nothing else");
-/* Guarded by the console's lock: whether the next member needs a comma, whether it is collected,
- * which is done where the console's queue is, in full, and what is collected. */
-static bool comma GLOBAL_DATA("punctuation of a line that is printed anyway");
-static bool collects GLOBAL_DATA("whether the console queues, which is no secret");
-static char text[512];
-static unsigned length;
+/* Where the console does not queue, or this CPU cannot reach its queue: guarded by its lock. */
+static bool direct_comma GLOBAL_DATA("punctuation of a line that is printed anyway");
 
 static const char hex[] = "0123456789abcdef";
 
-static void send(void)
+/* What this CPU collects; NULL: what it says goes out directly. */
+static struct record_text *collected(void)
 {
-	console_put_plain(text, length);
-	length = 0;
+	return console_queues() && this_cpu()->collects ? cpus[this_cpu()->id].record : NULL;
+}
+
+static void take_console(void)
+{
+	console_lock_record();
+	console_begin_line();
+}
+
+/* Once for most records; longer ones keep the console until they end. */
+static void send(struct record_text *record)
+{
+	if (!record->has_console)
+		take_console();
+	record->has_console = true;
+	console_put_plain(record->text, record->length);
+	record->length = 0;
 }
 
 static void put_bytes(const char *s, size_t size)
 {
-	if (!collects) {
+	struct record_text *record = collected();
+
+	if (record && sizeof(record->text) - record->length < size)
+		send(record);
+	if (!record || size > sizeof(record->text)) {
 		console_put_plain(s, size);
 		return;
 	}
-	if (sizeof(text) - length < size)
-		send();
-	if (size > sizeof(text)) {
-		console_put_plain(s, size);
-		return;
-	}
-	memcpy(text + length, s, size);
-	length += (unsigned)size;
+	memcpy(record->text + record->length, s, size);
+	record->length += (unsigned)size;
 }
 
 static void put(char c)
@@ -61,10 +72,17 @@ static void put_number(uint64_t value, unsigned base)
 	put_bytes(digits + at, sizeof(digits) - at);
 }
 
+static bool *comma(void)
+{
+	struct record_text *record = collected();
+
+	return record ? &record->comma : &direct_comma;
+}
+
 static void put_key(const char *key)
 {
-	put_text(comma ? ",\"" : "\"");
-	comma = true;
+	put_text(*comma() ? ",\"" : "\"");
+	*comma() = true;
 	put_text(key);
 	put_text("\":");
 }
@@ -119,13 +137,18 @@ void record_init(void)
 
 void record_begin(const char *type)
 {
+	struct record_text *record;
 	char key[9];
 
-	console_lock_record();
-	collects = console_is_queueing();
-	console_begin_line();
+	if (console_queues())
+		this_cpu()->collects = console_reach_queue();
+	record = collected();
+	if (record)
+		record->has_console = false;
+	else
+		take_console();
 	put_text("@cloister {");
-	comma = false;
+	*comma() = false;
 	fmt_snprintf(key, sizeof(key), "%08x", log_key);
 	record_str("key", key);
 	record_str("type", type);
@@ -169,20 +192,22 @@ void record_object(const char *key)
 {
 	put_key(key);
 	put('{');
-	comma = false;
+	*comma() = false;
 }
 
 void record_object_end(void)
 {
 	put('}');
-	comma = true;
+	*comma() = true;
 }
 
 void record_end(void)
 {
+	struct record_text *record = collected();
+
 	put('}');
-	if (collects)
-		send();
+	if (record)
+		send(record);
 	console_puts("\n");
 	console_unlock();
 }

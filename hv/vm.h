@@ -138,6 +138,7 @@ struct vcpu {
 	uint64_t tsc_adjust;	 /* IA32_TSC_ADJUST */
 	uint64_t msr_bitmaps;	 /* physical address, vmx/apicv.c */
 	uint64_t flush_ticks;	 /* what the last way back to restricted took */
+	bool sends_on;		 /* the switch has not taken all yet */
 	uint64_t net_deadline;	 /* when to look for frames to send; 0: never */
 	uint64_t xcr0;
 	/* Written by other vCPUs' CPUs, atomically. */
@@ -333,7 +334,7 @@ int vm_create(unsigned index, const struct config_vm *config);
 
 /** Between pieces of long work in the full map, with no lock but the monitor's: siblings that wait
  * at their gates get a turn, and interrupts are taken. While the machine starts there is nobody to
- * wait. No vCPU is here. */
+ * wait. What a vCPU asks for is better done in pieces, for its slice is not looked at here. */
 void vm_breathe(void);
 
 /** From now on guests run, and what takes long lets them. Boot processor, before the first runs. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* The statistics of a VM as records. Everything read here is the VM's own, so it runs in either
- * map. */
+/* The statistics of a VM as records. Everything read here is the VM's own, so that it could run in
+ * either map but for its pauses. */
 #include "drivers/guest/frame_queue.h"
 #include "hv/flush.h"
 #include "hv/lib/string.h"
@@ -11,12 +11,29 @@
 #include "hv/vm.h"
 #include "vmx/exit_reason.h"
 
+/* Meanwhile the stack may have been zeroed, whose depth is the caller's again. */
+static inline void pause(void)
+{
+	vm_breathe();
+	stack_goes_deep();
+}
+
+/* So many members of a record between two looks at what else is to be done. */
+#define MEMBERS_A_PIECE 8
+
 static void print_counters(const char *key, const uint64_t *counters, const uint64_t *present)
 {
+	unsigned members = 0;
+
+	stack_goes_deep();
 	record_object(key);
-	for (unsigned i = 0; i < HYPERCALL_STATS_REASONS; i++)
-		if (present[i])
-			record_u64(exit_reason_name(i), counters[i]);
+	for (unsigned i = 0; i < HYPERCALL_STATS_REASONS; i++) {
+		if (!present[i])
+			continue;
+		record_u64(exit_reason_name(i), counters[i]);
+		if (++members % MEMBERS_A_PIECE == 0)
+			pause();
+	}
 	record_object_end();
 }
 
@@ -137,6 +154,7 @@ static void print_summary(const struct vm *vm)
 	for (unsigned i = 0; i < vm->vcpu_count; i++)
 		dropped += vcpu_here(i)->sites_dropped;
 	sum_up(vm, &stats);
+	pause();
 	record_begin("stats");
 	record_str("vm", vm->name);
 	record_str("policy", policy_mode_name(flush_actions()->mode));
@@ -151,6 +169,7 @@ static void print_summary(const struct vm *vm)
 	record_u64("injected", stats.injected);
 	record_u64("halted_ticks", stats.halted_ticks);
 	record_u64("run_ticks", run_ticks(vm));
+	pause();
 	if (flush_actions()->stun)
 		print_stun(&stats);
 	if (vm->nic_count)
@@ -158,7 +177,9 @@ static void print_summary(const struct vm *vm)
 	if (dropped)
 		record_u64("sites_dropped", dropped);
 	print_counters("exits", stats.exits, stats.exits);
+	stack_goes_deep();
 	print_counters("ticks", stats.ticks, stats.exits);
+	stack_goes_deep();
 	record_end();
 }
 
@@ -181,9 +202,12 @@ bool vm_print_stats_piece(const struct vm *vm, unsigned *at)
 void vm_print_stats(const struct vm *vm)
 {
 	unsigned at = 0;
+	bool done;
 
-	while (!vm_print_stats_piece(vm, &at))
+	do {
+		done = vm_print_stats_piece(vm, &at);
 		vm_breathe();
+	} while (!done);
 }
 
 void vm_copy_stats(const struct vm *vm, struct hypercall_stats *out)

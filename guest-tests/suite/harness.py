@@ -62,6 +62,14 @@ class Context:
         self.note(text)
         return done.returncode, text
 
+    def held_off(self, path):
+        """For how many instructions a CPU took no interrupts at most, in a run with longest=@path; its line goes to the log."""
+        with open(path) as f:
+            lines = f.read().splitlines()
+        need(lines, "nothing was measured")
+        self.note(lines[-1])
+        return int(lines[-1].split()[0])
+
     def boot(self, conf=None, files=None, panic=False, **options):
         """Boots with configuration text @conf (None: no such file) and @files {name: path or bytes}; a Run.
 

@@ -48,6 +48,7 @@ void finish(void)
 void mark(const char *label, uint64_t value)
 {
 	hypercall(HYPERCALL_MARK, (uint64_t)label, strlen(label), value);
+	wait_for_line();
 }
 
 void sort(uint64_t *values, unsigned count)

@@ -18,6 +18,9 @@ void guest_main(void);
 
 /* Text. Formats: %s, %c, %d, %u, %x (0x is not added), all numbers 64 bits wide. */
 void print(const char *fmt, ...);
+/* Until a record is out that the hypervisor has queued, if that holds this VM's console up: what
+ * comes then is not interrupted for it. */
+void wait_for_line(void);
 
 /* Does the command line hold this word? */
 bool guest_option(const char *word);

@@ -79,6 +79,12 @@ static void clear_the_way(void)
 	outb(COM1 + 4, inb(COM1 + 4) & ~0x10);
 }
 
+void wait_for_line(void)
+{
+	clear_the_way();
+	put('\r');
+}
+
 void print(const char *fmt, ...)
 {
 	va_list args;
