@@ -34,6 +34,7 @@ static struct guest_audit {
 	uint32_t start;
 	unsigned vcpu;
 	bool under_way;
+	bool looked; /* at all, so that it is to be reported */
 } guest_audits[CONFIG_MAX_VMS];
 
 static void print_violation(const struct space_violation *v, void *context)
@@ -140,9 +141,12 @@ unsigned audit_report(const struct audit *audit, const char *when)
 unsigned audit_run(const char *when)
 {
 	struct audit audit = { .space.pause_after = AUDIT_PIECE };
+	bool done;
 
-	while (!audit_piece(&audit))
+	do {
+		done = audit_piece(&audit);
 		vm_breathe();
+	} while (!done);
 	return audit_report(&audit, when);
 }
 
@@ -165,9 +169,11 @@ int audit_for_guest(unsigned vm, unsigned vcpu, bool *done)
 	spinlock_release(&record->lock);
 	if (!may)
 		return -E_BUSY;
-	*done = audit_piece(&mine->audit);
-	if (!*done)
+	*done = mine->looked;
+	if (!mine->looked) {
+		mine->looked = audit_piece(&mine->audit);
 		return 0;
+	}
 	violations = audit_report(&mine->audit, "hypercall");
 	/* Not before: another vCPU may begin one there. */
 	spinlock_acquire(&record->lock);

@@ -282,10 +282,7 @@ static OWN_FRAME int64_t stats_print(struct vcpu *vcpu)
 
 static OWN_FRAME int64_t end(const struct vm *vm, uint64_t status)
 {
-	unsigned at = 0;
-
-	while (!vm_print_stats_piece(vm, &at))
-		;
+	vm_print_stats(vm);
 	vm_end_run((int64_t)status, "a guest ended the run");
 }
 

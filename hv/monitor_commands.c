@@ -124,8 +124,10 @@ static void show_vms(void)
 {
 	struct frames_stats stats;
 
-	for (unsigned i = 0; i < boot_state_config()->vm_count; i++)
+	for (unsigned i = 0; i < boot_state_config()->vm_count; i++) {
 		show_vm(&vm_records[i], &boot_state_config()->vms[i]);
+		vm_breathe();
+	}
 	frames_stats(&stats);
 	console_printf("memory: %llu KiB of %llu KiB are free",
 		       (unsigned long long)(stats.free_bytes >> 10),
@@ -392,8 +394,10 @@ static void help(const char *name)
 {
 	unsigned which = name ? find_command(name) : CMD_COUNT;
 
-	for (unsigned i = 0; !name && i < CMD_COUNT; i++)
+	for (unsigned i = 0; !name && i < CMD_COUNT; i++) {
 		help_line(i);
+		vm_breathe();
+	}
 	if (which == CMD_COUNT)
 		return;
 	help_line(which);

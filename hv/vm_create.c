@@ -222,8 +222,10 @@ static int create_private(struct vm_record *record)
 	err = space_window_alloc(&record->window, VM_PRIV_BASE,
 				 ALIGN_UP(sizeof(struct vm), PAGE_SIZE) / PAGE_SIZE, &first);
 	record->vm = first;
-	for (unsigned i = 0; i < record->config->vcpus && !err; i++)
+	for (unsigned i = 0; i < record->config->vcpus && !err; i++) {
+		vm_breathe();
 		err = create_vcpu_private(record, i);
+	}
 	return err;
 }
 
@@ -294,6 +296,7 @@ static int create(struct vm_record *record, const struct config_vm *config, uint
 		err = vm_net_create(record);
 	if (err)
 		return err;
+	vm_breathe();
 	err = pgtable_create(&record->ept, PG_EPT, vmx_caps.ept_2m ? 2 : 1);
 	/* A guest that changes the size of a page it executes from could raise a machine check
 	 * (CVE-2018-12207). */
@@ -304,10 +307,12 @@ static int create(struct vm_record *record, const struct config_vm *config, uint
 		err = make_spare_tables(record);
 	if (!err)
 		err = prepare_tables(record);
+	vm_breathe();
 	if (!err)
 		prepare_memory(record);
 	if (!err && !record->vm->lazy)
 		err = populate_all(record);
+	vm_breathe();
 	return err ? err : vcpu_create(record);
 }
 

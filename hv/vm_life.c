@@ -140,6 +140,7 @@ static void report_end(enum vm_wish wish)
 			     vm->stop_reason, (unsigned long long)vm->stop_detail);
 		console_error("[vm %s] is stopped: %s", vm->name, reason);
 	}
+	vm_breathe();
 	vm_print_stats(vm);
 	if (wish != VM_WISH_NONE)
 		vm_report_state(vm->name, wish == VM_WISH_RESET ? "reset" : "stopped",

@@ -456,11 +456,14 @@ int frames_claim(hpa_t base, uint64_t size, enum mem_class class, uint16_t owner
 
 static bool is_in_use(hpa_t base, unsigned order)
 {
+	uint64_t size = PAGE_SIZE << order, step = PAGE_SIZE;
 	bool used = true;
 
 	/* Others may break up the chunk meanwhile. */
 	spinlock_acquire(&lock);
-	for (uint64_t at = 0; at < PAGE_SIZE << order; at += PAGE_SIZE) {
+	if (order == FRAMES_MAX_ORDER && chunks[(base.v >> PAGE_SHIFT) / CHUNK_FRAMES].whole)
+		step = size;
+	for (uint64_t at = 0; at < size; at += step) {
 		enum mem_class class = frames_class(HPA(base.v + at));
 
 		used &= class != MEM_FREE && class != MEM_NONE && class != MEM_BOOT &&

@@ -178,10 +178,15 @@ int pgtable_prepare(struct pgtable *pt, uint64_t va, hpa_t hpa, uint64_t size)
 
 	while (!err && va < end) {
 		unsigned level = leaf_level(pt, va, hpa.v, end);
+		const uint64_t *entry = entry_at(pt, va, &level, &err);
 
-		entry_at(pt, va, &level, &err);
-		va += level_size(level);
-		hpa.v += level_size(level);
+		if (!entry)
+			break;
+		/* What the same table has is seen without a walk. */
+		do {
+			va += level_size(level);
+			hpa.v += level_size(level);
+		} while (level == 1 && va < end && level_index(va, 1) && !entry_present(*++entry));
 	}
 	return err;
 }
@@ -195,9 +200,13 @@ int pgtable_map(struct pgtable *pt, uint64_t va, hpa_t hpa, uint64_t size, unsig
 		unsigned level = leaf_level(pt, va, hpa.v, end);
 		uint64_t *entry = entry_at(pt, va, &level, &err);
 
-		*entry = entry_leaf(pt->format, hpa, prot, level);
-		va += level_size(level);
-		hpa.v += level_size(level);
+		if (!entry) /* cannot be, behind pgtable_prepare() */
+			break;
+		do {
+			*entry++ = entry_leaf(pt->format, hpa, prot, level);
+			va += level_size(level);
+			hpa.v += level_size(level);
+		} while (level == 1 && va < end && level_index(va, 1));
 	}
 	return err;
 }

@@ -14,14 +14,18 @@ int loader_fail(const struct loader_job *job, int err, const char *fmt, uint64_t
 	return err;
 }
 
-/* Others wait for so long: about 10,000 instructions, by eight bytes each or one by one. */
-#define COPY_PIECE KIB(64)
-#define CLEAR_PIECE KIB(8)
+/* Others wait for so long: about 10,000 instructions, by eight bytes each. */
+#define PIECE KIB(64)
 
-static uint64_t next_piece(const struct loader_ram *ram, uint64_t left, uint64_t most)
+static void breathe(const struct loader_ram *ram)
 {
 	if (ram->breathe)
 		ram->breathe();
+}
+
+static uint64_t next_piece(const struct loader_ram *ram, uint64_t left, uint64_t most)
+{
+	breathe(ram);
 	return left < most ? left : most;
 }
 
@@ -44,7 +48,7 @@ void loader_copy(const struct loader_ram *ram, uint64_t gpa, const void *from, u
 	uint64_t piece;
 
 	for (uint64_t at = 0; at < size; at += piece) {
-		piece = next_piece(ram, size - at, COPY_PIECE);
+		piece = next_piece(ram, size - at, PIECE);
 		copy_bulk(ram->base + gpa + at, (const uint8_t *)from + at, piece);
 	}
 }
@@ -54,7 +58,7 @@ void loader_clear(const struct loader_ram *ram, uint64_t gpa, uint64_t size)
 	uint64_t piece;
 
 	for (uint64_t at = 0; at < size; at += piece) {
-		piece = next_piece(ram, size - at, CLEAR_PIECE);
+		piece = next_piece(ram, size - at, PIECE);
 		memset(ram->base + gpa + at, 0, piece);
 	}
 }
@@ -107,8 +111,12 @@ void loader_environment(const struct loader_job *job, bool protected_mode, uint6
 	tables[0] = pointers | 3;
 	for (unsigned i = 0; i < 4; i++)
 		tables[512 + i] = (directories + i * PAGE_SIZE) | 3;
-	for (unsigned i = 0; i < 4 * 512; i++)
+	for (unsigned i = 0; i < 4 * 512; i++) {
+		if (i % 512 == 0)
+			breathe(job->ram);
 		tables[2 * 512 + i] = (uint64_t)i << 21 | 0x83;
+	}
+	breathe(job->ram);
 	job->entry->cr3 = LOW_PAGE_TABLES;
 }
 
