@@ -33,7 +33,8 @@ void netswitch_set_up(unsigned port, bool up);
 /** How long an address is remembered, in ticks of what @now means below. */
 void netswitch_set_age(uint64_t ticks);
 
-/** Forwards what is in @port's outbox now. Returns the ports that got something. */
-uint64_t netswitch_forward(unsigned port, uint64_t now);
+/** Forwards what is in @port's outbox, some 10,000 instructions' worth. Adds to @reached the ports
+ * that got something; false: there is no more. */
+bool netswitch_forward(unsigned port, uint64_t now, uint64_t *reached);
 
 #endif

@@ -55,8 +55,11 @@ int vm_net_create(struct vm_record *record)
 	for (unsigned i = 0; i < config->nic_count; i++) {
 		void *outbox, *inbox;
 
-		if (space_window_alloc(&record->window, outbox_at(i), QUEUE_PAGES, &outbox) ||
-		    space_window_alloc(&record->window, inbox_at(i), QUEUE_PAGES, &inbox) ||
+		vm_breathe();
+		if (space_window_alloc(&record->window, outbox_at(i), QUEUE_PAGES, &outbox))
+			return -E_NOMEM;
+		vm_breathe();
+		if (space_window_alloc(&record->window, inbox_at(i), QUEUE_PAGES, &inbox) ||
 		    !vnet_attach(record->vm, i, config->nics[i].mac))
 			return -E_NOMEM;
 		netswitch_attach(record->window.vm_id * CONFIG_MAX_NICS + i, &config->nics[i],
@@ -114,19 +117,48 @@ static void tell(struct vm_record *record)
 	spinlock_release(&record->lock);
 }
 
-static void forward(struct vcpu *vcpu)
+/* All of a full outbox, as long as its frames are not tiny: pieces for one card at a time. */
+#define PIECES 16
+
+/* False: all is sent. Between the pieces others have their turn. */
+static bool forward(struct vcpu *vcpu)
 {
 	uint64_t reached = 0, now = rdtsc();
+	unsigned pieces = 0;
+	bool more = false;
 
 	asi_exit(ASI_CAUSE_NET);
-	for (unsigned i = 0; i < vcpu->vm->nic_count; i++)
-		reached |= netswitch_forward(port_of(vcpu->vm, i), now);
+	for (unsigned i = 0; i < vcpu->vm->nic_count; i++) {
+		while ((more = netswitch_forward(port_of(vcpu->vm, i), now, &reached)) &&
+		       ++pieces < PIECES)
+			vm_breathe();
+		if (more)
+			break;
+	}
 	while (reached) {
 		unsigned to = (unsigned)__builtin_ctzll(reached) / CONFIG_MAX_NICS;
 
 		reached &= ~(((1ULL << CONFIG_MAX_NICS) - 1) << to * CONFIG_MAX_NICS);
 		tell(&vm_records[to]);
 	}
+	return more;
+}
+
+/* What its guest has queued is to be on its way before the vCPU rests. */
+static void run_cards(struct vcpu *vcpu, bool rests)
+{
+	struct vm *vm = vcpu->vm;
+	unsigned pieces = 0;
+	bool more;
+
+	do {
+		interrupts_take();
+		vcpu->work &= ~(uint32_t)WORK_NET;
+		vcpu->net_deadline = 0;
+		vm_lock(vm);
+		more = vnet_run(vm, rests) && rests && ++pieces < PIECES;
+		vm_unlock(vm);
+	} while (more);
 }
 
 void vm_net_work(struct vcpu *vcpu)
@@ -134,16 +166,14 @@ void vm_net_work(struct vcpu *vcpu)
 	struct vm *vm = vcpu->vm;
 	bool rests = vcpu->work & (WORK_HALT | WORK_SWITCH | WORK_STOP | WORK_REQUEST);
 
-	if ((vcpu->work & WORK_NET) || vcpu->net_deadline) {
-		vcpu->work &= ~(uint32_t)WORK_NET;
-		vcpu->net_deadline = 0;
-		vm_lock(vm);
-		vnet_run(vm, rests);
-		vm_unlock(vm);
-	}
+	if ((vcpu->work & WORK_NET) || vcpu->net_deadline)
+		run_cards(vcpu, rests);
+	interrupts_take();
 	/* Without the VM's lock, as siblings may have to be stunned. */
-	if (vcpu->work & WORK_SEND) {
+	if ((vcpu->work & WORK_SEND) || vcpu->sends_on) {
 		vcpu->work &= ~(uint32_t)WORK_SEND;
-		forward(vcpu);
+		vcpu->sends_on = forward(vcpu);
+		if (vcpu->sends_on)
+			vm_net_poll_in(vm, 1);
 	}
 }

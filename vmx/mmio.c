@@ -11,8 +11,9 @@
 #define MAX_INSTRUCTION 15
 #define CS_LONG BIT(13)
 #define CS_32 BIT(14)
-/* Elements of a string instruction per exit; REP resumes by itself. */
-#define MAX_ELEMENTS 16
+/* Elements of a string instruction per exit, each of which may walk the guest's tables four times;
+ * REP resumes by itself. */
+#define MAX_ELEMENTS 4
 #define QUALIFICATION_WRITE BIT(1)
 
 /* What became of an instruction. */

@@ -26,9 +26,19 @@ enum virtio_kind {
 
 #define VIRTIO_BROKEN_QUEUE "its driver broke the rules for queues"
 
-/** What the device may do in one exit, in bytes; a request counts as VIRTIO_REQUEST_COST more. */
-#define VIRTIO_BUDGET MIB(4)
+/** What the device may do in one exit, in bytes that are copied, eight to an instruction: what 16
+ * requests of a page each take, and no more. A request counts as so many more, each piece of it
+ * too.
+ */
+#define VIRTIO_BUDGET KIB(144)
 #define VIRTIO_REQUEST_COST 4096
+#define VIRTIO_PIECE_COST 128
+
+static inline uint64_t virtio_cost(const struct vring_chain *chain)
+{
+	return VIRTIO_REQUEST_COST + chain->out_bytes + chain->in_bytes +
+	       VIRTIO_PIECE_COST * (uint64_t)(chain->end - chain->piece);
+}
 
 /** Of a block device: its image, in the VM's window. */
 struct vblk {

@@ -5,10 +5,11 @@
 
 #define SECTOR 512
 /* What one request may move, so that no exit takes long: drivers keep to the segments' limits. */
-#define MOST MIB(4)
-#define SEGMENTS (VRING_MAX - 2)
-#define SEGMENT_SIZE KIB(32)
-static_assert(SEGMENTS * SEGMENT_SIZE <= MOST, "what the limits allow is served");
+#define MOST KIB(128)
+#define SEGMENTS 32
+#define SEGMENT_SIZE KIB(4)
+static_assert(SEGMENTS + 2 <= VRING_MAX && SEGMENTS * SEGMENT_SIZE <= MOST,
+	      "what the limits allow is served");
 
 enum {
 	F_SIZE_MAX = 1,
@@ -207,5 +208,5 @@ static inline bool serve_one(struct vm *vm, struct virtio *device, struct vring_
 
 void vblk_notify(struct vm *vm, struct virtio *device)
 {
-	virtio_serve(vm, device, &device->queue[0], serve_one);
+	virtio_serve(vm, device, &device->queue[0], 0, serve_one);
 }

@@ -4,7 +4,7 @@
 
 enum { QUEUE_INPUT = 0 };
 /* Bytes of output in one exit: the machine's own line may be slow. */
-#define OUTPUT_MOST 256
+#define OUTPUT_MOST 64
 
 void vconsole_fill(struct vm *vm, struct virtio *device)
 {

@@ -18,9 +18,10 @@
 enum { QUEUE_RX, QUEUE_TX };
 enum { CONFIG_MAC = 0, CONFIG_STATUS = 6, STATUS_LINK_UP = 1 };
 
-/* The guest's buffers that are looked at in one exit, whether they hold a frame or not, and packets
- * beyond the first of a frame: what does not come with it comes with the next one. */
-#define RX_BURST 256
+/* Either way, in an exit. */
+#define BUDGET (VIRTIO_BUDGET / 2)
+/* Buffers that a frame may be spread over: the largest over pages by half. */
+#define MERGE_MOST 64
 
 bool vnet_attach(struct vm *vm, unsigned unit, uint64_t mac)
 {
@@ -111,41 +112,52 @@ static bool take(struct vm *vm, const struct virtio *device, struct vring_chain 
 	return true;
 }
 
-/* What the driver has queued goes into the outbox, until that is full (true); the driver gets its
+enum taken { TAKEN_ALL, TAKEN_SOME, TAKEN_UNTIL_FULL };
+
+/* What the driver has queued goes into the outbox, as much as an exit may take; the driver gets its
  * buffers back at once, whoever may or may not receive them. */
-static bool transmit(struct vm *vm, struct virtio *device)
+static enum taken transmit(struct vm *vm, struct virtio *device)
 {
 	struct vring_chain *chain = &vm_machine(vm)->pci.chain;
 	struct vring *ring = &device->queue[QUEUE_TX];
-	int got = 0;
-	bool full = false;
+	enum taken taken = TAKEN_ALL;
+	uint64_t cost = 0;
+	int got;
 
-	for (unsigned i = 0; i < VRING_MAX && (got = vring_pop(vm, ring, chain)) > 0; i++) {
-		full = !take(vm, device, chain);
-		if (full) {
+	while (taken == TAKEN_ALL && (got = vring_pop(vm, ring, chain)) != 0) {
+		if (unlikely(got < 0)) {
+			virtio_fail(vm, device, VIRTIO_BROKEN_QUEUE);
+			break;
+		}
+		cost += virtio_cost(chain);
+		if (!take(vm, device, chain)) {
 			vring_unpop(ring);
+			taken = TAKEN_UNTIL_FULL;
 			break;
 		}
 		vring_push(ring, chain->head, 0);
+		if (cost > BUDGET)
+			taken = TAKEN_SOME;
 	}
-	if (unlikely(got < 0))
-		virtio_fail(vm, device, "its driver broke the rules for queues");
 	virtio_signal(vm, device, ring);
-	return full;
+	return taken;
 }
 
-/* Takes what there is and sends it if it is @due, or enough; false: there was nothing. A window
- * begins; where the outbox was full it is over at once, as more waits. */
+/* Takes what there is and sends it if it is @due and all, or enough; false: there was nothing. A
+ * window begins; where the outbox was full it is over at once. */
 static bool send(struct vm *vm, struct virtio *device, uint64_t now, bool due)
 {
 	struct vnet_card *card = card_of(vm, device);
-	bool full = transmit(vm, device), any = card->queued || full;
+	enum taken taken = transmit(vm, device);
+	bool any = card->queued || taken != TAKEN_ALL;
 
-	if (card->queued >= VNET_BATCH || full || (due && any)) {
+	if (card->queued >= VNET_BATCH || taken == TAKEN_UNTIL_FULL ||
+	    (due && any && taken == TAKEN_ALL)) {
 		card->queued = 0;
-		card->sent = full ? now - vm_net_window(vm) : now;
+		card->sent = taken == TAKEN_UNTIL_FULL ? now - vm_net_window(vm) : now;
 		vm_net_send(vm);
 	}
+	card->more = taken == TAKEN_SOME;
 	return any;
 }
 
@@ -156,7 +168,8 @@ static void batch(struct vm *vm, struct virtio *device, struct vnet_card *card, 
 
 	card->batching = true;
 	vring_quiet(&device->queue[QUEUE_TX], VNET_BATCH);
-	vm_net_poll_in(vm, passed < vm_net_window(vm) ? vm_net_window(vm) - passed : 1);
+	vm_net_poll_in(vm,
+		       !card->more && passed < vm_net_window(vm) ? vm_net_window(vm) - passed : 1);
 }
 
 static void notify_tx(struct vm *vm, struct virtio *device)
@@ -175,10 +188,11 @@ static void poll_tx(struct vm *vm, struct virtio *device, bool rests)
 {
 	struct vnet_card *card = card_of(vm, device);
 	uint64_t now = vm_tsc(vm);
+	bool due = rests || now - card->sent >= vm_net_window(vm);
 
 	if (!card->batching)
 		return;
-	if ((rests || now - card->sent >= vm_net_window(vm)) && !send(vm, device, now, true))
+	if ((due || card->more) && !send(vm, device, now, due))
 		card->batching = vring_rearm(&device->queue[QUEUE_TX]);
 	if (card->batching)
 		batch(vm, device, card, now);
@@ -197,26 +211,27 @@ static void complete_checksum(struct frame *frame)
 }
 
 /* How many requests hold @bytes, the first of which is taken; 0: there are too few yet; the count
- * beyond the ring's size: they never will. *looked counts those that were looked at. */
+ * beyond the ring's size: they never will. *cost: of looking at them. */
 static unsigned gather(struct vm *vm, struct virtio *device, struct vring_chain *chain,
-		       uint64_t bytes, unsigned *looked)
+		       uint64_t bytes, uint64_t *cost)
 {
 	struct vring *ring = &device->queue[QUEUE_RX];
-	unsigned limit = device->accepted & F_MRG_RXBUF ? ring->size : 1, n = 0;
+	unsigned limit = device->accepted & F_MRG_RXBUF ? MERGE_MOST : 1, n = 0;
 	uint64_t have = 0;
 	int got = 0;
 
 	while (have < bytes && n < limit && (got = vring_pop(vm, ring, chain)) > 0) {
 		have += chain->in_bytes;
+		*cost += VIRTIO_REQUEST_COST +
+			 VIRTIO_PIECE_COST * (uint64_t)(chain->end - chain->piece);
 		n++;
 	}
-	*looked += n;
 	if (likely(n == 1 && have >= bytes))
 		return 1;
 	for (unsigned i = 0; i < n; i++)
 		vring_unpop(ring);
 	if (unlikely(got < 0)) {
-		virtio_fail(vm, device, "its driver broke the rules for queues");
+		virtio_fail(vm, device, VIRTIO_BROKEN_QUEUE);
 		return 0;
 	}
 	if (have < bytes)
@@ -239,15 +254,16 @@ static void fill(struct vring_chain *chain, const void *from, uint64_t size, uin
 }
 
 /* One frame into the guest's buffers as it is; false: it has no buffers yet. */
-static bool put(struct vm *vm, struct virtio *device, struct frame *frame, unsigned *looked)
+static bool put(struct vm *vm, struct virtio *device, struct frame *frame, uint64_t *cost)
 {
 	struct vring_chain *chain = &vm_machine(vm)->pci.chain;
 	struct vring *ring = &device->queue[QUEUE_RX];
 	uint64_t length = frame->length, header_done = 0, done = 0;
-	unsigned count = gather(vm, device, chain, sizeof(frame->header) + length, looked);
+	unsigned count = gather(vm, device, chain, sizeof(frame->header) + length, cost);
 
 	if (!count)
 		return false;
+	*cost += length;
 	if (count > ring->size) {
 		vm_net_inbox(vm, device->unit)->refused++;
 		return true;
@@ -273,7 +289,7 @@ static bool put(struct vm *vm, struct virtio *device, struct frame *frame, unsig
 
 /* The oldest frame of the inbox, or if it is a large one that the driver does not take, its next
  * packet; false: the guest has no buffers yet. */
-static bool receive(struct vm *vm, struct virtio *device, struct frame *frame, unsigned *looked)
+static bool receive(struct vm *vm, struct virtio *device, struct frame *frame, uint64_t *cost)
 {
 	bool cut = frame->header.gso_type != GSO_NONE &&
 		   !takes_large(device, frame->header.gso_type, F_GUEST_TSO4, F_GUEST_TSO6,
@@ -282,9 +298,8 @@ static bool receive(struct vm *vm, struct virtio *device, struct frame *frame, u
 
 	if (cut)
 		segment_cut(frame, frame->next, packet);
-	if (!put(vm, device, packet, looked))
+	if (!put(vm, device, packet, cost))
 		return false;
-	*looked += packet->packets - 1U;
 	if (!cut || ++frame->next == frame->packets)
 		frame_queue_remove(vm_net_inbox(vm, device->unit));
 	return true;
@@ -296,20 +311,20 @@ static void deliver(struct vm *vm, struct virtio *device)
 {
 	struct frame_queue *inbox = vm_net_inbox(vm, device->unit);
 	struct vring *ring = &device->queue[QUEUE_RX];
+	uint64_t cost = 0;
 	struct frame *frame;
-	unsigned i, looked = 0;
+	unsigned i;
 
 	if (!virtio_is_live(device, QUEUE_RX)) {
 		frame_queue_clear(inbox);
 		return;
 	}
-	for (i = 0; (frame = frame_queue_first(inbox)) != NULL && looked < RX_BURST; i++) {
-		if (!receive(vm, device, frame, &looked))
+	for (i = 0; (frame = frame_queue_first(inbox)) != NULL && cost < BUDGET; i++)
+		if (!receive(vm, device, frame, &cost))
 			break;
-	}
 	if (!frame) {
 		vring_quiet(ring, INT16_MAX);
-	} else if (i && looked < RX_BURST) {
+	} else if (i && cost < BUDGET) {
 		/* It is at work: not a notification for each buffer that comes back. */
 		vring_quiet(ring, ring->size / 4);
 		vm_net_poll_in(vm, vm_net_window(vm));
@@ -327,9 +342,10 @@ void vnet_notify(struct vm *vm, struct virtio *device, unsigned queue)
 		notify_tx(vm, device);
 }
 
-void vnet_run(struct vm *vm, bool rests)
+bool vnet_run(struct vm *vm, bool rests)
 {
 	struct vpci *pci = &vm_machine(vm)->pci;
+	bool more = false;
 
 	vm_assert_locked(vm);
 	for (unsigned i = 0; i < pci->count; i++) {
@@ -340,5 +356,7 @@ void vnet_run(struct vm *vm, bool rests)
 		deliver(vm, device);
 		if (virtio_is_live(device, QUEUE_TX))
 			poll_tx(vm, device, rests);
+		more |= card_of(vm, device)->more;
 	}
+	return more;
 }

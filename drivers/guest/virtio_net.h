@@ -21,6 +21,7 @@ struct virtio;
 
 struct vnet_card {
 	bool batching;	 /* notifications are off, and the ring is polled */
+	bool more;	 /* it has more than an exit may take */
 	uint16_t queued; /* packets put into the outbox since it was last sent */
 	uint64_t sent;	 /* when that was, vm_tsc() */
 };
@@ -32,7 +33,8 @@ bool vnet_attach(struct vm *vm, unsigned unit, uint64_t mac);
 void vnet_notify(struct vm *vm, struct virtio *device, unsigned queue);
 
 /** Something came into an inbox, or the time of vm_net_poll_in() is over; @rests: the vCPU is about
- * to do nothing for a while, so nothing more can come that were worth waiting for. */
-void vnet_run(struct vm *vm, bool rests);
+ * to do nothing for a while, so nothing more can come that were worth waiting for. True: there is
+ * more to send than an exit may take. */
+bool vnet_run(struct vm *vm, bool rests);
 
 #endif

@@ -4,7 +4,8 @@
 #include "hv/asm.h"
 #include "hv/lib/string.h"
 
-#define MOST 4096 /* bytes a request gets: the driver asks again */
+/* Bytes a request gets, as a number may take microseconds: the driver asks again. */
+#define MOST 64
 #define RDRAND_TRIES                                                                               \
 	10 /* in a row all fail only if the hardware is broken (SDM volume 1, 7.3.17) */
 

@@ -12,10 +12,10 @@ typedef bool virtio_serve_one(struct vm *vm, struct virtio *device, struct vring
 /*
  * All requests there are, more that come meanwhile too, and one interrupt for them. A driver that
  * adds some for ever, or large ones, gets its turn in between: its notification is made again.
- * Inline, so that @one is no indirect call.
+ * @extra: what a request costs besides what can be seen. Inline, so that @one is no indirect call.
  */
 static inline __attribute__((always_inline)) void virtio_serve(struct vm *vm, struct virtio *device,
-							       struct vring *queue,
+							       struct vring *queue, uint64_t extra,
 							       virtio_serve_one *one)
 {
 	struct vring_chain *chain = virtio_chain(vm);
@@ -29,16 +29,14 @@ static inline __attribute__((always_inline)) void virtio_serve(struct vm *vm, st
 		while ((got = vring_pop(vm, queue, chain)) > 0) {
 			uint32_t written = 0;
 
-			cost += VIRTIO_REQUEST_COST + chain->out_bytes + chain->in_bytes;
-			again = !one(vm, device, chain, &written);
-			if (unlikely(again)) {
+			again = cost && cost + virtio_cost(chain) + extra > VIRTIO_BUDGET;
+			cost += virtio_cost(chain) + extra;
+			if (unlikely(again || !one(vm, device, chain, &written))) {
 				vring_unpop(queue);
+				again = true;
 				break;
 			}
 			vring_put(queue, done++, chain->head, written);
-			again = cost > VIRTIO_BUDGET;
-			if (unlikely(again))
-				break;
 		}
 		vring_publish(queue, done);
 		if (unlikely(got < 0))

@@ -39,6 +39,8 @@ void frame_queue_remove(struct frame_queue *queue)
 
 void prove(void)
 {
+	uint64_t reached = 0;
+
 	netswitch_set_age(any64);
 	//@ loop unroll NETSWITCH_PORTS;
 	for (unsigned port = 0; port < NETSWITCH_PORTS; port++) {
@@ -49,6 +51,6 @@ void prove(void)
 	}
 	while (any8) {
 		netswitch_set_up(any_within(0, NETSWITCH_PORTS - 1), any8 & 1);
-		netswitch_forward(any_within(0, NETSWITCH_PORTS - 1), any64);
+		netswitch_forward(any_within(0, NETSWITCH_PORTS - 1), any64, &reached);
 	}
 }

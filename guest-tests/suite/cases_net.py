@@ -11,6 +11,8 @@ from .harness import ROOT, Skip, config, flat, guest_file, need
 TWO_CORES, ONE_CORE, SHARED = "1:2:1", "1:1:2", "1:1:1"
 # Escalations a frame, both VMs' together.
 BAR = 0.05
+# Instructions, with the flush on the way back.
+HELD_OFF = 15000
 
 
 def card(number, network="lan0"):
@@ -59,7 +61,11 @@ def storm(context):
     vms = {"storm1": member(4, "storm count=10000"), "storm2": member(5, "storm count=10000"),
            "deaf": member(6, "deaf naps=100"),
            "one": member(1, "send count=3000 window=256", "lan1"), "two": member(2, "receive count=3000", "lan1")}
-    run = boot(context, vms, smp=TWO_CORES)
+    path = os.path.join(context.dir, "longest.txt")
+    run = boot(context, vms, smp=TWO_CORES, longest=path)
+    longest = context.held_off(path)
+    need(longest <= HELD_OFF, "interrupts were held off for %d instructions, at most %d are allowed" % (longest, HELD_OFF))
+    context.remark = "interrupts held off for %d instructions at most" % longest
     for name in vms:
         run.expect_guest("net", name)
     run.expect_errors()

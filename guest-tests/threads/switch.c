@@ -41,7 +41,7 @@ static void take(unsigned self)
 static void *work(void *argument)
 {
 	unsigned self = (unsigned)(uintptr_t)argument;
-	uint64_t from = mac_of(self);
+	uint64_t from = mac_of(self), reached = 0;
 
 	for (unsigned i = 0; i < FRAMES; i++) {
 		uint64_t to = mac_of((self + 1 + i % (PORTS - 1)) % PORTS);
@@ -53,7 +53,8 @@ static void *work(void *argument)
 			memcpy(frame->data + 6, &from, 6);
 			frame_queue_add(&outbox[self], frame);
 		}
-		netswitch_forward(self, i);
+		while (netswitch_forward(self, i, &reached))
+			;
 		take(self);
 		if (i % 500 == 499) {
 			netswitch_set_up(self, false);

@@ -43,6 +43,15 @@ static void put(unsigned from, uint64_t dst, uint64_t src, uint32_t length, uint
 	frame_queue_add(&outbox[from], frame);
 }
 
+static uint64_t forward(unsigned from)
+{
+	uint64_t reached = 0;
+
+	while (netswitch_forward(from, now, &reached))
+		;
+	return reached;
+}
+
 /* One frame goes into the switch; who got exactly it? */
 static uint64_t send(unsigned from, uint64_t dst, uint64_t src)
 {
@@ -50,7 +59,7 @@ static uint64_t send(unsigned from, uint64_t dst, uint64_t src)
 	uint64_t got = 0, said;
 
 	put(from, dst, src, 100, ++mark);
-	said = netswitch_forward(from, now);
+	said = forward(from);
 	for (unsigned i = 0; i < PORTS; i++) {
 		const struct frame *frame = frame_queue_first(&inbox[i]);
 
@@ -233,7 +242,7 @@ TEST(a_stalled_receiver_loses_its_own_only)
 	for (unsigned i = 0; i < 1000; i++) {
 		put(0, BROADCAST, mac_of(0), FRAME_MAX, 1);
 		sent++;
-		netswitch_forward(0, now);
+		forward(0);
 		CHECK(!frame_queue_first(&outbox[0]));
 		for (; frame_queue_first(&inbox[1]); got++)
 			frame_queue_remove(&inbox[1]);
@@ -250,14 +259,42 @@ TEST(batches)
 	set_up();
 	for (uint8_t i = 0; i < 100; i++)
 		put(0, mac_of(1), mac_of(0), 60 + i, i);
-	CHECK(netswitch_forward(0, now) == BIT(1));
+	CHECK(forward(0) == BIT(1));
 	for (uint8_t i = 0; i < 100; i++) {
 		const struct frame *frame = frame_queue_first(&inbox[1]);
 
 		CHECK(frame && frame->length == 60U + i && frame->data[20] == i);
 		frame_queue_remove(&inbox[1]);
 	}
-	CHECK(netswitch_forward(0, now) == 0);
+	CHECK(forward(0) == 0);
+}
+
+/* The lock is held for so much at a time, by frames as by bytes. */
+TEST(pieces)
+{
+	static const struct {
+		uint64_t dst, src;
+		uint32_t length;
+		unsigned most;
+	} kinds[] = { { 1, 0, 60, 50 },
+		      { 1, 0, FRAME_MAX, 30 },
+		      { 1, 0, FRAME_LARGE, 2 },
+		      { BROADCAST, 0, 60, 25 },
+		      { 1, 0xaa0000000076, 60, 24 } };
+
+	for (unsigned kind = 0; kind < ARRAY_SIZE(kinds); kind++) {
+		unsigned put_in = 0, pieces = 1;
+		uint64_t reached = 0;
+
+		set_up();
+		for (; put_in < 300 && frame_queue_room(&outbox[0], kinds[kind].length); put_in++)
+			put(0, kinds[kind].dst == 1 ? mac_of(1) : kinds[kind].dst,
+			    kinds[kind].src ? kinds[kind].src : mac_of(0), kinds[kind].length, 1);
+		while (netswitch_forward(0, now, &reached))
+			pieces++;
+		CHECK(reached && !frame_queue_first(&outbox[0]));
+		CHECK(pieces >= put_in / kinds[kind].most && pieces > 1);
+	}
 }
 
 TEST(a_network_card_that_comes_later)
@@ -271,7 +308,7 @@ TEST(a_network_card_that_comes_later)
 	CHECK(send(2, nic.mac, mac_of(2)) == 0);
 	netswitch_set_up(9, true);
 	put(2, nic.mac, mac_of(2), 60, 1);
-	CHECK(netswitch_forward(2, now) == BIT(9) && frame_queue_first(&in));
+	CHECK(forward(2) == BIT(9) && frame_queue_first(&in));
 	CHECK(send(1, mac_of(0), nic.mac) == 0);
 	netswitch_set_up(9, false);
 }

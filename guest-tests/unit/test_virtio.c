@@ -448,7 +448,7 @@ TEST(long_batches_are_cut)
 	CHECK(vblk_attach(fv, large, sizeof(large), false, "large"));
 	CHECK(fv_start(2, FEATURES));
 	for (i = 0; i < FV_SIZE; i++)
-		fv_desc(i, 0x10000, 0x20000, FV_NEXT | FV_WRITE, i + 1U);
+		fv_desc(i, 0x10000, 9 * 512, FV_NEXT | FV_WRITE, i + 1U);
 	memset(fv->ram + 0x8000, 0, 16);
 	fv_desc(0, 0x8000, 16, FV_NEXT, 1);
 	fv_desc(FV_SIZE - 1, 0x8010, 1, FV_WRITE, 0);
@@ -501,7 +501,7 @@ TEST(console_both_ways)
 	fv_desc(1, 0x9000 + 600, 400, 0, 0);
 	fv_offer(0);
 	fv_notify(1, 1);
-	for (unsigned i = 0; i < 3; i++) {
+	for (unsigned i = 0; i < 15; i++) {
 		CHECK(fv->agains == i + 1 && *fv_used_idx() == 0);
 		fv_notify(1, 1);
 	}
