@@ -89,7 +89,9 @@ def unused(context):
     run = boot(context, "q35-bios-disk-1:4:1", TWO_VMS, ["life"], "expect is busy\n" + 3 * inject + "expect \\[b\\] count \\d+\n" + BAR)
     for cpu in range(4):
         told = run.of_type("mce", cpu=cpu)
-        need(len(told) == 3 and all(not r["corrected"] for r in told), "CPU %d told %s" % (cpu, told))
+        # One that comes before a CPU has told of the last is not told by itself, but as more than one.
+        need(len(told) == 3 or (len(told) < 3 and any(r["more"] for r in told)), "CPU %d told %s" % (cpu, told))
+        need(not any(r["corrected"] for r in told), "CPU %d told %s" % (cpu, told))
     need([r["status"] for r in run.of_type("mce", cpu=1)] == [UNUSED] * 3, "CPU 1 told %s" % run.of_type("mce", cpu=1))
     need(not run.of_type("vm", state="stopped"), "a VM failed")
     run.expect_errors()
