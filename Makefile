@@ -13,7 +13,10 @@ V ?=
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-8s%s\n' $(1) $(2))
 
-CC := gcc
+# Test builds differ from the real one in a file or two. Once tools/setup has installed it, ccache knows the others.
+CC := $(if $(shell command -v ccache),ccache )gcc
+export CCACHE_DIR := $(CURDIR)/build/ccache
+export CCACHE_MAXSIZE := 200M
 NASM := nasm
 SETUP := $(BUILD)/setup.stamp
 

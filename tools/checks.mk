@@ -2,11 +2,10 @@
 # Tests and static checks.
 .PHONY: test wide restarts bench lint model prove oracle debian nested
 test: hypervisor guests unit # runs the whole suite; last line: N passed, N failed
-	@tools/debian-setup || echo "setup: the tests that host it will be skipped"
 	@guest-tests/run
 
 debian: $(SETUP) # makes the Debian 12 that the tests host, and fetches a newer kernel: build/debian, build/trixie
-	@tools/debian-setup
+	@tools/debian-setup --all
 
 restarts: hypervisor guests # restarts VMs 1,000 times where memory is nearly all taken
 	@RESTARTS=1000 guest-tests/run --no-build life-pressure
@@ -18,7 +17,7 @@ nested: hypervisor guests # all that can run on QEMU with KVM, in the emulator; 
 	@guest-tests/run --nested $(MACHINE)
 
 wide: hypervisor guests unit # the tests that the suite leaves out, having another one of the kind
-	@tools/debian-setup || echo "setup: the tests that host it will be skipped"
+	@tools/debian-setup --all || echo "setup: the tests that host it will be skipped"
 	@guest-tests/run --wide
 
 model: # proves the models of stunning and waking, refutes their mutants, compares them with the code; logs: build/model/

@@ -142,7 +142,7 @@ def register(suite):
     add("bad-kernel-missing", neighbour(dict(bad, kernel="nowhere.bin"), {}, missing % "kernel = nowhere.bin"))
     add("bad-initrd-missing", neighbour(linux(initrd="nowhere.img"), {"vmlinuz": VMLINUZ},
                                         missing % "initrd = nowhere.img"))
-    add("bad-files-missing-uefi", missing_by_uefi, cost=12)
+    add("bad-files-missing-uefi", missing_by_uefi, cost=12, wide=True)
     add("bad-kernel-text", neighbour(linux(), {"vmlinuz": b"not a kernel at all\n" * 999},
                                      r"kernel = vmlinuz is no kernel that Cloister knows"))
     add("bad-kernel-text-linux", neighbour(linux(format="linux"), {"vmlinuz": b"not a kernel at all\n" * 999},

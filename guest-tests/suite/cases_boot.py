@@ -103,13 +103,13 @@ def register(suite):
     for firmware, cost in (("uefi", 8), ("bios", 3)):
         for model, label in ((SKYLAKE, "skylake"), (ICELAKE, "icelake"), (HASWELL, "haswell")):
             suite.add("boot-%s-%s" % (firmware, label), boot(firmware, model), cost)
-    suite.add("boot-siblings-uefi", processors("uefi", "1:2:2", 4, 2), 15)
+    suite.add("boot-siblings-uefi", processors("uefi", "1:2:2", 4, 2), 15, wide=True)
     suite.add("boot-8-cpus-bios", processors("bios", "1:4:2", 8, 4), 15)
     suite.add("boot-2-cores-bios", processors("bios", "1:2:1", 2, 2), 5)
     suite.add("boot-framebuffer", framebuffer, 10)
     suite.add("boot-tcg-uefi", tcg("uefi"), 10)
     suite.add("boot-tcg-bios", tcg("bios"), 5)
-    suite.add("image-bochs-uefi", disk("image", "uefi"), 30)
+    suite.add("image-bochs-uefi", disk("image", "uefi"), 30, wide=True)
     suite.add("image-bochs-bios", disk("image", "bios"), 31)
     suite.add("image-tcg", disk_tcg("image"), 15)
     suite.add("iso-bochs-bios", disk("iso", "bios"), 32)

@@ -255,7 +255,7 @@ def register(suite):
     suite.add("linux-bios-icelake", recorded(full_session(model=ICELAKE)), 30)
     suite.add("linux-bios-haswell", full_session(model=HASWELL), 30, wide=True)
     suite.add("linux-preemption-timer", restricted(hypervisor={"timer": "preemption"}), 25, wide=True)
-    suite.add("linux-lazy-memory", restricted(vm={"memory_mode": "lazy"}), 25)
+    suite.add("linux-lazy-memory", restricted(vm={"memory_mode": "lazy"}), 25, wide=True)
     suite.add("linux-1-GiB", restricted(vm={"memory": "1G"}, mem=2048), 25, wide=True)
     suite.add("linux-policy-off", short_session(hypervisor={"mitigation": "off"}), 25, wide=True)
     suite.add("linux-always-flush", short_session(hypervisor={"mitigation": "always-flush"}), 35, wide=True)

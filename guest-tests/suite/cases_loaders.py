@@ -87,7 +87,7 @@ def register(suite):
     add("loader-multiboot-lazy", boot32("elf32", memory_mode="lazy"))
     add("loader-pvh", boot32("pvh"))
     add("loader-pvh-uefi", boot32("pvh", "uefi", format="pvh"), 10)
-    add("loader-pvh-linux", pvh_linux, 45)
+    add("loader-pvh-linux", pvh_linux, 45, wide=True)
     kernel = r"cloister.conf:\d+: \[vm bad\] kernel = boot32\.\w+ "
     add("loader-bad-truncated", bad("pvh", lambda d: d[:0x2000], kernel + "is truncated: a segment"))
     add("loader-bad-header", bad("elf32", lambda d: d[:40], kernel + "is truncated within its ELF header",

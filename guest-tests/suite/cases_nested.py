@@ -173,10 +173,8 @@ SYSTEMS = (
     ("linux-net", cases_net.linux(smp="1:2:1"), ("q35-bios-disk-1:2:1-e1000e", "q35-uefi-disk"), 0),
 )
 # The suite's selection of single guests, each on another machine; `make nested` has nearly all that there are.
-GUESTS = (("guest-cpuid", "q35-bios"), ("guest-msr", "pc-bios"), ("guest-cr", "q35-bios-usb"),
-          ("guest-interrupts", "q35-bios-disk-1:1:1-iommu-nvme-e1000e"), ("guest-exceptions", "pc-bios-usb"),
-          ("guest-mmio", "q35-bios"), ("guest-ept-lazy", "pc-bios"), ("guest-smp-4", "q35-bios"),
-          ("guest-crowd-2", "pc-bios-disk"), ("monitor", "q35-bios-usb"), ("shared-core-threads", "q35-bios"), ("fuzz-own-2", "pc-bios"))
+GUESTS = (("guest-cpuid", "q35-bios"), ("guest-cr", "q35-bios-usb"), ("guest-interrupts", "q35-bios-disk-1:1:1-iommu-nvme-e1000e"),
+          ("guest-exceptions", "pc-bios-usb"), ("guest-mmio", "q35-bios"), ("guest-smp-4", "pc-bios"), ("monitor", "q35-bios-usb"))
 # Many restarts, a file that is too large to be sent; measured ticks, shares of the console, exact counts of interrupts or flushes, CPUs of Bochs's, broken builds: not what these machines can show.
 LEFT_OUT = (r"^life-restarts-(asi|thousand)$|^life-hogs$|held-off$|^loader-pvh-linux$|^restart-scrubs|icelake|haswell|arrandale|without-|timer|naps|sensitive-|hardened|clock|^policies(-more|-beside|$)|^stun$|not-scrubbed|^policy-|^linux-|^boot-|"
             r"^image-|^iso-|^share-|^virtio-(guest|linux|no-numbers|fuzz)|^net-pair|^net-storm|uefi")
