@@ -353,13 +353,19 @@ void sched_replace(bool smt)
 	spinlock_release(&lock);
 }
 
-/* The VM that what was typed is for; -1: there is nothing, or it was for the monitor. */
-static int wanted_by_input(struct percpu *cpu)
+/* Something was typed, and the monitor has read it. Else *@wanted is the VM that it is for; -1:
+ * there is nothing. */
+static bool monitor_takes_input(struct percpu *cpu, int *wanted)
 {
 	bool waits_for_it = cpu->input_waits;
 
+	*wanted = -1;
 	cpu->input_waits = false;
-	return waits_for_it && !monitor_read() ? boot_state_console_vm() : -1;
+	if (waits_for_it && monitor_read())
+		return true;
+	if (waits_for_it)
+		*wanted = boot_state_console_vm();
+	return false;
 }
 
 /* Sleeps until there is something to do. */
@@ -399,8 +405,9 @@ void sched_loop(void)
 		mce_report();
 		power_poll();
 		scrubs = vm_scrub_some();
-		wanted = wanted_by_input(cpu);
-		interrupts_take();    /* what the operator wanted may have taken its time */
+		/* A command may have taken its time: interrupts come first. */
+		if (monitor_takes_input(cpu, &wanted))
+			continue;
 		sched_rotate(wanted); /* model: rotate */
 		if (mitigation_is_changing()) {
 			cpu->slice_end = rdtsc() + entity_us(FOLLOW_US);

@@ -10,6 +10,7 @@
 #include "hv/flush.h"
 #include "hv/interrupt.h"
 #include "hv/lib/string.h"
+#include "hv/mitigation.h"
 #include "hv/percpu.h"
 #include "hv/sched.h"
 #include "hv/spinlock.h"
@@ -167,6 +168,9 @@ void vm_run(struct vm_record *record, unsigned index)
 	cpu->vcpu = vcpu;
 	wake_attach(vcpu);
 	vcpu_take_remote(vcpu);
+	/* Interrupts that came while its kernel was loaded found no vCPU to take off. */
+	if (cpu->asked || cpu->resched || mitigation_is_changing())
+		vcpu->work |= WORK_SWITCH;
 	vcpu_timer_program(vcpu);
 	if (index == 0 && vcpu->vm->has_console)
 		vm_route_console(cpu->id);
