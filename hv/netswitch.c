@@ -136,7 +136,7 @@ static bool deliver(struct frame_queue *inbox, const struct frame *frame)
 /* What holds the lock at a time, in bytes that are copied, eight to an instruction. A frame costs
  * as much as so many, each copy of it too, and a source whose address is not configured has many
  * ports' addresses looked through. */
-#define BUDGET KIB(96)
+#define BUDGET KIB(64)
 #define FRAME_COST 1024
 #define LOOK_COST 1024
 

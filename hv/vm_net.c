@@ -118,7 +118,7 @@ static void tell(struct vm_record *record)
 }
 
 /* All of a full outbox, as long as its frames are not tiny: pieces for one card at a time. */
-#define PIECES 16
+#define PIECES 24
 
 /* False: all is sent. Between the pieces others have their turn. */
 static bool forward(struct vcpu *vcpu)

@@ -207,7 +207,8 @@ def oracle_skip_flush(context):
 def leftovers(context):
     """Nothing that code in full put on a stack is below the stack pointer when the restricted map is loaded. One VM touches what is
     sensitive, another one ends, whose CPU works and rests on its own stack from then on."""
-    status, result = tool(context, "leftovers", "--smp", "1:2:1", "--words", "touch,leave soon", "--count", "26")
+    status, result = tool(context, "leftovers", "--smp", "1:2:1", "--words", "touch,leave soon", "--count", "26",
+                          "--vcpu-stacks", "10")
     count = result["count"]
     need(status == 0, "it is: %s" % result["wrong"][:3])
     need(count.get("vcpu", 0) >= 10 and count.get("idle", 0) >= 3, "not every stack was looked at: %s" % count)
