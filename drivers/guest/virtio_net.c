@@ -211,15 +211,18 @@ static void complete_checksum(struct frame *frame)
 }
 
 /* How many requests hold @bytes, the first of which is taken; 0: there are too few yet; the count
- * beyond the ring's size: they never will. *cost: of looking at them. */
+ * beyond the ring's size: they never will, in as many as there may be. *cost: of looking at them.
+ */
 static unsigned gather(struct vm *vm, struct virtio *device, struct vring_chain *chain,
 		       uint64_t bytes, uint64_t *cost)
 {
 	struct vring *ring = &device->queue[QUEUE_RX];
-	unsigned limit = device->accepted & F_MRG_RXBUF ? MERGE_MOST : 1, n = 0;
+	unsigned limit = device->accepted & F_MRG_RXBUF ? ring->size : 1, n = 0;
 	uint64_t have = 0;
 	int got = 0;
 
+	if (limit > MERGE_MOST)
+		limit = MERGE_MOST;
 	while (have < bytes && n < limit && (got = vring_pop(vm, ring, chain)) > 0) {
 		have += chain->in_bytes;
 		*cost += VIRTIO_REQUEST_COST +

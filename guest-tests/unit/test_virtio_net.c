@@ -366,6 +366,17 @@ TEST(merging)
 	}
 }
 
+/* What does not fit into all of a small ring's buffers never will, and holds nobody up. */
+TEST(merging_in_a_small_ring)
+{
+	start(MRG);
+	card->queue[RX].size = 16;
+	arrive(100, plain);
+	buffers(16, 1);
+	vnet_run(vm, false);
+	CHECK(vm->inbox[0].refused == 1 && !frame_queue_first(&vm->inbox[0]));
+}
+
 /* A ring full of buffers that hold no frame is looked at for each frame; one exit has only so much
  * of that. */
 TEST(work_of_one_exit)
