@@ -112,12 +112,5 @@ size_t str_append(char *dst, size_t size, size_t at, const char *src)
 
 void copy_bulk(void *dst, const void *src, size_t n)
 {
-#ifdef CLOISTER_HOST_TEST
 	memcpy(dst, src, n);
-#else
-	size_t words = n / 8, rest = n % 8;
-
-	__asm__ volatile("rep movsq" : "+D"(dst), "+S"(src), "+c"(words) : : "memory");
-	__asm__ volatile("rep movsb" : "+D"(dst), "+S"(src), "+c"(rest) : : "memory");
-#endif
 }

@@ -17,7 +17,7 @@ int strcmp(const char *a, const char *b);
 int strncmp(const char *a, const char *b, size_t n);
 #endif
 
-/** memcpy() for files: eight bytes a step. */
+/** memcpy() of what may be large: by a name of its own, for which the prover has a stand-in. */
 void copy_bulk(void *dst, const void *src, size_t n);
 
 /** Copies at most @size - 1 bytes and always terminates; returns the length of @src. */
