@@ -131,8 +131,7 @@ struct vring_chain *virtio_chain(struct vm *vm)
 	return &vm_machine(vm)->pci.chain;
 }
 
-/* Of devices whose bytes are slow: two requests an exit. False: the request is to be served again.
- */
+/* Of devices whose bytes are slow: one request an exit. False: it is to be served again. */
 static bool serve_one(struct vm *vm, struct virtio *device, struct vring_chain *chain,
 		      uint32_t *written)
 {
@@ -154,7 +153,7 @@ void virtio_notify(struct vm *vm, struct virtio *device, unsigned queue)
 	else if (likely(device->kind == VIRTIO_BLK))
 		vblk_notify(vm, device);
 	else
-		virtio_serve(vm, device, &device->queue[queue], VIRTIO_BUDGET / 2, serve_one);
+		virtio_serve(vm, device, &device->queue[queue], VIRTIO_BUDGET, serve_one);
 }
 
 static void set_status(struct vm *vm, struct virtio *device, uint8_t status)

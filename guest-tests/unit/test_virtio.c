@@ -474,6 +474,16 @@ TEST(rng_gives_numbers)
 	fv_notify(0, 0);
 	CHECK(fv_used(0).len == 60 && memcmp(fv->ram + 0x9000, nothing, 60) != 0);
 	CHECK(fv->ram[0x9000 + 60] == 0);
+	/* No more than 64 bytes a request, and one request an exit. */
+	fv_desc(0, 0xa000, 1000, FV_WRITE, 0);
+	for (unsigned i = 0; i < 3; i++)
+		fv_offer(0);
+	for (unsigned i = 0; i < 3; i++) {
+		CHECK(fv->agains == i && *fv_used_idx() == 1 + i);
+		fv_notify(0, 0);
+		CHECK(fv_used(1 + i).len == 64);
+	}
+	CHECK(fv->agains == 2 && *fv_used_idx() == 4);
 }
 
 TEST(console_both_ways)
