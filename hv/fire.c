@@ -210,7 +210,7 @@ void fire_report(void)
 	for (unsigned i = 0; i < cpu_count; i++) {
 		const struct victim *victim = &victims[i];
 
-		if (!victim->shot_at)
+		if (!victim->in_root)
 			continue;
 		record_begin("fire");
 		record_u64("cpu", i);

@@ -15,7 +15,8 @@
 #include "hv/vm.h"
 #include "hv/wake.h"
 
-static bool stopping GLOBAL_DATA("whether the machine is going down");
+/* The number of the CPU that takes the machine down, plus one. */
+static unsigned stopper GLOBAL_DATA("whether the machine is going down");
 
 void interrupt_call_scheduler(void)
 {
@@ -128,20 +129,27 @@ void interrupt_handle(uint8_t vector)
 	lapic_eoi();
 }
 
+/* The CPU that takes the machine down goes on: an NMI from outside may come at the last line, too. */
 void interrupt_handle_nmi(void)
 {
-	if (stopping)
+	unsigned by = __atomic_load_n(&stopper, __ATOMIC_ACQUIRE);
+
+	if (by && by != this_cpu()->id + 1)
 		halt_forever();
 	nmi_note();
 }
 
 void interrupt_stop_others(void)
 {
-	uint32_t self = this_cpu()->apic_id;
+	const struct percpu *self = this_cpu();
+	unsigned nobody = 0;
 
-	stopping = true;
+	if (!__atomic_compare_exchange_n(&stopper, &nobody, self->id + 1, false, __ATOMIC_SEQ_CST,
+					 __ATOMIC_SEQ_CST) &&
+	    nobody != self->id + 1)
+		halt_forever();
 	for (unsigned i = 0; i < cpu_count; i++)
-		if (cpus[i].online && cpus[i].apic_id != self)
+		if (cpus[i].online && cpus[i].apic_id != self->apic_id)
 			lapic_send_nmi(cpus[i].apic_id);
 }
 

@@ -33,7 +33,8 @@ void interrupt_handle_nmi(void);
  * has and an exit has not: this is one. Any map. */
 void interrupt_unblock_nmi(void);
 
-/** Tells every other CPU, by NMI, to stop for good. */
+/** Tells every other CPU, by NMI, to stop for good. Does not return where another one has told this
+ * CPU so: one of them is left to say why. Full map. */
 void interrupt_stop_others(void);
 
 /** Routes COM1's and COM2's lines to CPU @apic_id, so that input wakes it. Full map. */

@@ -217,6 +217,8 @@ class Bochs:
             env["BOCHS_SEED"] = str(options["seed"])
         if options["longest"]:
             env["BOCHS_LONGEST"] = options["longest"]
+        if options["nmi"]:
+            env["BOCHS_NMI"] = "%x-%x" % options["nmi"]
         with open(os.path.join(work, "console.txt"), "wb") as out:
             return subprocess.Popen(DIE_WITH_US + command, cwd=work, env=env, stdin=subprocess.DEVNULL, stdout=out,
                                     stderr=subprocess.STDOUT, start_new_session=True)
@@ -411,7 +413,7 @@ def free_port():
 DEFAULTS = {
     "model": "corei7_skylake_x", "smp": "1:1:1", "mem": 1024, "firmware": "bios", "timeout": 120, "quantum": 0,
     "debugger": None, "seed": None, "exclude_features": "", "machine": "bochs", "script": None, "interactive": False, "keep": None,
-    "disk": None, "build": None, "longest": None,
+    "disk": None, "build": None, "longest": None, "nmi": None,
 }
 
 

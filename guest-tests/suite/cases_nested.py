@@ -16,7 +16,7 @@ import qemu
 
 RELEASE = os.environ.get("OUTER") or "bookworm"
 # What of a test's options is the machine's business, or only Bochs's.
-IGNORED = ("keep", "firmware", "quantum", "seed", "longest")
+IGNORED = ("keep", "firmware", "quantum", "seed", "longest", "nmi")
 KNOWN = ("smp", "mem", "script", "timeout", "disk", "reboots", "tells")
 
 

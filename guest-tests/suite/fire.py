@@ -108,5 +108,6 @@ def executed(context, conf, files, build, serial, count, ticks, smp="1:1:2"):
     return {int(address, 16) for address in found}
 
 
-def text_start(build):
-    return pagewalk.Symbols(os.path.join(build, "cloister.elf")).address["text_start"]
+def text_range(build):
+    address = pagewalk.Symbols(os.path.join(build, "cloister.elf")).address
+    return address["text_start"], address["text_end"]

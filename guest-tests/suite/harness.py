@@ -236,7 +236,7 @@ def build(targets, folder=None, flags=()):
 class Suite:
     def __init__(self, verbose):
         self.tests, self.verbose, self.lock = [], verbose, threading.Lock()
-        self.count = {"ok": 0, "FAIL": 0, "skip": 0}
+        self.count, self.failed = {"ok": 0, "FAIL": 0, "skip": 0}, []
 
     def add(self, name, function, cost=3, wide=False):
         """@cost: rough seconds; long tests begin first, so that both workers end together. @wide: the suite has another one
@@ -253,6 +253,8 @@ class Suite:
         with self.lock:
             self.count[word] += 1
             print("%-4s %-44s %6.1f s%s" % (word, test.name, seconds, "  " + why if why else ""))
+            if word == "FAIL":
+                self.failed.append("%s: %s" % (test.name, why))
             if word == "FAIL" or self.verbose:
                 with open(log, errors="replace") as f:
                     lines = f.read().splitlines()
@@ -295,5 +297,7 @@ class Suite:
             worker.join()
         if self.count["skip"]:
             print("%d skipped, for the reasons above" % self.count["skip"])
+        for line in self.failed:
+            print("failed: " + line)
         print("%d passed, %d failed" % (self.count["ok"], self.count["FAIL"]))
         return 1 if self.count["FAIL"] else 0

@@ -219,10 +219,6 @@ static void put_modrm(struct core *core, struct piece *piece, const struct templ
 		put(piece, once_in(core, 2) ? pick(core, 24) - 8U : (uint32_t)random64(core), 4);
 }
 
-/* Bochs 3.0 ends with an assertion where a repeated string instruction has an address-size prefix
- * in 64-bit mode. */
-enum { OPERAND_SIZE = 0x66, ADDRESS_SIZE = 0x67 };
-
 static void put_prefixes(struct core *core, struct piece *piece, bool string)
 {
 	static const uint8_t prefixes[] = { 0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x2e,
@@ -231,9 +227,7 @@ static void put_prefixes(struct core *core, struct piece *piece, bool string)
 	if (string && !once_in(core, 3))
 		put(piece, once_in(core, 2) ? 0xf3 : 0xf2, 1);
 	while (once_in(core, 6)) {
-		uint8_t prefix = prefixes[pick(core, ARRAY_SIZE(prefixes))];
-
-		put(piece, string && prefix == ADDRESS_SIZE ? OPERAND_SIZE : prefix, 1);
+		put(piece, prefixes[pick(core, ARRAY_SIZE(prefixes))], 1);
 		piece->unknown = true; /* perhaps */
 	}
 }
@@ -447,11 +441,8 @@ static void any_bytes(struct core *core, struct piece *piece)
 {
 	uint8_t *start = piece->at;
 
-	for (unsigned i = 0; i < 24; i++) {
-		uint8_t byte = (uint8_t)pick(core, 256);
-
-		put(piece, byte == ADDRESS_SIZE ? OPERAND_SIZE : byte, 1);
-	}
+	for (unsigned i = 0; i < 24; i++)
+		put(piece, pick(core, 256), 1);
 	piece->wants = PORT | (piece->user ? 0 : SPOILS);
 	piece->unknown = true;
 	/* A halt that the timer does not end is for good. */
