@@ -129,7 +129,8 @@ void interrupt_handle(uint8_t vector)
 	lapic_eoi();
 }
 
-/* The CPU that takes the machine down goes on: an NMI from outside may come at the last line, too. */
+/* The CPU that takes the machine down goes on: an NMI from outside may come at the last line, too.
+ */
 void interrupt_handle_nmi(void)
 {
 	unsigned by = __atomic_load_n(&stopper, __ATOMIC_ACQUIRE);

@@ -322,6 +322,7 @@ struct vm_record {
 	hpa_t msr_area;	      /* what VM exit and VM entry load */
 	uint64_t memory_used; /* bytes of guest RAM that have frames */
 	uint64_t pledged;     /* of 2 MiB, that it was promised and has not used yet */
+	uint64_t expected;    /* the same of what it may touch beyond that */
 	hpa_t spare_tables;   /* to split its large pages, one naming the next */
 	hpa_t *disk_copies[CONFIG_MAX_DISKS]; /* of 2 MiB each, vm_disk.c; outlast the VM */
 };
@@ -336,6 +337,10 @@ int vm_create(unsigned index, const struct config_vm *config);
  * at their gates get a turn, and interrupts are taken. While the machine starts there is nobody to
  * wait. What a vCPU asks for is better done in pieces, for its slice is not looked at here. */
 void vm_breathe(void);
+
+/** Zeroes free memory, with vm_breathe() in between, until as much is zero as is promised and
+ * expected (mm/frames.h). @pledged: some of it to the caller. Full map. */
+void vm_zero_ahead(bool pledged);
 
 /** From now on guests run, and what takes long lets them. Boot processor, before the first runs. */
 void vm_others_run(void);

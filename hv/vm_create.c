@@ -44,7 +44,15 @@ void vm_breathe(void)
 	stack_goes_deep(); /* for those who look: nothing zeroes it behind this */
 }
 
-/* The same between short pieces, which are counted. */
+void vm_zero_ahead(bool pledged)
+{
+	struct frames_preparation p = { .pledged = pledged };
+
+	while (frames_prepare_piece(&p))
+		vm_breathe();
+}
+
+/* vm_breathe() between short pieces, which are counted. */
 static void breathe_now_and_then(uint64_t pieces)
 {
 	if (pieces % 8 == 7)
@@ -54,10 +62,26 @@ static void breathe_now_and_then(uint64_t pieces)
 /* What the VM was promised comes first; a lazy one may have been promised less than all. */
 static hpa_t take_chunk(struct vm_record *record)
 {
-	if (!record->pledged)
-		return frames_alloc(CHUNK_ORDER, MEM_VM, record->window.vm_id);
+	if (!record->pledged) {
+		hpa_t hpa = frames_alloc(CHUNK_ORDER, MEM_VM, record->window.vm_id);
+
+		if (!hpa_is_none(hpa)) {
+			record->expected--;
+			frames_unexpect(1);
+		}
+		return hpa;
+	}
 	record->pledged--;
 	return frames_alloc_pledged(MEM_VM, record->window.vm_id);
+}
+
+/* So that a first touch lacks nothing but the chunk. Any aligned frame will do for the tables to be
+ * the right ones. */
+static int prepare_tables(struct vm_record *record, uint64_t gpa)
+{
+	int err = pgtable_prepare(&record->ept, gpa, HPA(0), VM_POPULATE_CHUNK);
+
+	return err ? err : space_window_prepare_ram(&record->window, GPA(gpa), VM_POPULATE_CHUNK);
 }
 
 /*
@@ -73,10 +97,7 @@ static int give_chunk(struct vm_record *record, uint64_t gpa)
 
 	if (record->state >= VM_READY)
 		spinlock_assert(&record->lock);
-	/* Any aligned frame will do for the tables to be the right ones. */
-	err = pgtable_prepare(&record->ept, gpa, HPA(0), VM_POPULATE_CHUNK);
-	if (!err)
-		err = space_window_prepare_ram(&record->window, GPA(gpa), VM_POPULATE_CHUNK);
+	err = prepare_tables(record, gpa);
 	if (err)
 		return err;
 	hpa = take_chunk(record);
@@ -155,33 +176,16 @@ int vm_populate(struct vm *vm, gpa_t gpa, bool to_execute)
 	return err;
 }
 
-/* So that a first touch lacks nothing but the chunk. */
-static int prepare_tables(struct vm_record *record)
-{
-	const struct vm *vm = record->vm;
-	int err = pgtable_prepare(&record->ept, 0, HPA(0), vm->ram_low);
-
-	if (!err)
-		err = space_window_prepare_ram(&record->window, GPA(0), vm->ram_low);
-	if (!err && vm->ram_high)
-		err = pgtable_prepare(&record->ept, GIB(4), HPA(0), vm->ram_high);
-	if (!err && vm->ram_high)
-		err = space_window_prepare_ram(&record->window, GPA(GIB(4)), vm->ram_high);
-	return err;
-}
-
-static int populate_all(struct vm_record *record)
+/* @each for every chunk of the guest's memory; the first error. */
+static int for_each_chunk(struct vm_record *record,
+			  int (*each)(struct vm_record *record, uint64_t gpa))
 {
 	const struct vm *vm = record->vm;
 	int err = 0;
 
-	for (uint64_t gpa = 0; gpa < vm->ram_low && !err; gpa += VM_POPULATE_CHUNK) {
-		err = give_chunk(record, gpa);
-		breathe_now_and_then(gpa / VM_POPULATE_CHUNK);
-	}
-	for (uint64_t gpa = 0; gpa < vm->ram_high && !err; gpa += VM_POPULATE_CHUNK) {
-		err = give_chunk(record, GIB(4) + gpa);
-		breathe_now_and_then(gpa / VM_POPULATE_CHUNK);
+	for (uint64_t at = 0; at < vm->ram_low + vm->ram_high && !err; at += VM_POPULATE_CHUNK) {
+		err = each(record, at < vm->ram_low ? at : GIB(4) + at - vm->ram_low);
+		vm_breathe();
 	}
 	return err;
 }
@@ -258,16 +262,13 @@ static int attach_devices(struct vm_record *record)
 	return vm_attach_disks(record);
 }
 
-/* Neither a lazy VM's first touch nor what takes all chunks at once is to zero them. */
-static void prepare_memory(const struct vm_record *record)
+/* Neither a lazy VM's first touch, promised or not, nor what takes all chunks at once is to zero
+ * them. */
+static void prepare_memory(struct vm_record *record)
 {
-	struct frames_preparation p = {
-		.more = record->config->memory / VM_POPULATE_CHUNK - record->pledged,
-		.pledged = record->pledged,
-	};
-
-	while (frames_prepare_piece(&p))
-		vm_breathe();
+	record->expected = record->config->memory / VM_POPULATE_CHUNK - record->pledged;
+	frames_expect(record->expected);
+	vm_zero_ahead(record->pledged);
 }
 
 static int create(struct vm_record *record, const struct config_vm *config, uint16_t id)
@@ -281,7 +282,7 @@ static int create(struct vm_record *record, const struct config_vm *config, uint
 	record->msr_bitmap = record->msr_area = record->spare_tables = HPA_NONE;
 	for (unsigned i = 0; i < CONFIG_MAX_VCPUS; i++)
 		record->vmcs[i] = HPA_NONE;
-	record->memory_used = 0;
+	record->memory_used = record->expected = 0;
 	record->scrubbed = 0;
 	err = space_window_create(&record->window, id);
 	if (!err)
@@ -306,12 +307,12 @@ static int create(struct vm_record *record, const struct config_vm *config, uint
 	if (!err && record->ept.max_exec_level < record->ept.max_level)
 		err = make_spare_tables(record);
 	if (!err)
-		err = prepare_tables(record);
+		err = for_each_chunk(record, prepare_tables);
 	vm_breathe();
 	if (!err)
 		prepare_memory(record);
 	if (!err && !record->vm->lazy)
-		err = populate_all(record);
+		err = for_each_chunk(record, give_chunk);
 	vm_breathe();
 	return err ? err : vcpu_create(record);
 }
@@ -405,7 +406,8 @@ void vm_destroy(struct vm_record *record)
 		pgtable_destroy(&record->ept, &ept_slot, 1, vm_breathe);
 	}
 	frames_unpledge(record->pledged);
-	record->pledged = 0;
+	frames_unexpect(record->expected);
+	record->pledged = record->expected = 0;
 	for (unsigned i = 0; !hpa_is_none(record->spare_tables); i++) {
 		frames_free(take_spare_table(record), 0);
 		breathe_now_and_then(i);

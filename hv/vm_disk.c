@@ -16,6 +16,7 @@
 #define SIZE_MAX_GIB 31 /* with its place within 2 MiB it fits into VM_DISK_SPAN */
 #define CHUNK_ORDER 9
 #define COPIES_ORDER 5
+#define COPY_PIECE KIB(32) /* between two looks at who waits */
 static_assert((PAGE_SIZE << COPIES_ORDER) / sizeof(hpa_t) >= VM_DISK_SPAN / PAGE_SIZE_2M,
 	      "a chunk of a copy is an entry of its list");
 static_assert(CONFIG_MAX_VMS <= 16, "a bit for each in the owner of a shared frame");
@@ -38,20 +39,30 @@ static unsigned uses(const char *name)
 	return count;
 }
 
-/* Maps the file itself. Its address keeps the place within 2 MiB, so that large pages fit. */
+/* Maps the file itself, chunk by chunk of physical memory. Its address keeps the place within 2
+ * MiB, so that large pages fit. */
 static int map_file(struct vm_record *record, const struct boot_file *file, bool writable,
 		    uint64_t *va)
 {
 	uint16_t id = record->window.vm_id;
-	uint64_t size = ALIGN_UP(file->size, PAGE_SIZE);
+	uint64_t base = file->base.v, end = base + ALIGN_UP(file->size, PAGE_SIZE), next;
 	enum mem_class class = writable ? MEM_VM : MEM_SHARED;
-	int err = frames_claim(file->base, size, class, writable ? id : (uint16_t)BIT(id));
+	int err = 0;
 
-	if (err)
-		return err;
-	memset((uint8_t *)hpa_to_ptr(file->base) + file->size, 0, size - file->size);
-	*va += file->base.v % PAGE_SIZE_2M;
-	return space_window_map_disk(&record->window, *va, file->base, size, writable);
+	*va += base % PAGE_SIZE_2M;
+	for (uint64_t at = base; at < end && !err; at = next) {
+		next = ALIGN_DOWN(at, PAGE_SIZE_2M) + PAGE_SIZE_2M;
+		if (next > end)
+			next = end;
+		err = frames_claim(HPA(at), next - at, class, writable ? id : (uint16_t)BIT(id));
+		if (!err)
+			err = space_window_map_disk(&record->window, *va + (at - base), HPA(at),
+						    next - at, writable);
+		vm_breathe();
+	}
+	if (!err)
+		memset((uint8_t *)hpa_to_ptr(file->base) + file->size, 0, end - base - file->size);
+	return err;
 }
 
 /* The list of a copy's chunks; what is not there yet is zero. A list has room for the largest disk.
@@ -68,25 +79,50 @@ static hpa_t *copies_of(struct vm_record *record, unsigned index)
 	return record->disk_copies[index];
 }
 
+static void copy_chunk(hpa_t to, hpa_t from, uint64_t size)
+{
+	for (uint64_t at = 0; at < size; at += COPY_PIECE) {
+		copy_bulk((uint8_t *)hpa_to_ptr(to) + at, (const uint8_t *)hpa_to_ptr(from) + at,
+			  size - at < COPY_PIECE ? size - at : COPY_PIECE);
+		vm_breathe();
+	}
+}
+
+static int make_copies(struct vm_record *record, hpa_t *chunk, const struct boot_file *file)
+{
+	for (uint64_t at = 0; at < file->size; at += PAGE_SIZE_2M, chunk++) {
+		uint64_t n = file->size - at < PAGE_SIZE_2M ? file->size - at : PAGE_SIZE_2M;
+		hpa_t hpa;
+
+		if (chunk->v)
+			continue;
+		hpa = frames_alloc(CHUNK_ORDER, MEM_VM, record->window.vm_id);
+		if (hpa_is_none(hpa))
+			return -E_NOMEM;
+		copy_chunk(hpa, HPA(file->base.v + at), n);
+		*chunk = hpa;
+	}
+	return 0;
+}
+
 /* Made once, when the VM is built first. */
 static int map_copy(struct vm_record *record, unsigned index, const struct boot_file *file,
 		    uint64_t va)
 {
+	uint64_t count = ALIGN_UP(file->size, PAGE_SIZE_2M) / PAGE_SIZE_2M;
 	hpa_t *chunk = copies_of(record, index);
-	int err = chunk ? 0 : -E_NOMEM;
+	int err;
 
-	for (uint64_t at = 0; at < file->size && !err; at += PAGE_SIZE_2M, chunk++) {
-		uint64_t n = file->size - at < PAGE_SIZE_2M ? file->size - at : PAGE_SIZE_2M;
-
-		if (!chunk->v) {
-			hpa_t hpa = frames_alloc(CHUNK_ORDER, MEM_VM, record->window.vm_id);
-
-			if (hpa_is_none(hpa))
-				return -E_NOMEM;
-			copy_bulk(hpa_to_ptr(hpa), hpa_to_ptr(HPA(file->base.v + at)), n);
-			*chunk = hpa;
-		}
-		err = space_window_map_disk(&record->window, va + at, *chunk, PAGE_SIZE_2M, true);
+	if (!chunk)
+		return -E_NOMEM;
+	frames_expect(count);
+	vm_zero_ahead(false);
+	err = make_copies(record, chunk, file);
+	frames_unexpect(count);
+	for (uint64_t i = 0; i < count && !err; i++) {
+		err = space_window_map_disk(&record->window, va + i * PAGE_SIZE_2M, chunk[i],
+					    PAGE_SIZE_2M, true);
+		vm_breathe();
 	}
 	return err;
 }

@@ -43,42 +43,55 @@ static_assert(sizeof(struct chunk) == 8, "a trifle beside the frames");
 static struct frame *frames;
 static struct chunk *chunks; /* behind the frames, in the same table */
 static uint64_t frame_count;
-static uint32_t free_heads[FRAMES_MAX_ORDER + 1];
-static uint64_t total_frames, free_frames;
-/* Blocks of 2 MiB: on the free list, and those of them that are promised. Never fewer than these.
+/* Blocks of 2 MiB of which some frame is dirty have a list of their own, behind those that are not.
  */
-static uint64_t free_chunks, pledged_chunks;
+enum { CLEAN = FRAMES_MAX_ORDER, DIRTY, LISTS };
+static uint32_t free_heads[LISTS];
+static uint64_t total_frames, free_frames;
+/* Blocks of 2 MiB: in the pool, and those of them that are promised, never fewer than these. Clean
+ * ones are kept for the promised and for those that are expected to be taken besides. */
+static uint64_t free_chunks, pledged_chunks, clean_chunks, expected_chunks;
 static hpa_t trampoline;
 static struct spinlock lock;
 
+/* What lies in the pool keeps its dirty frames. */
+static unsigned list_of(uint32_t n, unsigned order)
+{
+	return order == FRAMES_MAX_ORDER && chunks[n / CHUNK_FRAMES].dirty ? DIRTY : order;
+}
+
 static void list_push(uint32_t n, unsigned order)
 {
+	unsigned list = list_of(n, order);
 	struct frame *f = &frames[n];
 
 	spinlock_assert(&lock);
 	f->head = 1;
 	f->order = order & 15;
 	f->prev = NIL;
-	f->next = free_heads[order];
+	f->next = free_heads[list];
 	if (f->next != NIL)
 		frames[f->next].prev = n;
-	free_heads[order] = n;
+	free_heads[list] = n;
 	free_chunks += order == FRAMES_MAX_ORDER;
+	clean_chunks += list == CLEAN;
 }
 
 static void list_remove(uint32_t n)
 {
 	struct frame *f = &frames[n];
+	unsigned list = list_of(n, f->order);
 
 	spinlock_assert(&lock);
 	if (f->prev != NIL)
 		frames[f->prev].next = f->next;
 	else
-		free_heads[f->order] = f->next;
+		free_heads[list] = f->next;
 	if (f->next != NIL)
 		frames[f->next].prev = f->prev;
 	f->head = 0;
 	free_chunks -= f->order == FRAMES_MAX_ORDER;
+	clean_chunks -= list == CLEAN;
 }
 
 /* Returns a block to the free lists, merging it with its buddy as long as that is free and whole.
@@ -261,12 +274,10 @@ int frames_init(const struct boot_info *bi)
 	frames = hpa_to_ptr(HPA(table.start));
 	chunks = (struct chunk *)ALIGN_UP((uint64_t)(frames + frame_count), 8);
 	zero_pages(frames, table.end - table.start);
-	for (unsigned i = 0; i <= FRAMES_MAX_ORDER; i++)
+	for (unsigned i = 0; i < LISTS; i++)
 		free_heads[i] = NIL;
-	total_frames = 0;
-	free_frames = 0;
-	free_chunks = 0;
-	pledged_chunks = 0;
+	total_frames = free_frames = 0;
+	free_chunks = pledged_chunks = clean_chunks = expected_chunks = 0;
 	trampoline = HPA_NONE;
 
 	for (uint64_t n = table.start >> PAGE_SHIFT; n < table.end >> PAGE_SHIFT && n < frame_count;
@@ -353,22 +364,36 @@ static bool chunk_is_left(bool pledged)
 	return free_chunks > pledged_chunks;
 }
 
+/* The list to take a block of 2^@order from, or LISTS. Small ones leave the clean chunks whole. */
+static unsigned choose_list(unsigned order, bool pledged)
+{
+	unsigned list = order;
+
+	while (list < FRAMES_MAX_ORDER && free_heads[list] == NIL)
+		list++;
+	if (list < FRAMES_MAX_ORDER)
+		return list;
+	if (!chunk_is_left(pledged))
+		return LISTS;
+	if (order < FRAMES_MAX_ORDER && free_heads[DIRTY] != NIL)
+		return DIRTY;
+	return free_heads[CLEAN] != NIL ? CLEAN : DIRTY;
+}
+
 static hpa_t alloc(unsigned order, enum mem_class class, uint16_t owner, bool pledged)
 {
-	unsigned from = order;
+	unsigned list, from;
 	bool dirty;
 	uint32_t n;
 
 	spinlock_acquire(&lock);
-	while (from <= FRAMES_MAX_ORDER && free_heads[from] == NIL)
-		from++;
-	if (from == FRAMES_MAX_ORDER && !chunk_is_left(pledged))
-		from++;
-	if (from > FRAMES_MAX_ORDER) {
+	list = choose_list(order, pledged);
+	if (list == LISTS) {
 		spinlock_release(&lock);
 		return HPA_NONE;
 	}
-	n = free_heads[from];
+	n = free_heads[list];
+	from = frames[n].order;
 	list_remove(n);
 	while (from > order) {
 		from--;
@@ -414,6 +439,20 @@ void frames_unpledge(uint64_t count)
 	spinlock_release(&lock);
 }
 
+void frames_expect(uint64_t count)
+{
+	spinlock_acquire(&lock);
+	expected_chunks += count;
+	spinlock_release(&lock);
+}
+
+void frames_unexpect(uint64_t count)
+{
+	spinlock_acquire(&lock);
+	expected_chunks -= count;
+	spinlock_release(&lock);
+}
+
 uint64_t frames_unpledged(void)
 {
 	uint64_t count;
@@ -424,24 +463,36 @@ uint64_t frames_unpledged(void)
 	return count;
 }
 
+/* What a file's frames may have been before: a file's, or claimed by the same. */
+static bool may_be_claimed(uint8_t was, uint16_t by, enum mem_class class, uint16_t owner)
+{
+	return (was == MEM_BOOT && by == BOOT_OWNER_FILE) ||
+	       (was == class && (class == MEM_SHARED || by == owner));
+}
+
+/* From frame @n on: as many as one record speaks for, where all of them are asked for. */
+static unsigned claim_order(uint32_t n, uint32_t end, bool whole)
+{
+	return !whole || n % CHUNK_FRAMES || end - n < CHUNK_FRAMES ? 0 : FRAMES_MAX_ORDER;
+}
+
 int frames_claim(hpa_t base, uint64_t size, enum mem_class class, uint16_t owner)
 {
 	uint32_t first = (uint32_t)(base.v >> PAGE_SHIFT);
 	uint32_t end = (uint32_t)((base.v + size + PAGE_SIZE - 1) >> PAGE_SHIFT);
-	int err = base.v % PAGE_SIZE ? -E_INVAL : 0;
+	int err = base.v % PAGE_SIZE || end > frame_count ? -E_INVAL : 0;
 
 	spinlock_acquire(&lock);
-	for (uint32_t n = first; n < end && !err; n++) {
-		hpa_t hpa = HPA((uint64_t)n << PAGE_SHIFT);
-		bool file = frames_class(hpa) == MEM_BOOT && frames_owner(hpa) == BOOT_OWNER_FILE;
-		bool again = frames_class(hpa) == class &&
-			     (class == MEM_SHARED || frames_owner(hpa) == owner);
+	for (uint32_t n = first; n < end && !err;) {
+		const struct chunk *c = &chunks[n / CHUNK_FRAMES];
 
-		if (!file && !again)
+		if (!may_be_claimed(c->whole ? c->class : frames[n].class,
+				    c->whole ? c->owner : frames[n].owner, class, owner))
 			err = -E_INVAL;
+		n += 1U << claim_order(n, end, c->whole);
 	}
 	for (uint32_t n = first; n < end && !err;) {
-		unsigned order = n % CHUNK_FRAMES || end - n < CHUNK_FRAMES ? 0 : FRAMES_MAX_ORDER;
+		unsigned order = claim_order(n, end, true);
 		hpa_t hpa = HPA((uint64_t)n << PAGE_SHIFT);
 
 		/* All of a file has the same owners. */
@@ -518,64 +569,47 @@ hpa_t frames_trampoline(void)
 	return trampoline;
 }
 
-/* Chunks that need no zeroing are passed over, so many at a time. */
-#define PREPARE_LOOKS 64
-
-enum search { SEARCH_OVER, SEARCH_ON, SEARCH_TAKEN };
-
 /*
- * Looks at one chunk. Its free block leaves the pool for as long as it is zeroed: who was promised
- * one can spare it so long, as he is here; nobody else must miss it.
+ * Takes a dirty chunk out of the pool for as long as it is zeroed, if one has to be: who was
+ * promised one can spare it so long, as he is here; nobody else must miss it.
  */
-static enum search take_for_zeroing(struct frames_preparation *p)
+static bool take_for_zeroing(struct frames_preparation *p)
 {
-	uint32_t n = (uint32_t)p->next;
-	enum search result = SEARCH_ON;
+	uint32_t n;
+	bool taken;
 
 	spinlock_acquire(&lock);
-	if (p->prepared >= pledged_chunks + p->more || p->next + CHUNK_FRAMES > frame_count) {
-		result = SEARCH_OVER;
-	} else if (frames[n].head && frames[n].order == FRAMES_MAX_ORDER) {
-		if (!chunks[n / CHUNK_FRAMES].dirty)
-			p->prepared++;
-		else if (free_chunks + p->pledged > pledged_chunks)
-			result = SEARCH_TAKEN;
-	}
-	if (result == SEARCH_TAKEN) {
+	n = free_heads[DIRTY];
+	taken = clean_chunks < pledged_chunks + expected_chunks && n != NIL &&
+		free_chunks + p->pledged > pledged_chunks;
+	if (taken) {
 		pledged_chunks -= p->pledged;
 		list_remove(n);
 		take_dirty(n, FRAMES_MAX_ORDER);
-	} else {
-		p->next += CHUNK_FRAMES;
+		p->chunk = HPA((uint64_t)n << PAGE_SHIFT);
 	}
 	spinlock_release(&lock);
-	return result;
+	return taken;
 }
 
 static void give_back(struct frames_preparation *p)
 {
 	spinlock_acquire(&lock);
-	list_push((uint32_t)p->next, FRAMES_MAX_ORDER);
+	list_push((uint32_t)(p->chunk.v >> PAGE_SHIFT), FRAMES_MAX_ORDER);
 	pledged_chunks += p->pledged;
 	spinlock_release(&lock);
-	p->prepared++;
-	p->next += CHUNK_FRAMES;
 	p->zeroed = 0;
 }
 
 bool frames_prepare_piece(struct frames_preparation *p)
 {
-	enum search found = p->zeroed ? SEARCH_TAKEN : SEARCH_ON;
-
-	for (unsigned looks = 0; looks < PREPARE_LOOKS && found == SEARCH_ON; looks++)
-		found = take_for_zeroing(p);
-	if (found == SEARCH_TAKEN) {
-		zero_pages(hpa_to_ptr(HPA((p->next << PAGE_SHIFT) + p->zeroed)), FRAMES_ZERO_PIECE);
-		p->zeroed += FRAMES_ZERO_PIECE;
-		if (p->zeroed == PAGE_SIZE_2M)
-			give_back(p);
-	}
-	return found != SEARCH_OVER;
+	if (!p->zeroed && !take_for_zeroing(p))
+		return false;
+	zero_pages(hpa_to_ptr(HPA(p->chunk.v + p->zeroed)), FRAMES_ZERO_PIECE);
+	p->zeroed += FRAMES_ZERO_PIECE;
+	if (p->zeroed == PAGE_SIZE_2M)
+		give_back(p);
+	return true;
 }
 
 enum mem_class frames_class(hpa_t hpa)

@@ -57,6 +57,11 @@ int frames_pledge(uint64_t count);
 void frames_unpledge(uint64_t count);
 hpa_t frames_alloc_pledged(enum mem_class class, uint16_t owner);
 
+/** @count more blocks of 2 MiB may be taken besides those that are promised: as far as there are so
+ * many they are to be zero, too. frames_unexpect() for each that was taken, or will not be. */
+void frames_expect(uint64_t count);
+void frames_unexpect(uint64_t count);
+
 /** How many blocks of 2 MiB could be promised now. */
 uint64_t frames_unpledged(void);
 
@@ -74,16 +79,14 @@ void frames_free_zeroed(hpa_t base, unsigned order);
  */
 int frames_claim(hpa_t base, uint64_t size, enum mem_class class, uint16_t owner);
 
-/** How far free memory is zeroed in advance; begins with all but the first two zero. */
+/** A free block that is being zeroed in advance; begins with zeroes but for the first. */
 struct frames_preparation {
-	uint64_t more;	   /* blocks that are wanted zero beyond those that are promised */
-	bool pledged;	   /* the caller was promised some */
-	uint64_t next;	   /* frame number */
-	uint64_t prepared; /* blocks that are zero */
-	uint64_t zeroed;   /* bytes of the one at @next, which is out of the pool meanwhile */
+	bool pledged;	 /* the caller was promised some */
+	hpa_t chunk;	 /* out of the pool meanwhile */
+	uint64_t zeroed; /* bytes of it */
 };
 
-/** Zeroes a piece of a free 2 MiB block, so that as many as are promised, and @more, can be taken
+/** Zeroes a piece of a free 2 MiB block, so that as many as are promised and expected can be taken
  * without that; false: they can. Who begins goes on until then. */
 bool frames_prepare_piece(struct frames_preparation *p);
 

@@ -383,9 +383,7 @@ int space_window_alloc(struct space_window *window, uint64_t va, unsigned pages,
 /* One leaf, and stops behind it. */
 static int free_private(uint64_t va, uint64_t size, const struct pg_leaf *leaf, void *context)
 {
-	if (va < VM_PRIV_BASE || va >= VM_DISK_BASE)
-		return 0;
-	for (uint64_t i = 0; i < size; i += PAGE_SIZE)
+	for (uint64_t i = 0; va < VM_DISK_BASE && i < size; i += PAGE_SIZE)
 		frames_free(HPA(leaf->hpa.v + i), 0);
 	*(struct pgtable_place *)context = (struct pgtable_place){ va + size, 0 };
 	return 1;
@@ -395,9 +393,10 @@ void space_window_destroy(struct space_window *window, void (*breathe)(void))
 {
 	static const struct pgtable_visitor visitor = { .leaf = free_private };
 	static const unsigned slot = PML4_SLOT(WINDOW_BASE);
-	struct pgtable_place place = { 0 }, from = place;
+	struct pgtable_place place = { VM_PRIV_BASE, 0 }, from = place;
 
-	while (pgtable_go_on(&window->table, &from, &visitor, &place)) {
+	/* The guest's memory and the disks beside it may have leaves without number. */
+	while (place.va < VM_DISK_BASE && pgtable_go_on(&window->table, &from, &visitor, &place)) {
 		from = place;
 		if (breathe)
 			breathe();

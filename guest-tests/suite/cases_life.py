@@ -125,6 +125,22 @@ def held_off(context):
     run.expect_end(0)
 
 
+def first_touches(context):
+    """A lazy VM takes what is left beyond its promise, another that was built behind it has had as much, and a third gets its own
+    copy of a disk when there is memory for it: nothing of that is zeroed or copied in one go."""
+    vms = {"a": flat("life", "devours", "1G", memory_mode="lazy", memory_reserve="64M"), "b": flat("life", "count", "128M", disk="disk.img"),
+           "c": flat("life", "count", "320M", disk="disk.img")}
+    path = os.path.join(context.dir, "longest.txt")
+    run = boot(context, vms, "expect \"vm\":\"a\",\"state\":\"stopped\"\nexpect count 1\n" + monitor(
+        "start c -> \"vm\":\"c\",\"state\":\"running\"", "audit -> \\n.*: 0 violations") + "send end\n",
+        files={"disk.img": b"\xd1" * (5 << 20)}, longest=path, mem=512)
+    need("memory ran out" in run.one("vm", vm="a", state="stopped")["reason"], "a did not take all memory")
+    longest = context.held_off(path)
+    need(longest <= HELD_OFF, "interrupts were held off for %d instructions, at most %d are allowed" % (longest, HELD_OFF))
+    context.remark = "%d instructions at most" % longest
+    run.expect_end(1)
+
+
 def promises(context):
     """What a lazy VM was promised nobody else gets, before the first touch too: neither one that is started later, nor one that
     was promised less than it takes, which ends at the bound. On a machine of 1 GiB."""
@@ -353,6 +369,7 @@ def register(suite):
     suite.add("life-stuck", stuck("asi", 1, "1:1:1"), 10)
     suite.add("life-stuck-siblings", stuck("asi+stun", 2, ONE_CORE), 15)
     suite.add("life-stuck-cores", stuck("asi", 2, TWO_CORES), 20)
+    suite.add("life-first-touches", first_touches, 15)
     suite.add("life-held-off", held_off, 8)
     suite.add("life-promises", promises, 10)
     suite.add("life-pressure", pressure, 10)

@@ -40,10 +40,12 @@ static void *work(void *argument)
 		}
 		frames_stats(&stats);
 		if (i % 64 == 0) {
-			struct frames_preparation p = { .more = 2 };
+			struct frames_preparation p = { .pledged = false };
 
+			frames_expect(2);
 			while (frames_prepare_piece(&p))
 				;
+			frames_unexpect(2);
 		}
 	}
 	return NULL;

@@ -34,8 +34,9 @@ static bool is_zero(hpa_t base, uint64_t size)
 
 static void prepare(uint64_t more, bool pledged)
 {
-	struct frames_preparation p = { .more = more, .pledged = pledged };
+	struct frames_preparation p = { .pledged = pledged };
 
+	frames_expect(more);
 	while (frames_prepare_piece(&p))
 		;
 }
@@ -145,6 +146,31 @@ TEST(prepared_blocks_are_zero_before_they_are_taken)
 	prepare(10, false);
 	for (unsigned i = 0; i < count; i++)
 		CHECK(is_zero(HPA(addresses[i]), PAGE_SIZE_2M));
+}
+
+/* What is expected stays zero, and whole, while small blocks are taken and come back. */
+TEST(small_blocks_leave_what_was_prepared)
+{
+	enum { EXPECTED = 4, SMALL = 700 };
+	static uint64_t addresses[EXPECTED];
+	hpa_t small[SMALL];
+
+	for (unsigned round = 0; round < 2; round++) {
+		fake_memory_reset();
+		frames_init(&fake_boot);
+		prepare(EXPECTED, false);
+		for (unsigned i = 0; i < SMALL; i++) {
+			small[i] = frames_alloc(0, MEM_SENSITIVE, 0);
+			memset(hpa_to_ptr(small[i]), 0x99, PAGE_SIZE);
+		}
+		for (unsigned i = 0; i < SMALL; i++)
+			frames_free(small[i], 0);
+		for (unsigned i = 0; i < EXPECTED; i++) {
+			if (round)
+				CHECK(is_zero(HPA(addresses[i]), PAGE_SIZE_2M));
+			addresses[i] = frames_alloc(FRAMES_MAX_ORDER, MEM_VM, 1).v;
+		}
+	}
 }
 
 TEST(a_chunk_may_be_taken_whole_and_given_back_in_parts)
