@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Runs tests side by side, each in its own folder, and reports them; what tests need to boot and to judge."""
 
+import contextlib
 import os
 import queue
 import re
@@ -221,12 +222,16 @@ def guest_file(guest):
     return {guest + ".bin": os.path.join(BUILD, "guests", guest + ".bin")}
 
 
+making = threading.Lock()
+
+
 def build(targets, folder=None, flags=()):
-    """make; its output is shown only if it fails."""
+    """make; its output is shown only if it fails. In the folder that tests share, one at a time."""
     command = ["make", "-C", ROOT, "-j2"] + list(flags) + list(targets)
     if folder:
         command.append("BUILD=" + folder)
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+    with contextlib.nullcontext() if folder else making:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
     if done.returncode:
         print(done.stdout.decode(errors="replace")[-4000:])
         print("make %s failed" % " ".join(targets))
