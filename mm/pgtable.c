@@ -365,11 +365,12 @@ hpa_t pgtable_absent_names(hpa_t table)
 {
 	const uint64_t *entries = hpa_to_ptr(table);
 
-	for (unsigned i = 0; i < ENTRIES; i++) {
-		while (four_lack(entries, i, ENTRY_ADDRESS))
-			i += 4;
-		if (i < ENTRIES && !entry_present(entries[i]) && (entries[i] & ENTRY_ADDRESS))
-			return HPA(entries[i] & ENTRY_ADDRESS);
+	for (unsigned i = 0; i < ENTRIES; i += 4) {
+		if (four_lack(entries, i, ENTRY_ADDRESS))
+			continue;
+		for (unsigned j = i; j < i + 4; j++)
+			if (!entry_present(entries[j]) && (entries[j] & ENTRY_ADDRESS))
+				return HPA(entries[j] & ENTRY_ADDRESS);
 	}
 	return HPA(0);
 }
