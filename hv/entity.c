@@ -254,20 +254,38 @@ uint64_t entity_slice(const struct entity *than, unsigned leader)
 	return rivals ? slice_among(contenders(leader)) : 0;
 }
 
-/* Among two the turns take the other one's slice. Among more there is one to spare, for him who is
- * late: entity_late_for(). */
-struct entity *entity_overdue(unsigned leader)
+/* The ready one that has waited for core @leader for longest; NULL: none. */
+static struct entity *longest_waiting(unsigned leader)
 {
-	unsigned n = contenders(leader);
-	uint64_t earliest = rdtsc() - slice_among(n) * (n > 2 ? n : 1);
-	struct entity *overdue = NULL;
+	struct entity *longest = NULL;
 
 	for (struct entity *e = first(); e; e = after(e))
-		if (is_candidate(e, leader) && e->ready_since <= earliest) {
-			earliest = e->ready_since;
-			overdue = e;
-		}
-	return overdue;
+		if (is_candidate(e, leader) && (!longest || e->ready_since < longest->ready_since))
+			longest = e;
+	return longest;
+}
+
+/* Among two the turns take the other one's slice. Among more there is one to spare, for him who is
+ * late: entity_late_for(). */
+static uint64_t patience(unsigned leader)
+{
+	unsigned n = contenders(leader);
+
+	return slice_among(n) * (n > 2 ? n : 1);
+}
+
+struct entity *entity_overdue(unsigned leader, uint64_t ahead)
+{
+	struct entity *e = longest_waiting(leader);
+
+	return e && rdtsc() + ahead - e->ready_since >= patience(leader) ? e : NULL;
+}
+
+uint64_t entity_overdue_at(unsigned leader)
+{
+	const struct entity *e = longest_waiting(leader);
+
+	return e ? e->ready_since + patience(leader) : 0;
 }
 
 uint64_t entity_next_timer(unsigned leader)
@@ -305,9 +323,16 @@ void entity_take_woken(void)
 	for (struct entity *e = first(); e; e = after(e)) {
 		unsigned bit = e->vm * CONFIG_MAX_VCPUS;
 		bool woken = taken[bit / 64] >> (bit % 64) & e->mask;
+		uint64_t since = deadline(e);
+		bool late = since - 1 < now;
 
-		if (e->state == ENTITY_ASLEEP && (woken || deadline(e) - 1 < now)) {
+		if (e->state == ENTITY_ASLEEP && (woken || late)) {
 			entity_make_ready(e); /* model: ready */
+			/* Not only since somebody looked, which may be a turn of the least
+			 * length later. */
+			if (!late)
+				since = now - entity_us(SCHED_MIN_SLICE_US);
+			e->ready_since = since > e->tsc_begin ? since : e->tsc_begin;
 			any = true;
 		}
 	}

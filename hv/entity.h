@@ -70,9 +70,13 @@ void entity_end(struct entity *e, unsigned leader);
  * for a moment before each of its slices is over would have nearly all of the core. */
 struct entity *entity_late_for(unsigned leader, const struct entity *current);
 
-/** The ready one that has waited for core @leader for longest, and for longer than the turns of all
- * that want it take; NULL: none. So that nobody waits for what another has to catch up. */
-struct entity *entity_overdue(unsigned leader);
+/** The ready one that has waited for core @leader for longest, and in @ahead ticks for longer than
+ * the turns of all that want it take; NULL: none. So that nobody waits for what another has to
+ * catch up. */
+struct entity *entity_overdue(unsigned leader, uint64_t ahead);
+
+/** The time stamp from which on somebody is, if nobody gets the core before; 0: nobody waits. */
+uint64_t entity_overdue_at(unsigned leader);
 
 /** Of those that are ready and may run on core @leader the one with the least time; NULL: none. */
 struct entity *entity_best_for(unsigned leader);

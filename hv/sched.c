@@ -28,12 +28,14 @@
 static struct core {
 	struct entity *entity; /* its threads run it, or are about to; NULL: it is free */
 	struct entity *next;   /* comes behind it; NULL: the best one then */
-	uint64_t slice_begin;
-	uint64_t slice_end; /* 0: nobody else could want the core */
-	uint64_t wake_at;   /* the earliest timer that it watches; 0: none */
-	unsigned attached;  /* threads that run the VM of @entity */
-	bool slice_last;    /* somebody wants the core at its end */
-	bool switching;	    /* nobody attaches until the last has left */
+	uint64_t turn_begin;
+	uint64_t slice_begin; /* of the last one in this turn */
+	uint64_t turn_end;    /* when others have a claim; 0: nobody else could want the core */
+	uint64_t slice_end;   /* the same, or a timer's time before it */
+	uint64_t wake_at;     /* the earliest timer that it watches; 0: none */
+	unsigned attached;    /* threads that run the VM of @entity */
+	bool slice_last;      /* somebody wants the core at its end */
+	bool switching;	      /* nobody attaches until the last has left */
 } cores[PERCPU_MAX];
 
 static struct spinlock lock; /* of the cores and the entities */
@@ -80,21 +82,25 @@ void sched_kick_vm(const struct vm_record *record)
 
 /* Everything from here to the next public function: the lock is held. */
 
-/* When the core looks for another VM next. */
-static void begin_slice(struct core *core, unsigned leader)
+/* When the core looks for another VM next, in a turn and a slice that have begun. */
+static void plan_slice(struct core *core, unsigned leader)
 {
-	uint64_t now = rdtsc(), least = now + entity_us(SCHED_MIN_SLICE_US);
+	uint64_t shortest = entity_us(SCHED_MIN_SLICE_US), least = core->turn_begin + shortest;
+	uint64_t length = core->entity ? entity_slice(core->entity, leader) : 0;
+	uint64_t overdue = core->entity ? entity_overdue_at(leader) : 0;
 
 	spinlock_assert(&lock);
-	core->slice_begin = now;
 	core->slice_last = false;
-	core->slice_end = core->entity ? entity_slice(core->entity, leader) : 0;
-	if (core->slice_end)
-		core->slice_end += now;
+	core->turn_end = length ? core->slice_begin + length : 0;
+	/* Another turn of the same VM, or one that it was lent, is on the time of those who wait.
+	 */
+	if (overdue)
+		core->turn_end = tsc_earlier(core->turn_end, overdue < least ? least : overdue);
 	core->wake_at = entity_next_timer(leader);
+	least = rdtsc() + shortest;
 	if (core->entity && core->wake_at && core->wake_at < least)
 		core->wake_at = least;
-	core->slice_end = tsc_earlier(core->slice_end, core->wake_at);
+	core->slice_end = tsc_earlier(core->turn_end, core->wake_at);
 }
 
 /* Every thread of the core is to leave its VM. */
@@ -121,13 +127,15 @@ static void begin_turn(struct core *core, unsigned leader)
 
 	core->next = NULL;
 	if (!e || e->state != ENTITY_READY || !entity_may_run_on(e, leader))
-		e = entity_overdue(leader);
+		/* Another's turn would be a short one, and its kernel may have to be loaded. */
+		e = entity_overdue(leader, entity_us(SCHED_MIN_SLICE_US));
 	if (!e)
 		e = entity_best_for(leader);
 	core->entity = e; /* model: turn */
 	if (e)
 		entity_begin(e, leader);
-	begin_slice(core, leader);
+	core->turn_begin = core->slice_begin = rdtsc();
+	plan_slice(core, leader);
 	entity_publish(); /* model: publish */
 }
 
@@ -170,7 +178,8 @@ static struct entity *choose(struct percpu *cpu, struct core *core, int wanted)
 {
 	unsigned leader = cpus[cpu->id].leader;
 	struct entity *current = core->entity, *next;
-	uint64_t least = core->slice_begin + entity_us(SCHED_MIN_SLICE_US);
+	uint64_t least = core->turn_begin + entity_us(SCHED_MIN_SLICE_US);
+	bool over;
 
 	if (current)
 		entity_settle(current);
@@ -183,16 +192,22 @@ static struct entity *choose(struct percpu *cpu, struct core *core, int wanted)
 		core->slice_last = true;
 		return NULL;
 	}
-	next = entity_overdue(leader);
+	next = entity_overdue(leader, 0);
 	/* A deadline is late by one slice at most, though another has had a little less. */
 	if (!next)
 		next = entity_late_for(leader, current);
 	if (next)
 		return next;
+	/* Who asks before its end, for the console or a timer, ends no slice, but for one that was
+	 * woken in it: else two that have had the same would change at each such moment. */
 	next = entity_best_for(leader);
-	if (next && (entity_waits(current) || next->time < current->time))
+	over = !core->turn_end || rdtsc() >= core->turn_end;
+	if (next && (entity_waits(current) || (next->time < current->time &&
+					       (over || next->ready_since > core->slice_begin))))
 		return next;
-	begin_slice(core, leader);
+	if (over)
+		core->slice_begin = rdtsc();
+	plan_slice(core, leader);
 	return NULL;
 }
 
@@ -268,7 +283,7 @@ static struct vm_record *attach(struct percpu *cpu, unsigned *vcpu)
 	}
 	cpu->resched = core->switching; /* model: resched */
 	cpu->free = !core->switching && !core->entity && takes_part;
-	cpu->slice_begin = core->slice_begin;
+	cpu->slice_begin = core->turn_begin;
 	/* A parked thread does not watch the clock: with nothing to give up, it would be woken by a
 	 * time that stays over, again and again, in full beside the guest. */
 	cpu->slice_end = core->switching || !takes_part ? 0 : core->slice_end;

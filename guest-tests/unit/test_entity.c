@@ -152,7 +152,7 @@ static void compete(struct entity *worker, struct entity *greedy)
 
 	turn(worker, least, 0);
 	entity_take_woken();
-	if (entity_overdue(0) == greedy || entity_late_for(0, worker) == greedy ||
+	if (entity_overdue(0, 0) == greedy || entity_late_for(0, worker) == greedy ||
 	    entity_best_for(0) == greedy)
 		turn(greedy, SLICE - 10, 1);
 }
@@ -167,19 +167,21 @@ TEST(nobody_waits_while_another_catches_up)
 	b->time = a->time - 2 * SLICE;
 	turn(b, SLICE, 0);
 	/* It would go on, having had less. */
-	CHECK(entity_best_for(0) == b && entity_overdue(0) == a);
+	CHECK(entity_best_for(0) == b && entity_overdue(0, 0) == a);
 	turn(a, SLICE / 2, 0);
-	CHECK(!entity_overdue(0));
+	CHECK(!entity_overdue(0, 0) && !entity_overdue(0, SLICE / 2 - 1));
+	CHECK(entity_overdue(0, SLICE / 2) == b);
+	CHECK(entity_overdue_at(0) == clock_now + SLICE / 2);
 	clock_now += SLICE / 2;
-	CHECK(entity_overdue(0) == b);
+	CHECK(entity_overdue(0, 0) == b && entity_overdue_at(0) == clock_now);
 	/* Among three, turns take a round and one slice more. */
 	c = begin(2);
 	turn(c, US, 0);
-	CHECK(!entity_overdue(0));
+	CHECK(!entity_overdue(0, 0));
 	clock_now += (uint64_t)SCHED_ROUND_US * US;
-	CHECK(entity_overdue(0) == b);
+	CHECK(entity_overdue(0, 0) == b);
 	turn(b, US, 0);
-	CHECK(entity_overdue(0) == a);
+	CHECK(entity_overdue(0, 0) == a);
 }
 
 TEST(who_sleeps_before_its_slice_is_over_gains_nothing)
