@@ -43,7 +43,7 @@ class Player:
         self.storm, self.said, self.patience = False, 0, patience
 
     def type(self, *pairs):
-        """Sends each text once what is to come before it has come."""
+        """Sends each text once what is to come before it, a regular expression, has come."""
         self.todo += pairs
 
     def settle(self, outcome):
@@ -75,7 +75,9 @@ class Player:
             self.beats += 1
             if self.beats > self.patience:
                 self.settle("storm" if self.storm else "stuck")
-                self.type(("", b"\x1d"), (PROMPT, b"dump fuzz\r"), (PROMPT, b"stop fuzz\r"), ('"vm":"fuzz","state":"stopped"', b""),
+                # It may have ended by itself meanwhile.
+                self.type(("", b"\x1d"), (PROMPT, b"dump fuzz\r"), (PROMPT, b"stop fuzz\r"),
+                          ('"vm":"fuzz","state":"stopped"|cloister: fuzz does not run', b""),
                           (PROMPT, b"start fuzz\r"), ('"vm":"fuzz","state":"running"', b"\x1d"))
         elif victim and victim not in ("running", "poweroff"):
             self.failure = "the victim is %s" % victim
@@ -89,10 +91,10 @@ class Player:
         self.seen = max(self.seen, whole)
         while self.todo:
             wanted, answer = self.todo[0]
-            at = text.find(wanted, self.answered)
-            if at < 0:
+            found = re.compile(wanted).search(text, self.answered)
+            if not found:
                 break
-            self.answered = at + len(wanted) if wanted else len(text)
+            self.answered = found.end() if wanted else len(text)
             serial.write(answer)
             self.todo.pop(0)
             self.said = now
