@@ -322,19 +322,19 @@ void entity_take_woken(void)
 		taken[i] = wake_pending(i); /* model: take */
 	for (struct entity *e = first(); e; e = after(e)) {
 		unsigned bit = e->vm * CONFIG_MAX_VCPUS;
-		bool woken = taken[bit / 64] >> (bit % 64) & e->mask;
-		uint64_t since = deadline(e);
-		bool late = since - 1 < now;
+		uint64_t since;
 
-		if (e->state == ENTITY_ASLEEP && (woken || late)) {
-			entity_make_ready(e); /* model: ready */
-			/* Not only since somebody looked, which may be a turn of the least
-			 * length later. */
-			if (!late)
-				since = now - entity_us(SCHED_MIN_SLICE_US);
-			e->ready_since = since > e->tsc_begin ? since : e->tsc_begin;
-			any = true;
-		}
+		if (e->state != ENTITY_ASLEEP)
+			continue;
+		since = deadline(e);
+		if (since - 1 >= now && !(taken[bit / 64] >> (bit % 64) & e->mask))
+			continue;
+		entity_make_ready(e); /* model: ready */
+		/* Not only since somebody looked, which may be a turn of the least length later. */
+		if (since - 1 >= now)
+			since = now - entity_us(SCHED_MIN_SLICE_US);
+		e->ready_since = since > e->tsc_begin ? since : e->tsc_begin;
+		any = true;
 	}
 	if (any)
 		entity_publish(); /* model: publish */
