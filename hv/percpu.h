@@ -74,21 +74,21 @@ struct percpu {
 	struct vcpu *vcpu;	       /* running here, NULL when idle */
 	struct policy_actions actions; /* of the policy that this CPU follows */
 	uint32_t policy_generation;
-	bool nmis_call;	      /* an NMI calls the scheduler */
-	uint64_t nmis;	      /* that came from nobody here */
-	uint64_t nmis_told;   /* of these */
-	uint64_t nmis_next;   /* when more may be told, TSC */
-	uint8_t mc_banks;     /* of machine checks, hv/mce.h */
-	bool mc_found;	      /* one of them holds something */
-	bool mc_recovers;     /* they say what can go on after an error (MCG_SER_P) */
-	uint64_t mc_next;     /* when they are looked into next, TSC; 0: never */
-	uint64_t mc_period;   /* ticks */
-	uint64_t mc_errors;   /* so far */
-	uint64_t slice_begin; /* TSC */
-	uint64_t slice_end;   /* 0: nobody else could want the core */
-	uint64_t wake_at;     /* a sleeping VM's timer, which this core watches; 0: none */
-	bool sliced;	      /* others could want the core */
-	bool slice_last;      /* somebody wants the core at its end */
+	bool nmis_call;	     /* an NMI calls the scheduler */
+	uint64_t nmis;	     /* that came from nobody here */
+	uint64_t nmis_told;  /* of these */
+	uint64_t nmis_next;  /* when more may be told, TSC */
+	uint8_t mc_banks;    /* of machine checks, hv/mce.h */
+	bool mc_found;	     /* one of them holds something */
+	bool mc_recovers;    /* they say what can go on after an error (MCG_SER_P) */
+	uint64_t mc_next;    /* when they are looked into next, TSC; 0: never */
+	uint64_t mc_period;  /* ticks */
+	uint64_t mc_errors;  /* so far */
+	uint64_t turn_begin; /* TSC: of the VM's that is here */
+	uint64_t slice_end;  /* 0: nobody else could want the core */
+	uint64_t wake_at;    /* a sleeping VM's timer, which this core watches; 0: none */
+	bool sliced;	     /* others could want the core */
+	bool slice_last;     /* somebody wants the core at its end */
 	uint32_t sibling_count;
 	struct percpu_sibling siblings[PERCPU_MAX_SIBLINGS];
 	uint64_t cr3_restricted; /* as loaded: with PCID and, where PCIDs are in use, the no-flush

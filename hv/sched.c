@@ -283,7 +283,7 @@ static struct vm_record *attach(struct percpu *cpu, unsigned *vcpu)
 	}
 	cpu->resched = core->switching; /* model: resched */
 	cpu->free = !core->switching && !core->entity && takes_part;
-	cpu->slice_begin = core->turn_begin;
+	cpu->turn_begin = core->turn_begin;
 	/* A parked thread does not watch the clock: with nothing to give up, it would be woken by a
 	 * time that stays over, again and again, in full beside the guest. */
 	cpu->slice_end = core->switching || !takes_part ? 0 : core->slice_end;

@@ -125,7 +125,7 @@ static void give_up_soon(void)
 		interrupt_call_scheduler(); /* model: schedule */
 		return;
 	}
-	wake_by(cpu->slice_begin + min_slice);
+	wake_by(cpu->turn_begin + min_slice);
 }
 
 void wake_interrupt(void)
