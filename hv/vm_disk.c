@@ -111,14 +111,16 @@ static int map_copy(struct vm_record *record, unsigned index, const struct boot_
 {
 	uint64_t count = ALIGN_UP(file->size, PAGE_SIZE_2M) / PAGE_SIZE_2M;
 	hpa_t *chunk = copies_of(record, index);
-	int err;
+	int err = 0;
 
 	if (!chunk)
 		return -E_NOMEM;
-	frames_expect(count);
-	vm_zero_ahead(false);
-	err = make_copies(record, chunk, file);
-	frames_unexpect(count);
+	if (!chunk[count - 1].v) { /* they are made in order */
+		frames_expect(count);
+		vm_zero_ahead(false);
+		err = make_copies(record, chunk, file);
+		frames_unexpect(count);
+	}
 	for (uint64_t i = 0; i < count && !err; i++) {
 		err = space_window_map_disk(&record->window, va + i * PAGE_SIZE_2M, chunk[i],
 					    PAGE_SIZE_2M, true);

@@ -127,12 +127,13 @@ def held_off(context):
 
 def first_touches(context):
     """A lazy VM takes what is left beyond its promise, another that was built behind it has had as much, and a third gets its own
-    copy of a disk when there is memory for it: nothing of that is zeroed or copied in one go."""
+    copy of a disk when there is memory for it, the second its own again: nothing of that is zeroed or copied in one go."""
     vms = {"a": flat("life", "devours", "1G", memory_mode="lazy", memory_reserve="64M"), "b": flat("life", "count", "128M", disk="disk.img"),
            "c": flat("life", "count", "320M", disk="disk.img")}
     path = os.path.join(context.dir, "longest.txt")
     run = boot(context, vms, "expect \"vm\":\"a\",\"state\":\"stopped\"\nexpect count 1\n" + monitor(
-        "start c -> \"vm\":\"c\",\"state\":\"running\"", "audit -> \\n.*: 0 violations") + "send end\n",
+        "start c -> \"vm\":\"c\",\"state\":\"running\"", "stop b -> \"state\":\"stopped\"",
+        "start b -> \"vm\":\"b\",\"state\":\"running\"", "audit -> \\n.*: 0 violations") + "send end\n",
         files={"disk.img": b"\xd1" * (5 << 20)}, longest=path, mem=512)
     need("memory ran out" in run.one("vm", vm="a", state="stopped")["reason"], "a did not take all memory")
     longest = context.held_off(path)
