@@ -95,7 +95,9 @@ int entity_vcpu_on(const struct entity *e, unsigned id)
 
 bool entity_is_held(unsigned index)
 {
-	return __atomic_load_n(&vm_records[index].held, __ATOMIC_SEQ_CST);
+	const struct vm_record *record = &vm_records[index];
+
+	return record->state != VM_LOADING && __atomic_load_n(&record->held, __ATOMIC_SEQ_CST);
 }
 
 bool entity_may_run_on(const struct entity *e, unsigned leader)

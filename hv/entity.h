@@ -40,7 +40,7 @@ void entity_make(unsigned index);
 /** One that is made again has had what it had: nobody gains a turn by a reboot. */
 void entity_remove(unsigned index);
 
-/** Is VM @index held: not to be run? */
+/** Is VM @index held: not to be run? Not before its kernel is loaded. */
 bool entity_is_held(unsigned index);
 /** VM @index has no claim to the time that it was held for. */
 void entity_renew_claim(unsigned index);

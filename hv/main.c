@@ -30,7 +30,6 @@
 
 extern const char text_start[], text_end[], rodata_start[], rodata_end[], global_start[],
 	global_end[], data_start[], data_end[];
-void cpu_switch_stack(void *top, void (*function)(void));
 
 #define IOAPIC_DEFAULT 0xfec00000ULL
 

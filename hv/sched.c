@@ -127,7 +127,7 @@ static void begin_turn(struct core *core, unsigned leader)
 
 	core->next = NULL;
 	if (!e || e->state != ENTITY_READY || !entity_may_run_on(e, leader))
-		/* Another's turn would be a short one, and its kernel may have to be loaded. */
+		/* Another's turn would be a short one. */
 		e = entity_overdue(leader, entity_us(SCHED_MIN_SLICE_US));
 	if (!e)
 		e = entity_best_for(leader);
@@ -406,7 +406,7 @@ void sched_loop(void)
 
 	for (;;) {
 		struct vm_record *record = NULL;
-		unsigned vcpu;
+		unsigned vcpu = 0;
 		bool scrubs;
 		int wanted;
 

@@ -14,6 +14,7 @@
 #include "hv/patience.h"
 #include "hv/percpu.h"
 #include "hv/sched.h"
+#include "hv/stack.h"
 #include "hv/stun.h"
 #include "hv/wake.h"
 #include "mm/frames.h"
@@ -25,7 +26,6 @@ struct trampoline_args {
 };
 
 extern const uint8_t trampoline_start[], trampoline_end[], trampoline_args[];
-void cpu_switch_stack(void *top, void (*function)(void));
 
 static struct acpi_facts acpi;
 static uint8_t start_stack[PAGE_SIZE * 2] __attribute__((aligned(16)));

@@ -20,7 +20,7 @@
 #include "hv/vm.h"
 
 #define STACK_SHALLOW 976
-#define STACK_SHALLOW_IDLE 1744
+#define STACK_SHALLOW_IDLE 1504
 #define STACK_BEYOND 416
 
 /**
@@ -29,6 +29,10 @@
  */
 void stack_zero(uint64_t end);
 static_assert(STACK_ROUND == 128, "hv/scrub.asm");
+
+/** Leaves the current stack for good: @function, which does not return, goes on on the one that
+ * begins at @top, with nothing in the registers. hv/start.asm. */
+_Noreturn void cpu_switch_stack(void *top, void (*function)(void));
 
 static inline uint64_t stack_pointer(void)
 {

@@ -267,6 +267,10 @@ static inline uint32_t *vcpu_apic_page(unsigned index)
 
 #define VM_NO_CPU UINT32_MAX
 
+/** The stack on which a kernel is loaded, hv/vm_loading.c: as deep as tools/check-stack says. */
+#define VM_LOADING_STACK_ORDER 1
+#define VM_LOADING_STACK_SIZE (PAGE_SIZE << VM_LOADING_STACK_ORDER)
+
 enum vm_state {
 	VM_ABSENT,
 	VM_REFUSED,  /* it could not be built or loaded */
@@ -304,6 +308,7 @@ struct vm_record {
 	enum vm_state state;
 	enum vm_wish wish;     /* outlives a stop: the operator's machine does not end by itself */
 	uint8_t held;	       /* bits of enum vm_hold: no vCPU comes to a CPU */
+	bool load_failed;      /* its kernel could not be loaded */
 	enum vm_state becomes; /* BUILDING: when it is built, or its memory scrubbed */
 	uint32_t scrubber;     /* CPU that does so, and 1; 0: nobody does */
 	uint64_t scrubbed;     /* guest-physical address up to which that is done */
@@ -318,8 +323,10 @@ struct vm_record {
 	struct vcpu *vcpus[CONFIG_MAX_VCPUS]; /* the same */
 	hpa_t vmcs[CONFIG_MAX_VCPUS];
 	hpa_t apic_page[CONFIG_MAX_VCPUS];
-	hpa_t msr_bitmap;     /* two, VCPU_MSR_BITMAP_ORDER: without and with APIC virtualisation */
-	hpa_t msr_area;	      /* what VM exit and VM entry load */
+	hpa_t msr_bitmap; /* two, VCPU_MSR_BITMAP_ORDER: without and with APIC virtualisation */
+	hpa_t msr_area;	  /* what VM exit and VM entry load */
+	hpa_t loading_stack;
+	uint64_t loading_sp;  /* where that was left; 0: not since the VM's start */
 	uint64_t memory_used; /* bytes of guest RAM that have frames */
 	uint64_t pledged;     /* of 2 MiB, that it was promised and has not used yet */
 	uint64_t expected;    /* the same of what it may touch beyond that */
@@ -359,9 +366,19 @@ bool vm_scrub_piece(struct vm_record *record, uint64_t *at, bool ends);
  */
 bool vm_join(struct vm_record *record, unsigned vcpu);
 
-/** Runs vCPU @index of a VM that was joined. Full map, idle stack. Returns only if its kernel
- * cannot be loaded, which it has reported; the VM is parted from then. */
-void vm_run(struct vm_record *record, unsigned index);
+/** Runs vCPU @index of a VM that was joined, or loads its kernel. Full map, idle stack. Does not
+ * return: the scheduler goes on when the vCPU leaves. */
+_Noreturn void vm_run(struct vm_record *record, unsigned index);
+
+/** Goes on loading the kernel of a VM whose window is current, or begins; then runs its first vCPU.
+ * Says itself what is wrong. Full map, idle stack. */
+_Noreturn void vm_load(struct vm_record *record);
+
+/** vm_breathe() while that is done, on its own stack: leaves it if the scheduler is called. */
+void vm_loading_breathe(void);
+
+/** Runs vCPU @index of the live VM @record, whose window is current. Full map, idle stack. */
+_Noreturn void vm_enter(struct vm_record *record, unsigned index);
 
 /** From vmx/entry.asm, before the first entry, on the vCPU's own stack: nothing of what was done on
  * the CPU's own ones is left. Full map; leaves in the one that the guest's exits land in. */

@@ -30,17 +30,27 @@ void vm_others_run(void)
 	others_run = true;
 }
 
-void vm_breathe(void)
+static void let_others(void)
 {
 	bool siblings_wait = others_run && stun_keeps_waiting(this_cpu());
 
-	if (siblings_wait)
+	if (siblings_wait) {
 		asi_rest();
-	stack_goes_deep(); /* whoever does long work, once more if it was zeroed */
+		stack_goes_deep(); /* once more: it was zeroed */
+	}
 	if (others_run)
 		interrupts_take();
 	if (siblings_wait)
 		asi_exit(ASI_CAUSE_SCHEDULE);
+}
+
+void vm_breathe(void)
+{
+	stack_goes_deep(); /* interrupts may */
+	if (this_cpu()->loads)
+		vm_loading_breathe();
+	else
+		let_others();
 	stack_goes_deep(); /* for those who look: nothing zeroes it behind this */
 }
 
@@ -280,11 +290,16 @@ static int create(struct vm_record *record, const struct config_vm *config, uint
 	record->vm = NULL;
 	record->window.table.root = record->ept.root = HPA_NONE;
 	record->msr_bitmap = record->msr_area = record->spare_tables = HPA_NONE;
+	record->loading_stack = HPA_NONE;
+	record->loading_sp = 0;
 	for (unsigned i = 0; i < CONFIG_MAX_VCPUS; i++)
 		record->vmcs[i] = HPA_NONE;
 	record->memory_used = record->expected = 0;
 	record->scrubbed = 0;
-	err = space_window_create(&record->window, id);
+	record->loading_stack = frames_alloc(VM_LOADING_STACK_ORDER, MEM_SENSITIVE, PURPOSE_OTHER);
+	err = hpa_is_none(record->loading_stack) ? -E_NOMEM : 0;
+	if (!err)
+		err = space_window_create(&record->window, id);
 	if (!err)
 		err = create_private(record);
 	if (err)
@@ -416,6 +431,7 @@ void vm_destroy(struct vm_record *record)
 		free_block(&record->vmcs[i], 0);
 	free_block(&record->msr_bitmap, VCPU_MSR_BITMAP_ORDER);
 	free_block(&record->msr_area, 0);
+	free_block(&record->loading_stack, VM_LOADING_STACK_ORDER);
 	stack_goes_deep(); /* once more: meanwhile it may have been zeroed */
 	if (!hpa_is_none(record->window.table.root))
 		space_window_destroy(&record->window, vm_breathe);

@@ -6,7 +6,6 @@
 #include "hv/boot_state.h"
 #include "hv/console.h"
 #include "hv/errno.h"
-#include "hv/stack.h"
 #include "hv/vm.h"
 
 static_assert((int)CONFIG_FORMAT_AUTO == (int)LOADER_AUTO &&
@@ -80,7 +79,6 @@ int vm_load_kernel(const struct vm_record *record, struct loader_entry *entry)
 	char why[160];
 	int err;
 
-	stack_goes_deep();
 	kernel = vm_find_file(config, "kernel", config->kernel, config->kernel_line);
 	if (!kernel || !find_files(config, &in, modules))
 		return -E_NOENT;

@@ -1,26 +1,22 @@
 // SPDX-License-Identifier: MIT
-/* A VM on a CPU: its window, the kernel's loading, and how its vCPUs come to a CPU and leave it. */
-#include "drivers/guest/loader.h"
+/* A VM on a CPU: its window, and how its vCPUs come to a CPU and leave it. */
 #include "drivers/host/lapic.h"
-#include "drivers/host/rtc.h"
 #include "hv/asm.h"
 #include "hv/audit.h"
 #include "hv/boot_state.h"
 #include "hv/console.h"
 #include "hv/flush.h"
 #include "hv/interrupt.h"
-#include "hv/lib/string.h"
 #include "hv/mitigation.h"
 #include "hv/percpu.h"
 #include "hv/sched.h"
 #include "hv/spinlock.h"
+#include "hv/stack.h"
 #include "hv/vm_life.h"
 #include "hv/wake.h"
 #include "mm/zero.h"
 #include "vmx/caps.h"
 #include "vmx/exit.h"
-
-void cpu_switch_stack(void *top, void (*function)(void));
 
 static int console_cpu = -1;
 
@@ -54,82 +50,20 @@ void vm_leave_window(void)
 	vmx_flush_guest_tlb();
 }
 
-/* Puts the VM into its power-on state, kernel loaded; its window is current. Says itself what is
- * wrong. */
-static int load(struct vm_record *record)
-{
-	struct vm *vm = VM_HERE;
-	struct loader_entry entry = { 0 };
-	int err;
-
-	vm->timer = boot_state_timer();
-	vm->debug_hypercalls = boot_state_config()->debug_hypercalls;
-	vm->ends_run = record->config->ends_run;
-	vm->sets_policy = record->config->sets_policy;
-	vm_console_assign(record);
-	vm->user_hypercalls = record->config->user_hypercalls;
-	vm->apicv = boot_state_apicv();
-	vm->tsc_offset = 0 - rdtsc();
-	vm->epoch = rtc_read_epoch();
-	vm->request = 0;
-	vm->stop_reason = NULL;
-	memset(vm->mtrr, 0, sizeof(vm->mtrr));
-	vm->mtrr[VM_MTRR_DEF_TYPE] = 0xc06; /* on, fixed ranges on, write-back */
-	machine_reset(vm);
-	vm_breathe();
-	err = vm_load_kernel(record, &entry);
-	if (err)
-		return err;
-	for (unsigned i = 0; i < vm->vcpu_count; i++) {
-		struct vcpu *vcpu = vcpu_here(i);
-
-		vm_breathe();
-		vlapic_reset(vcpu, i, true);
-		vcpu_reset(record, vcpu, i ? NULL : &entry);
-		vcpu_reset_stats(vcpu);
-	}
-	return 0;
-}
-
 bool vm_join(struct vm_record *record, unsigned vcpu)
 {
 	bool may;
 
 	spinlock_acquire(&record->lock);
-	may = !record->held &&
-	      (record->state == VM_LIVE || (record->state == VM_READY && vcpu == 0));
+	may = (record->state == VM_LIVE && !record->held) ||
+	      (record->state == VM_READY && !record->held && vcpu == 0) ||
+	      /* To the end, even if it is to be paused then. */
+	      (record->state == VM_LOADING && vcpu == 0);
 	if (may && record->state == VM_READY)
 		record->state = VM_LOADING;
 	record->joined += may;
 	spinlock_release(&record->lock);
 	return may;
-}
-
-static bool make_live(struct vm_record *record)
-{
-	uint64_t start = rdtsc();
-	bool failed, live;
-
-	if (record->state != VM_LOADING)
-		return true;
-	failed = load(record);
-	/* On its own account: else one that reboots over and over would get it for nothing. */
-	record->vm->sched.run_ticks[0] += rdtsc() - start;
-	if (!failed)
-		vm_net_set_up(record, true);
-	spinlock_acquire(&record->lock);
-	live = !failed && record->wish == VM_WISH_NONE;
-	if (live)
-		record->state = VM_LIVE;
-	spinlock_release(&record->lock);
-	if (!live) {
-		vm_abort(record, failed);
-		return false;
-	}
-	record->starts++;
-	vm_report_running(record);
-	sched_kick_vm(record);
-	return true;
 }
 
 /* Input goes to the CPU of whoever reads it, which can change, and can wake it from now on. */
@@ -154,14 +88,11 @@ static void scrub_stacks(void)
 	this_cpu()->stack_is_deep = false;
 }
 
-void vm_run(struct vm_record *record, unsigned index)
+_Noreturn void vm_enter(struct vm_record *record, unsigned index)
 {
 	struct percpu *cpu = this_cpu();
 	struct vcpu *vcpu = vcpu_here(index);
 
-	vm_set_window(&record->window); /* model: window */
-	if (!make_live(record))
-		return;
 	boot_state_first_entry();
 	vcpu_load(record, vcpu);
 	vcpu->stats.ibpb += flush_on_vm_switch();
@@ -179,6 +110,14 @@ void vm_run(struct vm_record *record, unsigned index)
 	else if (!flush_actions()->stun)
 		stun_release(cpu);
 	vmx_begin(vcpu);
+}
+
+_Noreturn void vm_run(struct vm_record *record, unsigned index)
+{
+	vm_set_window(&record->window); /* model: window */
+	if (record->state == VM_LOADING)
+		vm_load(record);
+	vm_enter(record, index);
 }
 
 void vm_begin(struct vcpu *vcpu)

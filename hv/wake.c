@@ -208,7 +208,7 @@ void wake_end_wait(struct vcpu *vcpu)
 bool wake_check_slice(uint64_t now)
 {
 	struct percpu *cpu = this_cpu();
-	bool idle = !cpu->vcpu || all_wait(cpu->vcpu);
+	bool idle = cpu->vcpu ? all_wait(cpu->vcpu) : !cpu->loads;
 
 	if (!cpu->slice_end || now < cpu->slice_end)
 		return false;

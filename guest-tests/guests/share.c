@@ -3,7 +3,8 @@
  * What a VM gets of CPUs that it shares, measured from inside and marked for the suite to judge.
  * Options: "work" computes for a second and counts; "naps" sleeps by its timer and measures how
  * late it wakes; "greedy" sleeps a moment before its slice is over, with a timer; "cost" measures a
- * VM exit; "ring" passes a token round between spinning vCPUs.
+ * VM exit; "ring" passes a token round between spinning vCPUs; "gap" tells the longest time for
+ * which it did not run.
  */
 #include "guest-tests/guests/lib/guest.h"
 
@@ -135,8 +136,25 @@ static void ring(void)
 	check_eq("each passed it on", token >= (ROUNDS - 1) * RING + 1, 1);
 }
 
+static void gap(void)
+{
+	uint64_t longest = 0, last = rdtsc();
+
+	while (last < BEGIN + SECOND) {
+		uint64_t now = rdtsc();
+
+		if (now - last > longest)
+			longest = now - last;
+		last = now;
+	}
+	mark("gap", longest);
+	check("it had to wait", longest > SLICE / 4);
+}
+
 void guest_main(void)
 {
+	if (guest_option("gap"))
+		gap();
 	if (guest_option("work"))
 		work();
 	if (guest_option("naps"))

@@ -445,7 +445,7 @@ vm_run:
 		:: skip
 		fi;
 #endif
-		work_asi = 1				/* vm_run: work */
+		work_asi = 1				/* vm_enter: work */
 	};
 
 	/* vmx/exit.c */

@@ -259,6 +259,23 @@ def pause(context):
     run.expect_end(0)
 
 
+def loading(context):
+    """One that begins anew over and over, its kernel loaded for several slices each time, beside one that works: whenever the operator
+    pauses it, it is loaded to its end before it is (or it is refused between two lives); whatever else he wants of it is done then."""
+    with open(guest_file("life")["life.bin"], "rb") as f:
+        large = f.read() + bytes(24 << 20)
+    vms = {"t": dict(flat("life", "reboot", cpus="0"), kernel="large.bin"), "calm": flat("life", "busy", "4M", cpus="0")}
+    rounds = ["pause t", "vms -> memory: ", "resume t"] * 16
+    wishes = ["restart t -> \"vm\":\"t\",\"state\":\"running\"", "reset t -> \"vm\":\"t\",\"state\":\"running\""] * 4
+    run = boot(context, vms, "expect \"starts\":2\n" + monitor(*rounds, *wishes, "policy always-flush -> generation", "policy asi",
+                                                            "audit -> \\n.*: 0 violations", "stop t -> \"state\":\"stopped\"") + "send end\n",
+               files={"large.bin": large}, timeout=200)
+    loaded = ["\"state\":\"running\"" in part.partition("cloister> ")[0] for part in run.text.split("pause t")[1:]]
+    need("t: paused" in run.text and any(loaded), "it was not paused while it was loaded")
+    need(not run.failures_of(), "memory of an earlier life: %s" % run.failures_of()[:1])
+    run.expect_end(0)
+
+
 def pause_shared(context):
     """Two VMs want all of a thread: while one is paused the other has it. A paused VM that has the console, and two paused ones,
     keep nobody from the monitor."""
@@ -376,6 +393,7 @@ def register(suite):
     suite.add("life-pressure", pressure, 10)
     suite.add("life-hogs", hogs, 30)
     suite.add("life-pause", pause, 10)
+    suite.add("life-loading", loading, 10)
     suite.add("life-pause-shared", pause_shared, 10)
     suite.add("life-ends-under-changes", ends_under_changes, 30)
     suite.add("life-last-words", last_words, 5)

@@ -80,6 +80,24 @@ def naps_threads(context):
     need(turns["busy"] < 90, "the busy one had to leave %d times" % turns["busy"])
 
 
+def loading(context):
+    """A kernel that takes several slices to be loaded, again and again, is loaded in as many turns: nobody waits longer than for a
+    slice. That goes on wherever it was left. Of one CPU the ticks are instructions, of several they depend on what the others execute."""
+    with open(guest_file("life")["life.bin"], "rb") as f:
+        image = f.read() + bytes(24 << 20)
+    for smp, count in (("1:1:1", 1), ("1:2:1", 2), ("1:1:2", 1)):
+        vms = {"large%d" % i: dict(flat("life", "reboot", cpus="share"), kernel="large.bin") for i in range(count)}
+        vms["gap"] = flat("share", "gap", "2M", cpus="share")
+        run = context.boot(config(vms, mitigation="asi+stun"), dict(guest_file("share"), **{"large.bin": image}), smp=smp)
+        run.expect_end(0)
+        need(not run.failures_of(), "%s" % run.failures_of()[:1])
+        longest = run.one("bench", label="gap")["value"]
+        took = [r["run_ticks"] for r in run.of_type("stats") if r["vm"] != "gap"]
+        context.note("%s: %d loaded, in %s to %s ticks; the gap %d\n" % (smp, len(took), min(took), max(took), longest))
+        need(len(took) > 5 and min(took) > 2 * SECOND / 100, "nothing took long: %s" % took)
+        need(smp != "1:1:1" or longest < 1.02 * SECOND / 100, "somebody waited for %d ticks" % longest)
+
+
 def idle(context):
     """A VM that sleeps halts its core."""
     run, marks = boot(context, some(1, "naps", cpus="share"), "1:2:1")
@@ -115,6 +133,7 @@ def register(suite):
     suite.add("share-naps", naps, 10)
     suite.add("share-naps-threads", naps_threads, 15)
     suite.add("share-greedy", greedy, 10)
+    suite.add("share-loading", loading, 20)
     suite.add("share-idle", idle)
     suite.add("share-directed-yield", yields)
     suite.add("share-no-directed-yield-caught", no_yield)
