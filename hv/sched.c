@@ -151,8 +151,9 @@ static void lend_time(struct entity *from, struct entity *to)
 	}
 }
 
-/* The entity that is to have this CPU's core now whatever the others had; NULL: none. */
-static struct entity *favoured(const struct percpu *cpu, struct entity *current, int wanted)
+/* The entity that is to have this CPU's core now whatever the others had; NULL: none. @begins: the
+ * one that has it is to be left alone for a moment. */
+static struct entity *favoured(struct percpu *cpu, struct entity *current, int wanted, bool begins)
 {
 	struct entity *e = NULL;
 
@@ -164,6 +165,11 @@ static struct entity *favoured(const struct percpu *cpu, struct entity *current,
 		return NULL;
 	if (wanted >= 0 && e->state == ENTITY_RUNNING)
 		console_set_input(true); /* its CPU reads */
+	/* Else who types would take each turn off @current as it begins. */
+	if (wanted >= 0 && e->state != ENTITY_RUNNING && begins) {
+		cpu->input_waits = true;
+		return NULL;
+	}
 	if (wanted >= 0 && e->state == ENTITY_ASLEEP)
 		entity_make_ready(e);
 	if (e->state != ENTITY_READY)
@@ -179,15 +185,15 @@ static struct entity *choose(struct percpu *cpu, struct core *core, int wanted)
 	unsigned leader = cpus[cpu->id].leader;
 	struct entity *current = core->entity, *next;
 	uint64_t least = core->turn_begin + entity_us(SCHED_MIN_SLICE_US);
-	bool over;
+	bool begins = current && rdtsc() < least && !entity_waits(current), over;
 
 	if (current)
 		entity_settle(current);
-	next = favoured(cpu, current, wanted);
+	next = favoured(cpu, current, wanted, begins);
 	if (next || !current)
 		return next;
-	if (rdtsc() < least && !entity_waits(current)) {
-		/* It has only begun; who asks is heard then. */
+	if (begins) {
+		/* Who asks is heard when it has had a little. */
 		core->slice_end = tsc_earlier(core->slice_end, least);
 		core->slice_last = true;
 		return NULL;

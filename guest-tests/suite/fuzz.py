@@ -7,10 +7,10 @@ import re
 
 from .harness import config, emulib, flat, guest_file, need
 
-# Topology, the fuzzer's keys, the victim's, and its longest delay in ticks. On a core of its own: 1 ms. On a shared one: a slice, and
-# what a VM's end and its kernel's loading take meanwhile; where the operator starts the fuzzer again on the victim's core, its memory is
-# prepared there besides.
-OWN, SHARED, STARTED = 100000, 1500000, 5000000
+# Topology, the fuzzer's keys, the victim's, and its longest delay in ticks. On a core of its own: 1 ms. On a shared one: a slice, and a
+# fifth of one for what the operator types and a VM's end meanwhile; where the operator starts the fuzzer again on the victim's core, its
+# memory is prepared there besides.
+OWN, SHARED, STARTED = 100000, 1200000, 5000000
 MACHINES = {
     "shared-1": ("1:1:1", {"cpus": "0"}, {"cpus": "0"}, SHARED),
     "own-2": ("1:2:1", {"cpus": "0"}, {"cpus": "1"}, OWN),
