@@ -255,6 +255,18 @@ def panics(context):
         need("] " + caller in text, "the stack does not show " + caller)
 
 
+def panics_together(context):
+    """Two CPUs run into the same bug at once: one reports it, from its first line to the end of the run, the other one is silent."""
+    folder = variant(context, "wild_pointer", "BREAK=wild_pointer")
+    for smp, seed in (("1:2:1", 1), ("1:1:2", 2)):
+        run = context.boot(config({"t": flat("together", vcpus=2)}, mitigation="asi+stun"), guest_file("together"), build=folder, panic=True,
+                           smp=smp, seed=seed)
+        need(run.status == 1, "the run is called a success")
+        need(len(run.of_type("panic")) == 1, "%d panic records" % len(run.of_type("panic")))
+        for what in ("cloister: panic: ", "cloister:   rax ", "] exit_vmcall+"):
+            need(run.text.count(what) == 1, "%r is there %d times" % (what, run.text.count(what)))
+
+
 def register(suite):
     for name in names():
         suite.add("unit-" + name, unit(os.path.join(BUILD, "unit", name)), 1)
@@ -275,3 +287,4 @@ def register(suite):
     suite.add("caught-flush-skipped", caught("skip_flush", "the L1D is flushed once"), 15)
     suite.add("stun-silent-sibling", silent_sibling, 20)
     suite.add("panic-report", panics, 15)
+    suite.add("panic-report-together", panics_together, 10)

@@ -441,6 +441,7 @@ def register(suite):
     suite.add("audit-many", audits("asi+stun", TWO_CORES, 4), 8)
     suite.add("audit-many-lazy", audits("asi+stun", TWO_CORES, 4, lazy=True), 8)
     suite.add("audit-many-off", audits("off", TWO_CORES, 4), 8)
+    suite.add("audit-together", guest("together", "audit", vm={"vcpus": 2}, smp="1:2:1"))
     for name in ("cpuid", "msr", "cr", "io", "mmio", "interrupts", "exceptions", "steps", "instructions", "vmcall", "apic",
                  "rights"):
         suite.add("guest-" + name, guest(name))
