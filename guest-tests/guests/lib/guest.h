@@ -87,7 +87,7 @@ void expect_fault(const char *name, unsigned vector, uint64_t error, void (*fn)(
 		  uint64_t arg);
 
 /* Statistics: what the hypervisor counted from stats_begin() to stats_end(), the calls themselves
- * left out. */
+ * left out, and of all exits the interrupts that come late where the machine is itself a guest. */
 void stats_begin(void);
 const struct hypercall_stats *stats_end(void);
 #define ANY_REASON HYPERCALL_STATS_REASONS
