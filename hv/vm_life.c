@@ -192,6 +192,7 @@ static int build(struct vm_record *record)
 		return err;
 	sched_add(index);
 	audit_changed();
+	vm_breathe(); /* the caller's turn may end with a flush, which is long by itself */
 	return 0;
 }
 
