@@ -17,6 +17,7 @@
 #include "hv/sched.h"
 #include "hv/stack.h"
 #include "hv/vm_life.h"
+#include "hv/wake.h"
 #include "vmx/vcpu.h"
 
 /* hv/vm_loading.asm */
@@ -64,30 +65,25 @@ static int load(struct vm_record *record)
 }
 
 /* On the idle stack: the loading one is left. */
-static struct vm_record *stop_clock(void)
+static struct vm_record *end_turn(void)
 {
 	struct vm_record *record = &vm_records[VM_HERE->id];
-	struct vm_sched *s = &record->vm->sched;
 
 	lapic_arm(0);
 	this_cpu()->loads = false;
-	s->run_ticks[0] += rdtsc() - s->run_start[0];
-	s->run_start[0] = 0;
+	wake_stop_clock(record->vm, 0);
 	return record;
 }
 
-/* Siblings that wait at their gates get their turn before the next VM does. */
 static void left(void)
 {
-	vm_part(stop_clock());
-	if (stun_keeps_waiting(this_cpu()))
-		asi_rest();
+	vm_part(end_turn());
 	sched_loop();
 }
 
 static void done(void)
 {
-	struct vm_record *record = stop_clock();
+	struct vm_record *record = end_turn();
 	bool failed = record->load_failed, live, held;
 
 	record->loading_sp = 0;
@@ -121,12 +117,14 @@ _Noreturn void loading_main(void)
 	cpu_switch_stack((void *)PERCPU_IDLE_STACK_TOP, done);
 }
 
+/* No sibling waits for this CPU meanwhile: a core has one VM, and what may run beside its first
+ * vCPU does so when the kernel is loaded. */
 void vm_loading_breathe(void)
 {
 	const struct percpu *cpu = this_cpu();
 
 	interrupts_take();
-	if (cpu->asked || cpu->resched || mitigation_is_changing() || stun_keeps_waiting(cpu))
+	if (cpu->asked || cpu->resched || mitigation_is_changing())
 		loading_pause(&vm_records[VM_HERE->id].loading_sp, (void *)PERCPU_IDLE_STACK_TOP,
 			      left);
 }
@@ -134,7 +132,7 @@ void vm_loading_breathe(void)
 _Noreturn void vm_load(struct vm_record *record)
 {
 	/* On the VM's own account: else one that reboots over and over would get it for nothing. */
-	record->vm->sched.run_start[0] = rdtsc();
+	wake_start_clock(record->vm, 0);
 	this_cpu()->loads = true;
 	vcpu_timer_program(NULL);
 	if (record->loading_sp)

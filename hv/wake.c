@@ -61,7 +61,7 @@ void wake_attach(struct vcpu *vcpu)
 {
 	struct vm_sched *s = &vcpu->vm->sched;
 
-	s->run_start[vcpu->id] = rdtsc();
+	wake_start_clock(vcpu->vm, vcpu->id);
 	__atomic_store_n(&vcpu->attached, true, __ATOMIC_SEQ_CST);
 	__atomic_fetch_and(&s->asleep, (uint8_t) ~(1U << vcpu->id), __ATOMIC_SEQ_CST);
 }
@@ -75,14 +75,6 @@ uint64_t vm_run_ticks(const struct vm *vm, unsigned vcpu)
 	return ticks + (start && now > start ? now - start : 0);
 }
 
-static void stop_clock(struct vcpu *vcpu)
-{
-	struct vm_sched *s = &vcpu->vm->sched;
-
-	s->run_ticks[vcpu->id] += rdtsc() - s->run_start[vcpu->id];
-	s->run_start[vcpu->id] = 0;
-}
-
 void wake_detach(struct vcpu *vcpu)
 {
 	struct vm_sched *s = &vcpu->vm->sched;
@@ -90,7 +82,7 @@ void wake_detach(struct vcpu *vcpu)
 	bool waits = (vcpu->work & (WORK_HALT | WORK_SIPI)) && !vcpu->sipi_pending &&
 		     !(vcpu->work & (WORK_IRQ | WORK_INIT));
 
-	stop_clock(vcpu);
+	wake_stop_clock(vcpu->vm, vcpu->id);
 	/* What it was interrupted before is due already. */
 	s->deadline[vcpu->id] = (vcpu->work & WORK_IRQ) ? rdtsc() : vcpu->timer_deadline;
 	if (waits)
@@ -183,7 +175,7 @@ bool wake_begin_wait(struct vcpu *vcpu)
 {
 	struct vm_sched *s = &vcpu->vm->sched;
 
-	stop_clock(vcpu);
+	wake_stop_clock(vcpu->vm, vcpu->id);
 	/* model: waiting */
 	__atomic_fetch_or(&s->waiting, (uint8_t)(1U << vcpu->id), __ATOMIC_SEQ_CST);
 	return all_wait(vcpu) && wake_begin_rest(); /* model: rest */
@@ -195,7 +187,7 @@ void wake_end_wait(struct vcpu *vcpu)
 
 	wake_end_rest();
 	__atomic_fetch_and(&s->waiting, (uint8_t) ~(1U << vcpu->id), __ATOMIC_SEQ_CST);
-	s->run_start[vcpu->id] = rdtsc();
+	wake_start_clock(vcpu->vm, vcpu->id);
 	/* wake_check_slice() stops the clock of those that wait. */
 	if (this_cpu()->sliced &&
 	    (!this_cpu()->slice_end || this_cpu()->slice_end == this_cpu()->mc_next)) {

@@ -12,6 +12,7 @@
 #ifndef HV_WAKE_H
 #define HV_WAKE_H
 
+#include "hv/asm.h"
 #include "hv/percpu.h"
 #include "hv/vm.h"
 
@@ -31,6 +32,21 @@
 
 /** Notes what restricted has to know of CPU @id, and of the clock. Full map, before guests run. */
 void wake_init_cpu(unsigned id, uint32_t apic_id, unsigned leader);
+
+/** The time that vCPU @vcpu of @vm has on a CPU begins, or ends: vm_run_ticks() tells their sum. On
+ * that CPU. Any map. */
+static inline void wake_start_clock(struct vm *vm, unsigned vcpu)
+{
+	vm->sched.run_start[vcpu] = rdtsc();
+}
+
+static inline void wake_stop_clock(struct vm *vm, unsigned vcpu)
+{
+	struct vm_sched *s = &vm->sched;
+
+	s->run_ticks[vcpu] += rdtsc() - s->run_start[vcpu];
+	s->run_start[vcpu] = 0;
+}
 
 /** vCPU @vcpu comes to this CPU, or leaves it. Its window is current. Full map. */
 void wake_attach(struct vcpu *vcpu);
