@@ -163,10 +163,10 @@ static struct entity *favoured(struct percpu *cpu, struct entity *current, int w
 		e = entity_of(current->vm, cpu->yields_to - 1U);
 	if (!e || !entity_may_run_on(e, cpus[cpu->id].leader))
 		return NULL;
-	if (wanted >= 0 && e->state == ENTITY_RUNNING)
+	if (wanted >= 0 && e->state == ENTITY_RUNNING) {
 		console_set_input(true); /* its CPU reads */
-	/* Else who types would take each turn off @current as it begins. */
-	if (wanted >= 0 && e->state != ENTITY_RUNNING && begins) {
+	} else if (wanted >= 0 && begins) {
+		/* Else who types would take each turn off @current as it begins. */
 		cpu->input_waits = true;
 		return NULL;
 	}

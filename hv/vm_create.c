@@ -290,7 +290,6 @@ static int create(struct vm_record *record, const struct config_vm *config, uint
 	record->vm = NULL;
 	record->window.table.root = record->ept.root = HPA_NONE;
 	record->msr_bitmap = record->msr_area = record->spare_tables = HPA_NONE;
-	record->loading_stack = HPA_NONE;
 	record->loading_sp = 0;
 	for (unsigned i = 0; i < CONFIG_MAX_VCPUS; i++)
 		record->vmcs[i] = HPA_NONE;
