@@ -14,8 +14,8 @@ int loader_fail(const struct loader_job *job, int err, const char *fmt, uint64_t
 	return err;
 }
 
-/* Others wait for so long: about 10,000 instructions, by eight bytes each. */
-#define PIECE KIB(64)
+/* Others wait for so long: about 5,000 instructions, by eight bytes each. */
+#define PIECE KIB(32)
 
 static void breathe(const struct loader_ram *ram)
 {
