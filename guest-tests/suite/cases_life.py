@@ -5,7 +5,7 @@ import os
 import re
 
 from .cases_guests import ONE_CORE, TWO_CORES, guest
-from .harness import config, emulib, flat, guest_file, need
+from .harness import config, emulib, flat, guest_file, need, padded
 
 SMALL = "2M"
 REBOOTS = 250
@@ -111,13 +111,11 @@ def held_off(context):
     """VMs start, end, are audited and tell their statistics beside another one that runs, and no piece of that keeps interrupts off for
     longer than the bound: the emulator measures it."""
     vms = {"a": flat("large", "count", "8M"), "b": flat("life", "count", "8M")}
-    with open(guest_file("life")["life.bin"], "rb") as f:
-        large = f.read().ljust(2 << 20, b"\0")
     path = os.path.join(context.dir, "longest.txt")
     run = boot(context, vms, "expect count 1\n" + monitor(
         *["restart a -> \"vm\":\"a\",\"state\":\"running\""] * 3, "stop a -> \"state\":\"stopped\"",
         "start a -> \"vm\":\"a\",\"state\":\"running\"", "stats b -> \"type\":\"stats\",\"vm\":\"b\"", "audit -> \\n.*: 0 violations") + "send end\n",
-        files={"large.bin": large}, longest=path)
+        files={"large.bin": padded("life", 2 << 20)}, longest=path)
     need(run.of_type("stats", vm="b"), "b has not told its statistics")
     longest = context.held_off(path)
     need(longest <= HELD_OFF, "interrupts were held off for %d instructions, at most %d are allowed" % (longest, HELD_OFF))
@@ -262,14 +260,12 @@ def pause(context):
 def loading(context):
     """One that begins anew over and over, its kernel loaded for several slices each time, beside one that works: whenever the operator
     pauses it, it is loaded to its end before it is (or it is refused between two lives); whatever else he wants of it is done then."""
-    with open(guest_file("life")["life.bin"], "rb") as f:
-        large = f.read() + bytes(24 << 20)
     vms = {"t": dict(flat("life", "reboot", cpus="0"), kernel="large.bin"), "calm": flat("life", "busy", "4M", cpus="0")}
     rounds = ["pause t", "vms -> memory: ", "resume t"] * 16
     wishes = ["restart t -> \"vm\":\"t\",\"state\":\"running\"", "reset t -> \"vm\":\"t\",\"state\":\"running\""] * 4
     run = boot(context, vms, "expect \"starts\":2\n" + monitor(*rounds, *wishes, "policy always-flush -> generation", "policy asi",
                                                             "audit -> \\n.*: 0 violations", "stop t -> \"state\":\"stopped\"") + "send end\n",
-               files={"large.bin": large}, timeout=200)
+               files={"large.bin": padded("life", 24 << 20)}, timeout=200)
     loaded = ["\"state\":\"running\"" in part.partition("cloister> ")[0] for part in run.text.split("pause t")[1:]]
     need("t: paused" in run.text and any(loaded), "it was not paused while it was loaded")
     need(not run.failures_of(), "memory of an earlier life: %s" % run.failures_of()[:1])

@@ -2,7 +2,7 @@
 """VMs that share cores: what each gets, when it wakes, what an exit costs, and what spinning does."""
 
 from .cases_build import variant
-from .harness import config, flat, guest_file, need
+from .harness import config, flat, guest_file, need, padded
 
 SECOND = 100000000  # ticks of the emulator's clock
 
@@ -83,8 +83,7 @@ def naps_threads(context):
 def loading(context):
     """A kernel that takes several slices to be loaded, again and again, is loaded in as many turns: nobody waits longer than for a
     slice. That goes on wherever it was left. Of one CPU the ticks are instructions, of several they depend on what the others execute."""
-    with open(guest_file("life")["life.bin"], "rb") as f:
-        image = f.read() + bytes(24 << 20)
+    image = padded("life", 24 << 20)
     for smp, count in (("1:1:1", 1), ("1:2:1", 2), ("1:1:2", 1)):
         vms = {"large%d" % i: dict(flat("life", "reboot", cpus="share"), kernel="large.bin") for i in range(count)}
         vms["gap"] = flat("share", "gap", "2M", cpus="share")
@@ -95,7 +94,19 @@ def loading(context):
         took = [r["run_ticks"] for r in run.of_type("stats") if r["vm"] != "gap"]
         context.note("%s: %d loaded, in %s to %s ticks; the gap %d\n" % (smp, len(took), min(took), max(took), longest))
         need(len(took) > 5 and min(took) > 2 * SECOND / 100, "nothing took long: %s" % took)
+        need(longest > SECOND / 400, "nothing kept it waiting")
         need(smp != "1:1:1" or longest < 1.02 * SECOND / 100, "somebody waited for %d ticks" % longest)
+
+
+def typed(context):
+    """What is typed for one VM takes no turn off the other before that has had a little of it."""
+    vms = {"echo": flat("echo", "nested poweroff", "2M", cpus="0"), "gap": flat("share", "gap poweroff", "2M", cpus="share")}
+    script = "expect ready\nsend %s\nexpect got: x{39}\nsend quit\n" % ("x" * 60)
+    run = context.boot(config(vms, mitigation="asi+stun"), dict(guest_file("share"), **guest_file("echo")), smp="1:1:1", script=script)
+    run.expect_all_well(vms)
+    longest = run.one("bench", label="gap")["value"]
+    context.note("the gap %d\n" % longest)
+    need(longest < 1.02 * SECOND / 100, "the other one waited for %d ticks" % longest)
 
 
 def idle(context):
@@ -134,6 +145,7 @@ def register(suite):
     suite.add("share-naps-threads", naps_threads, 15)
     suite.add("share-greedy", greedy, 10)
     suite.add("share-loading", loading, 20)
+    suite.add("share-typed", typed)
     suite.add("share-idle", idle)
     suite.add("share-directed-yield", yields)
     suite.add("share-no-directed-yield-caught", no_yield)

@@ -222,6 +222,12 @@ def guest_file(guest):
     return {guest + ".bin": os.path.join(BUILD, "guests", guest + ".bin")}
 
 
+def padded(guest, size):
+    """The guest's image, made @size bytes longer."""
+    with open(guest_file(guest)[guest + ".bin"], "rb") as f:
+        return f.read() + bytes(size)
+
+
 making = threading.Lock()
 
 
