@@ -99,6 +99,7 @@ static void done(void)
 	}
 	record->starts++;
 	vm_report_running(record);
+	vm_breathe(); /* to enter, with a flush, is long by itself */
 	if (held) {
 		/* From now on that counts: entity_is_held(). */
 		sched_hold(VM_HERE->id);
