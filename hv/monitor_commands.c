@@ -116,6 +116,7 @@ static void show_vm(struct vm_record *record, const struct config_vm *vm)
 		used = str_append(places, sizeof(places), used, place);
 	}
 	spinlock_release(&record->lock);
+	vm_breathe();
 	console_printf("%s: %s, %llu MiB, %u vCPUs%s", vm->name, state_name(record),
 		       (unsigned long long)(vm->memory >> 20), vm->vcpus, places);
 }
@@ -278,6 +279,7 @@ static void show_trace(const struct vm_record *record, const struct vcpu *vcpu)
 		record_hex("rip", entries[i].rip);
 		record_hex("qualification", entries[i].qualification);
 		record_end();
+		vm_breathe();
 	}
 	console_printf("%s, vCPU %u: the last %u exits of %llu recorded", record->config->name,
 		       vcpu->id, count, (unsigned long long)vcpu->traced);
@@ -287,20 +289,20 @@ static void show_trace(const struct vm_record *record, const struct vcpu *vcpu)
 static void look(const struct monitor_wait *wait)
 {
 	struct vm_record *record = &vm_records[wait->vm];
-	bool built;
+	bool built = vm_visit(record);
 
-	spinlock_acquire(&record->lock);
-	built = record->state == VM_LIVE;
 	for (unsigned i = 0; built && i < record->config->vcpus; i++) {
 		if (wait->what == WAIT_TRACE)
 			show_trace(record, record->vcpus[i]);
 		else
 			vcpu_dump(record, record->vcpus[i]);
 	}
-	spinlock_release(&record->lock);
-	if (!built)
+	if (built)
+		vm_part(record);
+	else
 		went_well(wait->vm, -E_NOENT);
 	vm_release(record, VM_HOLD_LOOK);
+	vm_breathe(); /* the way back to a guest is long by itself */
 }
 
 bool monitor_wait_is_over(const struct monitor_wait *wait)
@@ -330,9 +332,16 @@ static void show_stats(const char *name)
 
 	if (name && only < 0)
 		return;
-	for (unsigned i = 0; i < boot_state_config()->vm_count; i++)
-		if ((only < 0 || only == (int)i) && !vm_visit_stats(&vm_records[i]))
+	for (unsigned i = 0; i < boot_state_config()->vm_count; i++) {
+		if (only >= 0 && only != (int)i)
+			continue;
+		if (!vm_visit(&vm_records[i])) {
 			went_well(i, -E_NOENT);
+			continue;
+		}
+		vm_print_stats(VM_HERE);
+		vm_part(&vm_records[i]);
+	}
 }
 
 static struct monitor_wait change(const struct mitigation_choice *choice)

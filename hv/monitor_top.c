@@ -86,6 +86,7 @@ void monitor_show_top(bool first)
 		else if (!first)
 			console_printf("%s: does not run", name);
 		last[i] = sample;
+		vm_breathe();
 	}
 	last_tsc = now;
 }

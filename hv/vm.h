@@ -478,10 +478,6 @@ bool vm_print_stats_piece(const struct vm *vm, unsigned *at);
 /** All of them, with vm_breathe() in between: no vCPU is here. Full map. */
 void vm_print_stats(const struct vm *vm);
 
-/** The same from elsewhere: prints a VM's statistics if it is live, else returns false. With no
- * vCPU loaded, full map, idle stack. */
-bool vm_visit_stats(struct vm_record *record);
-
 /** The same as the guest reads it. */
 void vm_copy_stats(const struct vm *vm, struct hypercall_stats *out);
 

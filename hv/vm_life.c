@@ -343,7 +343,7 @@ static void visit(struct vm_record *record)
 	vm_set_window(&record->window);
 }
 
-bool vm_visit_stats(struct vm_record *record)
+bool vm_visit(struct vm_record *record)
 {
 	spinlock_acquire(&record->lock);
 	if (record->state != VM_LIVE) {
@@ -351,8 +351,6 @@ bool vm_visit_stats(struct vm_record *record)
 		return false;
 	}
 	visit(record);
-	vm_print_stats(VM_HERE);
-	vm_part(record);
 	return true;
 }
 

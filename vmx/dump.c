@@ -28,21 +28,25 @@ static void dump_general(const struct vcpu *vcpu)
 		"r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"
 	};
 
-	for (unsigned i = 0; i < REG_COUNT; i += 4)
+	for (unsigned i = 0; i < REG_COUNT; i += 4) {
+		vm_breathe();
 		console_printf("  %s %016llx  %s %016llx  %s %016llx  %s %016llx", names[i],
 			       reg(vcpu, i), names[i + 1], reg(vcpu, i + 1), names[i + 2],
 			       reg(vcpu, i + 2), names[i + 3], reg(vcpu, i + 3));
+	}
 }
 
 static void dump_segments(void)
 {
 	static const char *const names[] = { "es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr" };
 
-	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
+	for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
+		vm_breathe();
 		console_printf("  %s %04llx base %016llx limit %08llx access %05llx", names[i],
 			       field(VMCS_GUEST_ES + 2 * i), field(VMCS_GUEST_ES_BASE + 2 * i),
 			       field(VMCS_GUEST_ES_LIMIT + 2 * i),
 			       field(VMCS_GUEST_ES_ACCESS + 2 * i));
+	}
 }
 
 void vcpu_dump(const struct vm_record *record, const struct vcpu *vcpu)
@@ -52,6 +56,7 @@ void vcpu_dump(const struct vm_record *record, const struct vcpu *vcpu)
 	console_printf("  rip %016llx  rflags %08llx", field(VMCS_GUEST_RIP),
 		       field(VMCS_GUEST_RFLAGS));
 	dump_general(vcpu);
+	vm_breathe();
 	console_printf("  cr0 %016llx  cr2 %016llx  cr3 %016llx  cr4 %016llx",
 		       (unsigned long long)vcpu_read_cr0(), (unsigned long long)vcpu->cr2,
 		       field(VMCS_GUEST_CR3),

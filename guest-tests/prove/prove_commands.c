@@ -72,9 +72,18 @@ bool vm_is_settled(const struct vm_record *record)
 	return is_record(record);
 }
 
-bool vm_visit_stats(struct vm_record *record)
+bool vm_visit(struct vm_record *record)
 {
 	return is_record(record);
+}
+
+void vm_part(struct vm_record *record)
+{
+	is_record(record);
+}
+
+void vm_print_stats(const struct vm *vm)
+{
 }
 
 void vm_console_attach(int index)

@@ -114,7 +114,9 @@ def held_off(context):
     path = os.path.join(context.dir, "longest.txt")
     run = boot(context, vms, "expect count 1\n" + monitor(
         *["restart a -> \"vm\":\"a\",\"state\":\"running\""] * 3, "stop a -> \"state\":\"stopped\"",
-        "start a -> \"vm\":\"a\",\"state\":\"running\"", "stats b -> \"type\":\"stats\",\"vm\":\"b\"", "audit -> \\n.*: 0 violations") + "send end\n",
+        "start a -> \"vm\":\"a\",\"state\":\"running\"", "stats b -> \"type\":\"stats\",\"vm\":\"b\"", "trace b on", "dump b -> tr 0",
+        "help -> ", "vms -> memory: ", "trace b show -> exits of \\d+ recorded", "audit -> \\n.*: 0 violations") +
+        "send top\nexpect b: \\d+ exits/s[\\s\\S]*b: \\d+ exits/s\npress ^C\nexpect cloister> \nsend end\n",
         files={"large.bin": padded("life", 2 << 20)}, longest=path)
     need(run.of_type("stats", vm="b"), "b has not told its statistics")
     longest = context.held_off(path)
