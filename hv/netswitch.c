@@ -5,10 +5,12 @@
 #include "hv/spinlock.h"
 
 static struct port {
-	bool up;
-	uint8_t network;
 	uint64_t mac;
 	struct frame_queue *outbox, *inbox;
+	uint64_t to; /* ports that the oldest frame of the outbox is still to go to, */
+	bool looked; /* if it has been looked at */
+	bool up;
+	uint8_t network;
 } ports[NETSWITCH_PORTS];
 
 /* Of each port. */
@@ -20,8 +22,9 @@ static struct learned {
 /* The lock is that of the addresses, and of the producers of inboxes and the consumers of outboxes.
  */
 static struct network {
-	struct spinlock lock;
 	uint64_t members;
+	unsigned count; /* of them */
+	struct spinlock lock;
 } networks[CONFIG_MAX_NETWORKS];
 
 static uint64_t max_age;
@@ -30,6 +33,13 @@ static uint64_t max_age;
 #define FOR_EACH_PORT(port, set)                                                                   \
 	for (uint64_t left_ = (set); left_ && ((port) = (unsigned)__builtin_ctzll(left_), true);   \
 	     left_ &= left_ - 1)
+
+/* It is held for as long as frames are copied: nobody waits for that with interrupts off. */
+static void acquire(struct network *network)
+{
+	while (!spinlock_try(&network->lock))
+		netswitch_wait();
+}
 
 void netswitch_set_age(uint64_t ticks)
 {
@@ -42,10 +52,11 @@ void netswitch_attach(unsigned port, const struct config_nic *nic, struct frame_
 	struct network *network = &networks[nic->network];
 	unsigned i;
 
-	spinlock_acquire(&network->lock);
+	acquire(network);
 	ports[port] = (struct port){
 		.network = nic->network, .mac = nic->mac, .outbox = outbox, .inbox = inbox
 	};
+	network->count += !(network->members & BIT(port));
 	network->members |= BIT(port);
 	/* The address may have been learned elsewhere. */
 	FOR_EACH_PORT (i, network->members)
@@ -57,8 +68,9 @@ void netswitch_set_up(unsigned port, bool up)
 {
 	struct network *network = &networks[ports[port].network];
 
-	spinlock_acquire(&network->lock);
+	acquire(network);
 	ports[port].up = up;
+	ports[port].looked = false; /* its outbox is empty */
 	memset(learned[port], 0, sizeof(learned[port]));
 	spinlock_release(&network->lock);
 }
@@ -133,39 +145,79 @@ static bool deliver(struct frame_queue *inbox, const struct frame *frame)
 	return true;
 }
 
-/* What holds the lock at a time, in bytes that are copied, eight to an instruction. A frame costs
- * as much as so many, each copy of it too, and a source whose address is not configured has many
- * ports' addresses looked through. */
-#define BUDGET KIB(64)
+/* What holds the lock at a time, in bytes that are copied, eight to an instruction: the largest
+ * frame to one port, at least. A frame costs as much as so many, each copy of it too, and each port
+ * whose addresses are looked through: for a source whose address is not the configured one, and for
+ * a destination. */
+#define BUDGET KIB(72)
 #define FRAME_COST 1024
-#define LOOK_COST 1024
+#define LOOK_COST 256
+static_assert(LOOK_COST * 2 * NETSWITCH_PORTS + 2 * FRAME_COST + FRAME_MAX < BUDGET &&
+		      2 * FRAME_COST + FRAME_LARGE < BUDGET,
+	      "each piece gets on");
+
+static uint64_t cost_of_look(const struct port *from, const struct frame *frame)
+{
+	unsigned looks =
+		(frame_mac(frame, 6) != from->mac) + !(frame_mac(frame, 0) & FRAME_MAC_GROUP);
+
+	return FRAME_COST + LOOK_COST * (uint64_t)looks * networks[from->network].count;
+}
+
+static bool affords(uint64_t *cost, uint64_t more)
+{
+	if (*cost && *cost + more > BUDGET)
+		return false;
+	*cost += more;
+	return true;
+}
+
+/* Finds out where the oldest frame of @port goes. */
+static void look(unsigned port, const struct frame *frame, uint64_t now)
+{
+	struct port *from = &ports[port];
+	uint64_t others = networks[from->network].members & ~BIT(port);
+
+	from->looked = true;
+	from->to = 0;
+	if (from->up && learn(port, others, frame_mac(frame, 6), now))
+		from->to = destinations(port, others, frame_mac(frame, 0), now);
+	else
+		from->outbox->refused++;
+}
+
+/* Takes the frame on to the first port of @to. */
+static void hand_on(struct port *from, uint64_t to, const struct frame *frame, uint64_t *reached)
+{
+	unsigned i = (unsigned)__builtin_ctzll(to);
+
+	from->to = to & (to - 1);
+	if (ports[i].up && deliver(ports[i].inbox, frame))
+		*reached |= BIT(i);
+}
 
 bool netswitch_forward(unsigned port, uint64_t now, uint64_t *reached)
 {
 	struct port *from = &ports[port];
 	struct network *network = &networks[from->network];
-	struct frame *frame = NULL;
-	uint64_t others, cost = 0;
+	struct frame *frame;
+	uint64_t cost = 0;
 
-	spinlock_acquire(&network->lock);
-	others = network->members & ~BIT(port);
-	while (cost < BUDGET && (frame = frame_queue_first(from->outbox)) != NULL) {
-		uint64_t to = 0;
-		unsigned i;
+	acquire(network);
+	while ((frame = frame_queue_first(from->outbox)) != NULL) {
+		uint64_t to = from->looked ? from->to : 0;
 
-		cost += FRAME_COST;
-		if (frame_mac(frame, 6) != from->mac)
-			cost += LOOK_COST * NETSWITCH_PORTS / 4;
-		if (from->up && learn(port, others, frame_mac(frame, 6), now))
-			to = destinations(port, others, frame_mac(frame, 0), now);
-		else
-			from->outbox->refused++;
-		FOR_EACH_PORT (i, to) {
-			cost += FRAME_COST + frame->length;
-			if (ports[i].up && deliver(ports[i].inbox, frame))
-				*reached |= BIT(i);
+		if (from->looked && !to) {
+			frame_queue_remove(from->outbox);
+			from->looked = false;
+			continue;
 		}
-		frame_queue_remove(from->outbox);
+		if (!affords(&cost, to ? FRAME_COST + frame->length : cost_of_look(from, frame)))
+			break;
+		if (to)
+			hand_on(from, to, frame, reached);
+		else
+			look(port, frame, now);
 	}
 	spinlock_release(&network->lock);
 	return frame != NULL;

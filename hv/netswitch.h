@@ -37,4 +37,8 @@ void netswitch_set_age(uint64_t ticks);
  * that got something; false: there is no more. */
 bool netswitch_forward(unsigned port, uint64_t now, uint64_t *reached);
 
+/** For whoever uses these to define: another CPU is at work on the network, and others may have
+ * their turn meanwhile. */
+void netswitch_wait(void);
+
 #endif

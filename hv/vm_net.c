@@ -117,6 +117,11 @@ static void tell(struct vm_record *record)
 	spinlock_release(&record->lock);
 }
 
+void netswitch_wait(void)
+{
+	vm_breathe();
+}
+
 /* All of a full outbox, as long as its frames are not tiny: pieces for one card at a time. */
 #define PIECES 24
 

@@ -10,6 +10,11 @@
 static struct frame_queue outbox[PORTS], inbox[PORTS];
 static uint64_t now;
 
+void netswitch_wait(void)
+{
+	CHECK(false); /* there is one CPU */
+}
+
 static uint64_t mac_of(unsigned port)
 {
 	return 0x020000000002ULL + (port << 8);
@@ -295,6 +300,35 @@ TEST(pieces)
 		CHECK(reached && !frame_queue_first(&outbox[0]));
 		CHECK(pieces >= put_in / kinds[kind].most && pieces > 1);
 	}
+}
+
+/* A port at a time where a frame is that long; what changes in between is seen. */
+TEST(large_to_everybody)
+{
+	uint64_t reached = 0;
+
+	for (unsigned down = 0; down < 4; down++) {
+		set_up();
+		put(0, BROADCAST, mac_of(0), FRAME_LARGE, 1);
+		CHECK(netswitch_forward(0, now, &reached) && inbox[1].frames == 1);
+		CHECK(inbox[2].frames == 0);
+		if (down)
+			netswitch_set_up(down, false);
+		CHECK(netswitch_forward(0, now, &reached) && inbox[3].frames == 0);
+		CHECK(inbox[2].frames == (down != 2));
+		put(0, mac_of(1), mac_of(0), 60, 2);
+		while (netswitch_forward(0, now, &reached))
+			;
+		CHECK(inbox[1].frames == (down == 1 ? 1 : 2) && inbox[3].frames == (down != 3));
+	}
+	/* Its own VM starts anew: what was left of it is nobody's. */
+	set_up();
+	put(0, BROADCAST, mac_of(0), FRAME_LARGE, 1);
+	CHECK(netswitch_forward(0, now, &reached));
+	frame_queue_clear(&outbox[0]);
+	netswitch_set_up(0, true);
+	put(0, mac_of(2), mac_of(0), 60, 2);
+	CHECK(forward(0) == BIT(2) && inbox[1].frames == 1 && inbox[3].frames == 0);
 }
 
 TEST(a_network_card_that_comes_later)
