@@ -5,7 +5,8 @@
 
 #define PIECE 32
 
-static char queue[CONSOLE_QUEUE_SIZE];
+/* Nothing is ever put behind its end, by as much as a prover need not know where a piece begins. */
+static char queue[CONSOLE_QUEUE_SIZE + PIECE];
 static uint32_t head, tail; /* bytes taken and put */
 /* Of these, as they were when tail had come so far; one that finds no room is left out. */
 static uint32_t marks[256];
@@ -16,17 +17,15 @@ unsigned console_queue_put(const char *text, unsigned length)
 	unsigned done = 0;
 
 	while (done < length && tail - head != CONSOLE_QUEUE_SIZE) {
-		unsigned piece = tail / PIECE % (CONSOLE_QUEUE_SIZE / PIECE);
+		unsigned n = PIECE - tail % PIECE, room = CONSOLE_QUEUE_SIZE - (tail - head);
 
-		/* One by one to where a piece begins, and at the end. */
-		if (tail % PIECE || length - done < PIECE ||
-		    CONSOLE_QUEUE_SIZE - (tail - head) < PIECE) {
-			queue[tail++ % CONSOLE_QUEUE_SIZE] = text[done++];
-			continue;
-		}
-		memcpy(queue + piece * PIECE, text + done, PIECE);
-		tail += PIECE;
-		done += PIECE;
+		if (n > room)
+			n = room;
+		if (n > length - done)
+			n = length - done;
+		memcpy(queue + tail % CONSOLE_QUEUE_SIZE, text + done, n);
+		tail += n;
+		done += n;
 	}
 	return done;
 }
