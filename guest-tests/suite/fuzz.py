@@ -3,6 +3,7 @@
 
 A machine of MACHINES and a seed say everything: what is configured follows from the seed (variant())."""
 
+import os
 import re
 
 from .harness import config, emulib, flat, guest_file, need
@@ -18,6 +19,9 @@ MACHINES = {
     "own-threads": ("1:2:2", {"cpus": "0-1", "vcpus": 2}, {"cpus": "2"}, OWN),
     "shared-4": ("1:4:1", {"cpus": "0-3", "vcpus": 4}, {"cpus": "3"}, SHARED),
 }
+# Instructions without interrupts: 10,000, and 6,000 for the flush on the way back and what is zeroed before it. Of one CPU, which waits
+# for no other.
+HELD_OFF = 16000
 SEEDS_A_BOOT = 50
 STEPS = 3000
 # A seed that takes longer, in the victim's beats of 10 million ticks, is stopped by the operator: it is stuck, or does what has no
@@ -148,8 +152,12 @@ def fuzz(context, machine, seeds, steps=STEPS, **options):
            "victim": dict(flat("victim", "poweroff", "8M", disk="victim.img", net="lan0, lan0, lan1"), end_run="off", **victim_keys)}
     files = dict(guest_file("fuzz"), **guest_file("victim"), **{"disk.img": bytes(65536), "victim.img": bytes(65536)})
     player = Player(seeds, (PATIENCE_BEATS if alone else PATIENCE_NESTED) * fuzz_keys.get("vcpus", 1))
-    run = context.boot(config(vms, **hypervisor), files, script=player, smp=smp, timeout=3600, **dict(model if alone else {}, **options))
+    path = os.path.join(context.dir, "longest.txt") if alone and smp == "1:1:1" else None
+    run = context.boot(config(vms, **hypervisor), files, script=player, smp=smp, timeout=3600,
+                       **dict(model if alone else {}, **(dict(options, longest=path) if path else options)))
     need(not player.failure, "%s" % player.failure)
+    held = context.held_off(path) if path else 0
+    need(held <= HELD_OFF, "interrupts were held off for %d instructions, at most %d are allowed" % (held, HELD_OFF))
     stops = [r.get("reason", "") for r in run.of_type("vm", vm="fuzz", state="stopped")]
     unfit = [reason for reason in stops if not FIT.search(reason)]
     need(not unfit, "the fuzzer's VM was stopped: %s" % unfit[:3])
