@@ -370,10 +370,13 @@ void vm_request(struct vm *vm, enum vm_request request)
 	this_cpu()->vcpu->work |= WORK_REQUEST;
 }
 
-void vm_again(struct vm *vm)
+void vm_again(struct vm *vm, struct virtio *device, unsigned queue)
 {
+	struct vcpu *vcpu = this_cpu()->vcpu;
+
 	(void)vm;
-	this_cpu()->vcpu->again = true;
+	vcpu->again = device;
+	vcpu->again_queue = (uint8_t)queue;
 }
 
 void vm_complain(struct vm *vm, const char *device, const char *what)

@@ -122,10 +122,11 @@ struct vcpu {
 	struct stun_gate *gate; /* of the CPU it runs on */
 	uint32_t work;		/* bits of enum vcpu_work */
 	uint32_t exit_reason;
-	uint32_t exit_tsc;  /* low half of the time stamp at the exit */
-	uint32_t printed;   /* how far HYPERCALL_STATS_PRINT has come */
+	uint32_t exit_tsc;    /* low half of the time stamp at the exit */
+	uint32_t printed;     /* how far HYPERCALL_STATS_PRINT has come */
+	struct virtio *again; /* vm_again(); NULL: all was done */
+	uint8_t again_queue;
 	bool escalated;	    /* during the current exit */
-	bool again;	    /* vm_again() */
 	bool awaits_room;   /* WORK_PRINT is for a record, too */
 	bool stack_is_deep; /* hv/stack.h */
 	bool nmi_pending;

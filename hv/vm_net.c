@@ -157,13 +157,20 @@ static void run_cards(struct vcpu *vcpu, bool rests)
 	bool more;
 
 	do {
-		interrupts_take();
+		more = false;
 		vcpu->work &= ~(uint32_t)WORK_NET;
 		vcpu->net_deadline = 0;
-		vm_lock(vm);
-		more = vnet_run(vm, rests) && rests && ++pieces < PIECES;
-		vm_unlock(vm);
-	} while (more);
+		for (unsigned i = 0; i < vm->nic_count; i++) {
+			interrupts_take();
+			vm_lock(vm);
+			vnet_receive(vm, i);
+			vm_unlock(vm);
+			interrupts_take();
+			vm_lock(vm);
+			more |= vnet_send_on(vm, i, rests);
+			vm_unlock(vm);
+		}
+	} while (more && rests && ++pieces < PIECES);
 }
 
 void vm_net_work(struct vcpu *vcpu)

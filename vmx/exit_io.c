@@ -37,6 +37,8 @@ static inline bool port_write(struct vcpu *vcpu, uint16_t port, unsigned size, u
 	vm_lock_devices(vcpu->vm);
 	machine_pio_write(vcpu, port, size, value);
 	vm_unlock_devices(vcpu->vm);
+	if (unlikely(vcpu->again))
+		vcpu_go_on(vcpu);
 	return likely(!vcpu_again(vcpu));
 }
 

@@ -341,6 +341,8 @@ static enum outcome execute(struct vcpu *vcpu, gpa_t gpa, const struct decode_in
 		break;
 	case DECODE_WRITE:
 		device_write(vcpu, gpa, insn->size, get_operand(vcpu, insn));
+		if (unlikely(vcpu->again))
+			vcpu_go_on(vcpu);
 		if (unlikely(vcpu_again(vcpu)))
 			return LATER;
 		break;
@@ -389,5 +391,5 @@ void mmio_emulate(struct vcpu *vcpu, gpa_t gpa)
 	if (unlikely(!bytes || decode_insn(bytes, count, mode, &insn) ||
 		     execute(vcpu, gpa, &insn) == UNSUPPORTED))
 		refuse(vcpu, rip);
-	vcpu->again = false; /* nobody notifies by other instructions than MOV */
+	vcpu->again = NULL; /* nobody notifies by other instructions than MOV */
 }

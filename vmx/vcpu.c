@@ -4,6 +4,7 @@
 
 #include "hv/asm.h"
 #include "hv/percpu.h"
+#include "hv/stun.h"
 #include "vmx/caps.h"
 
 #define CR0_RESERVED_HIGH 0xffffffff00000000ULL
@@ -114,4 +115,19 @@ void vcpu_poll_timer(struct vcpu *vcpu)
 	if (vcpu->timer_deadline)
 		wait = (vcpu->timer_deadline - now) >> vcpu->vm->preemption_shift;
 	vmcs_write(VMCS_PREEMPTION_TIMER, wait < UINT32_MAX ? wait : UINT32_MAX);
+}
+
+void vcpu_go_on(struct vcpu *vcpu)
+{
+	struct virtio *device;
+
+	while ((device = vcpu->again) != NULL) {
+		interrupts_take();
+		if (vcpu->work || stun_keeps_waiting(this_cpu()))
+			return;
+		vcpu->again = NULL;
+		vm_lock_devices(vcpu->vm);
+		virtio_notify(vcpu->vm, device, vcpu->again_queue);
+		vm_unlock_devices(vcpu->vm);
+	}
 }

@@ -88,13 +88,17 @@ static inline void vcpu_skip(void)
 	vcpu_skip_bytes(vmcs_read(VMCS_EXIT_INSTRUCTION_LENGTH));
 }
 
+/** Does at once what an access of the guest has left to be done (vm_again()), as long as neither an
+ * interrupt nor a sibling wants anything. No lock is held; any map. */
+void vcpu_go_on(struct vcpu *vcpu);
+
 /** Is the instruction that exits to be executed once more (vm_again())? Asking forgets it. */
 static inline bool vcpu_again(struct vcpu *vcpu)
 {
 	bool again = vcpu->again;
 
 	if (unlikely(again))
-		vcpu->again = false;
+		vcpu->again = NULL;
 	return again;
 }
 

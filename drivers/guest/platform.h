@@ -13,6 +13,7 @@ struct vcpu;
 struct machine;
 struct vlapic;
 struct frame_queue;
+struct virtio;
 
 /** The VM's devices, and a vCPU's local APIC. */
 struct machine *vm_machine(struct vm *vm);
@@ -86,7 +87,7 @@ struct frame_queue *vm_net_inbox(struct vm *vm, unsigned unit);
 void vm_net_send(struct vm *vm);
 /** How long a frame may wait for others to go with it, in ticks of the TSC. */
 uint64_t vm_net_window(struct vm *vm);
-/** Calls vnet_run() in @ticks of the TSC, or earlier. */
+/** Calls vnet_receive() and vnet_send_on() in @ticks of the TSC, or earlier. */
 void vm_net_poll_in(struct vm *vm, uint64_t ticks);
 
 enum vm_request { VM_REQUEST_POWEROFF = 1, VM_REQUEST_REBOOT = 2 };
@@ -94,10 +95,10 @@ enum vm_request { VM_REQUEST_POWEROFF = 1, VM_REQUEST_REBOOT = 2 };
 void vm_request(struct vm *vm, enum vm_request request);
 
 /**
- * The guest's access that is being served has more to do than one exit should take: it is made
- * again, behind the interrupts that wait.
+ * The guest's access that is being served, a notification of queue @queue of @device, has more to
+ * do than interrupts should wait for: it is made again, behind them.
  */
-void vm_again(struct vm *vm);
+void vm_again(struct vm *vm, struct virtio *device, unsigned queue);
 
 /** Tells the operator in one line what the guest did wrong to its device @device. */
 void vm_complain(struct vm *vm, const char *device, const char *what);

@@ -76,6 +76,8 @@ void virtio_reset(struct virtio *device)
 						   .vector = VMSIX_NO_VECTOR };
 	if (device->kind == VIRTIO_CONSOLE)
 		device->console = (struct vconsole){ 0 };
+	else if (device->kind == VIRTIO_NET)
+		device->delivery = (struct vnet_delivery){ 0 };
 }
 
 static void interrupt(struct vm *vm, struct virtio *device, uint8_t isr, uint16_t vector)
@@ -133,8 +135,9 @@ struct vring_chain *virtio_chain(struct vm *vm)
 
 /* Of devices whose bytes are slow: one request an exit. False: it is to be served again. */
 static bool serve_one(struct vm *vm, struct virtio *device, struct vring_chain *chain,
-		      uint32_t *written)
+		      uint32_t *written, uint64_t *cost)
 {
+	(void)cost;
 	if (device->kind == VIRTIO_RNG)
 		*written = vrng_serve(chain);
 	else if (device->kind == VIRTIO_CONSOLE)

@@ -26,18 +26,24 @@ enum virtio_kind {
 
 #define VIRTIO_BROKEN_QUEUE "its driver broke the rules for queues"
 
-/** What the device may do in one exit, in bytes that are copied, eight to an instruction: what 16
- * requests of a page each take, and no more. A request counts as so many more, each piece of it
- * too.
- */
-#define VIRTIO_BUDGET KIB(144)
-#define VIRTIO_REQUEST_COST 4096
-#define VIRTIO_PIECE_COST 128
+/** What the device may do in one exit, in bytes that are copied, eight to an instruction, so that
+ * with all else no exit takes more than 10,000. A request counts as so many more, each piece of it
+ * too. A single one may take more, but none may take more than VIRTIO_MOST. */
+#define VIRTIO_BUDGET KIB(56)
+#define VIRTIO_MOST KIB(72)
+#define VIRTIO_REQUEST_COST 2048
+#define VIRTIO_PIECE_COST 256
 
 static inline uint64_t virtio_cost(const struct vring_chain *chain)
 {
 	return VIRTIO_REQUEST_COST + chain->out_bytes + chain->in_bytes +
 	       VIRTIO_PIECE_COST * (uint64_t)(chain->end - chain->piece);
+}
+
+/** May what costs @more be done in an exit that has cost @cost so far? */
+static inline bool virtio_affords(uint64_t cost, uint64_t more)
+{
+	return !cost || cost + more <= VIRTIO_BUDGET;
 }
 
 /** Of a block device: its image, in the VM's window. */
@@ -57,6 +63,16 @@ struct vconsole {
 	uint64_t sent;
 };
 
+/** Of a network card: how far the oldest frame of its inbox has come, whose buffers the driver gets
+ * back all at once. */
+struct vnet_delivery {
+	uint16_t looked_at; /* buffers, for their size */
+	uint16_t buffers;   /* that it takes; 0: not known yet */
+	uint16_t filled;
+	uint64_t size; /* of those looked at */
+	uint64_t header_done, done;
+};
+
 struct virtio {
 	uint8_t kind; /* enum virtio_kind */
 	uint8_t unit; /* which one of its kind, by whoever attached it */
@@ -73,6 +89,7 @@ struct virtio {
 	union {
 		struct vblk blk;
 		struct vconsole console;
+		struct vnet_delivery delivery;
 	};
 };
 

@@ -5,10 +5,12 @@
 
 #define SECTOR 512
 /* What one request may move, so that no exit takes long: drivers keep to the segments' limits. */
-#define MOST KIB(128)
-#define SEGMENTS 32
+#define MOST KIB(64)
+#define SEGMENTS 16
 #define SEGMENT_SIZE KIB(4)
-static_assert(SEGMENTS + 2 <= VRING_MAX && SEGMENTS * SEGMENT_SIZE <= MOST,
+static_assert(SEGMENTS + 2 <= VRING_MAX && SEGMENTS * SEGMENT_SIZE <= MOST &&
+		      VIRTIO_REQUEST_COST + (SEGMENTS + 2) * VIRTIO_PIECE_COST + MOST + SECTOR <=
+			      VIRTIO_MOST,
 	      "what the limits allow is served");
 
 enum {
@@ -21,7 +23,8 @@ enum {
 	F_WRITE_ZEROES = 14
 };
 enum { IN = 0, OUT = 1, FLUSH = 4, GET_ID = 8, DISCARD = 11, WRITE_ZEROES = 13 };
-enum { OK = 0, IOERR = 1, UNSUPP = 2 };
+/* AGAIN is none that a driver sees. */
+enum { OK = 0, IOERR = 1, UNSUPP = 2, AGAIN };
 #define WRITE_ZEROES_UNMAP 1U
 
 /* Keeps reads and writes, which are measured in instructions, free of what is asked for seldom. */
@@ -132,7 +135,7 @@ static uint8_t write_sectors(const struct vblk *blk, uint64_t sector, struct vri
 
 /* What is discarded reads as zeroes too. */
 static RARE uint8_t zero_sectors(const struct virtio *device, uint32_t type,
-				 struct vring_chain *chain)
+				 struct vring_chain *chain, uint64_t *cost)
 {
 	unsigned feature = type == DISCARD ? F_DISCARD : F_WRITE_ZEROES;
 	struct range range;
@@ -149,6 +152,9 @@ static RARE uint8_t zero_sectors(const struct virtio *device, uint32_t type,
 	to = locate(&device->blk, range.sector, (uint64_t)range.count * SECTOR);
 	if (!to || device->blk.read_only)
 		return IOERR;
+	if (!virtio_affords(*cost, (uint64_t)range.count * SECTOR))
+		return AGAIN;
+	*cost += (uint64_t)range.count * SECTOR;
 	memset(to, 0, (uint64_t)range.count * SECTOR);
 	return OK;
 }
@@ -167,10 +173,13 @@ static RARE uint8_t get_id(const struct vblk *blk, struct vring_chain *chain)
 	return OK;
 }
 
-static uint8_t execute(const struct virtio *device, struct vring_chain *chain)
+static uint8_t execute(const struct virtio *device, struct vring_chain *chain, uint64_t *cost)
 {
 	struct header header;
 
+	/* Few enough bytes, but in very many pieces. */
+	if (unlikely(chain->end - chain->piece > SEGMENTS + 2) && virtio_cost(chain) > VIRTIO_MOST)
+		return IOERR;
 	if (!vring_read(chain, &header, sizeof(header)))
 		return IOERR;
 	if (likely(header.type == IN))
@@ -184,24 +193,27 @@ static uint8_t execute(const struct virtio *device, struct vring_chain *chain)
 		return get_id(&device->blk, chain);
 	case DISCARD:
 	case WRITE_ZEROES:
-		return zero_sectors(device, header.type, chain);
+		return zero_sectors(device, header.type, chain, cost);
 	default:
 		return UNSUPP;
 	}
 }
 
 static inline bool serve_one(struct vm *vm, struct virtio *device, struct vring_chain *chain,
-			     uint32_t *written)
+			     uint32_t *written, uint64_t *cost)
 {
 	uint64_t room = chain->in_bytes;
-	uint8_t *status;
+	uint8_t *status, how;
 
 	if (unlikely(chain->end <= chain->out)) {
 		virtio_fail(vm, device, "a request has no room for its status");
 		return true;
 	}
 	status = vring_last_byte(chain);
-	*status = execute(device, chain);
+	how = execute(device, chain, cost);
+	if (unlikely(how == AGAIN))
+		return false;
+	*status = how;
 	*written = (uint32_t)(room - chain->in_bytes);
 	return true;
 }

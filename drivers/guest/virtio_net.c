@@ -18,8 +18,6 @@
 enum { QUEUE_RX, QUEUE_TX };
 enum { CONFIG_MAC = 0, CONFIG_STATUS = 6, STATUS_LINK_UP = 1 };
 
-/* Either way, in an exit. */
-#define BUDGET (VIRTIO_BUDGET / 2)
 /* Buffers that a frame may be spread over: the largest over pages by half. */
 #define MERGE_MOST 64
 
@@ -87,7 +85,8 @@ static bool take(struct vm *vm, const struct virtio *device, struct vring_chain 
 	const uint8_t *from;
 	uint32_t length, n;
 
-	if (!vring_read(chain, &header, sizeof(header)) || chain->out_bytes < FRAME_MIN ||
+	if (unlikely(virtio_cost(chain) > VIRTIO_MOST) ||
+	    !vring_read(chain, &header, sizeof(header)) || chain->out_bytes < FRAME_MIN ||
 	    chain->out_bytes > (header.gso_type == GSO_NONE ? FRAME_MAX : FRAME_LARGE)) {
 		outbox->dropped++;
 		return true;
@@ -124,21 +123,23 @@ static enum taken transmit(struct vm *vm, struct virtio *device)
 	uint64_t cost = 0;
 	int got;
 
-	while (taken == TAKEN_ALL && (got = vring_pop(vm, ring, chain)) != 0) {
-		if (unlikely(got < 0)) {
-			virtio_fail(vm, device, VIRTIO_BROKEN_QUEUE);
-			break;
-		}
-		cost += virtio_cost(chain);
-		if (!take(vm, device, chain)) {
-			vring_unpop(ring);
-			taken = TAKEN_UNTIL_FULL;
-			break;
-		}
-		vring_push(ring, chain->head, 0);
-		if (cost > BUDGET)
+	while ((got = vring_pop(vm, ring, chain)) > 0) {
+		uint64_t own = virtio_cost(chain);
+
+		if (!virtio_affords(cost, own)) {
 			taken = TAKEN_SOME;
+		} else if (!take(vm, device, chain)) {
+			taken = TAKEN_UNTIL_FULL;
+		} else {
+			vring_push(ring, chain->head, 0);
+			cost += own;
+			continue;
+		}
+		vring_unpop(ring);
+		break;
 	}
+	if (unlikely(got < 0))
+		virtio_fail(vm, device, VIRTIO_BROKEN_QUEUE);
 	virtio_signal(vm, device, ring);
 	return taken;
 }
@@ -210,36 +211,49 @@ static void complete_checksum(struct frame *frame)
 	memset(&frame->header, 0, sizeof(frame->header));
 }
 
-/* How many requests hold @bytes, the first of which is taken; 0: there are too few yet; the count
- * beyond the ring's size: they never will, in as many as there may be. *cost: of looking at them.
- */
-static unsigned gather(struct vm *vm, struct virtio *device, struct vring_chain *chain,
-		       uint64_t bytes, uint64_t *cost)
+/* What became of a frame: it has gone (into buffers, or it never will); it has no buffers yet;
+ * there is more to do than an exit may take. */
+enum received { RECEIVED, RECEIVED_NOT_YET, RECEIVED_IN_PART };
+
+static int next_buffer(struct vm *vm, struct virtio *device, uint64_t *cost)
 {
-	struct vring *ring = &device->queue[QUEUE_RX];
-	unsigned limit = device->accepted & F_MRG_RXBUF ? ring->size : 1, n = 0;
-	uint64_t have = 0;
-	int got = 0;
+	struct vring_chain *chain = virtio_chain(vm);
+	int got = vring_pop(vm, &device->queue[QUEUE_RX], chain);
+
+	if (got > 0)
+		*cost += VIRTIO_REQUEST_COST +
+			 VIRTIO_PIECE_COST * (uint64_t)(chain->end - chain->piece);
+	return got;
+}
+
+/* Finds out how many buffers hold @bytes, and leaves it to be said in the delivery; they are not
+ * taken. */
+static enum received gather(struct vm *vm, struct virtio *device, uint64_t bytes, uint64_t *cost)
+{
+	struct vnet_delivery *d = &device->delivery;
+	unsigned limit = device->accepted & F_MRG_RXBUF ? device->queue[QUEUE_RX].size : 1;
+	int got = 1;
 
 	if (limit > MERGE_MOST)
 		limit = MERGE_MOST;
-	while (have < bytes && n < limit && (got = vring_pop(vm, ring, chain)) > 0) {
-		have += chain->in_bytes;
-		*cost += VIRTIO_REQUEST_COST +
-			 VIRTIO_PIECE_COST * (uint64_t)(chain->end - chain->piece);
-		n++;
+	for (; d->size < bytes && d->looked_at < limit; d->looked_at++) {
+		if (!virtio_affords(*cost, VIRTIO_REQUEST_COST))
+			return RECEIVED_IN_PART;
+		got = next_buffer(vm, device, cost);
+		if (got <= 0)
+			break;
+		d->size += virtio_chain(vm)->in_bytes;
 	}
-	if (likely(n == 1 && have >= bytes))
-		return 1;
-	for (unsigned i = 0; i < n; i++)
-		vring_unpop(ring);
-	if (unlikely(got < 0)) {
+	for (unsigned i = 0; i < d->looked_at; i++)
+		vring_unpop(&device->queue[QUEUE_RX]);
+	if (d->size >= bytes) {
+		d->buffers = d->looked_at;
+		return RECEIVED;
+	}
+	*d = (struct vnet_delivery){ 0 };
+	if (unlikely(got < 0))
 		virtio_fail(vm, device, VIRTIO_BROKEN_QUEUE);
-		return 0;
-	}
-	if (have < bytes)
-		return n == limit ? UINT32_MAX : 0;
-	return vring_pop(vm, ring, chain) > 0 ? n : 0;
+	return got > 0 ? RECEIVED : RECEIVED_NOT_YET;
 }
 
 /* Of @size bytes that are to go out what is not done yet. */
@@ -256,56 +270,77 @@ static void fill(struct vring_chain *chain, const void *from, uint64_t size, uin
 	}
 }
 
-/* One frame into the guest's buffers as it is; false: it has no buffers yet. */
-static bool put(struct vm *vm, struct virtio *device, struct frame *frame, uint64_t *cost)
+/* The next buffer of those that @frame takes. */
+static enum received fill_buffer(struct vm *vm, struct virtio *device, const struct frame *frame,
+				 uint64_t *cost)
 {
-	struct vring_chain *chain = &vm_machine(vm)->pci.chain;
-	struct vring *ring = &device->queue[QUEUE_RX];
-	uint64_t length = frame->length, header_done = 0, done = 0;
-	unsigned count = gather(vm, device, chain, sizeof(frame->header) + length, cost);
+	struct vnet_delivery *d = &device->delivery;
+	struct vring_chain *chain = virtio_chain(vm);
+	uint64_t before = *cost, bytes = frame->length - d->done;
+	uint32_t written = 0;
 
-	if (!count)
-		return false;
-	*cost += length;
-	if (count > ring->size) {
+	if (unlikely(next_buffer(vm, device, cost) <= 0)) {
+		virtio_fail(vm, device, "its driver took buffers back");
+		return RECEIVED_NOT_YET;
+	}
+	if (bytes > chain->in_bytes)
+		bytes = chain->in_bytes;
+	if (!virtio_affords(before, *cost - before + bytes)) {
+		vring_unpop(&device->queue[QUEUE_RX]);
+		return RECEIVED_IN_PART;
+	}
+	*cost += bytes;
+	fill(chain, &frame->header, sizeof(frame->header), &d->header_done, &written);
+	fill(chain, frame->data, frame->length, &d->done, &written);
+	vring_put(&device->queue[QUEUE_RX], d->filled++, chain->head, written);
+	return RECEIVED;
+}
+
+/* One frame into the guest's buffers as it is. */
+static enum received put(struct vm *vm, struct virtio *device, struct frame *frame, uint64_t *cost)
+{
+	struct vnet_delivery *d = &device->delivery;
+	enum received how = RECEIVED;
+
+	if (!d->buffers)
+		how = gather(vm, device, sizeof(frame->header) + frame->length, cost);
+	if (how != RECEIVED)
+		return how;
+	if (!d->buffers) {
 		vm_net_inbox(vm, device->unit)->refused++;
-		return true;
+		return RECEIVED;
 	}
 	if (frame->header.flags && !(device->accepted & F_GUEST_CSUM))
 		complete_checksum(frame);
-	frame->header.num_buffers = (uint16_t)count;
+	frame->header.num_buffers = d->buffers;
 	/* All of them appear to the driver at once. */
-	for (unsigned i = 0; i < count; i++) {
-		uint32_t written = 0;
-
-		if (i && vring_pop(vm, ring, chain) <= 0) {
-			virtio_fail(vm, device, "its driver took buffers back");
-			return false;
-		}
-		fill(chain, &frame->header, sizeof(frame->header), &header_done, &written);
-		fill(chain, frame->data, length, &done, &written);
-		vring_put(ring, i, chain->head, written);
+	while (d->filled < d->buffers) {
+		how = fill_buffer(vm, device, frame, cost);
+		if (how != RECEIVED)
+			return how;
 	}
-	vring_publish(ring, count);
-	return true;
+	vring_publish(&device->queue[QUEUE_RX], d->buffers);
+	*d = (struct vnet_delivery){ 0 };
+	return RECEIVED;
 }
 
 /* The oldest frame of the inbox, or if it is a large one that the driver does not take, its next
- * packet; false: the guest has no buffers yet. */
-static bool receive(struct vm *vm, struct virtio *device, struct frame *frame, uint64_t *cost)
+ * packet. */
+static enum received receive(struct vm *vm, struct virtio *device, struct frame *frame,
+			     uint64_t *cost)
 {
 	bool cut = frame->header.gso_type != GSO_NONE &&
 		   !takes_large(device, frame->header.gso_type, F_GUEST_TSO4, F_GUEST_TSO6,
 				F_GUEST_CSUM);
 	struct frame *packet = cut ? (struct frame *)vm_machine(vm)->packet : frame;
+	enum received how;
 
 	if (cut)
 		segment_cut(frame, frame->next, packet);
-	if (!put(vm, device, packet, cost))
-		return false;
-	if (!cut || ++frame->next == frame->packets)
+	how = put(vm, device, packet, cost);
+	if (how == RECEIVED && (!cut || ++frame->next == frame->packets))
 		frame_queue_remove(vm_net_inbox(vm, device->unit));
-	return true;
+	return how;
 }
 
 /* The inbox into the guest's buffers. Without buffers the frames stay there, and whatever finds no
@@ -314,24 +349,25 @@ static void deliver(struct vm *vm, struct virtio *device)
 {
 	struct frame_queue *inbox = vm_net_inbox(vm, device->unit);
 	struct vring *ring = &device->queue[QUEUE_RX];
+	enum received how = RECEIVED;
 	uint64_t cost = 0;
 	struct frame *frame;
-	unsigned i;
+	bool any = false;
 
 	if (!virtio_is_live(device, QUEUE_RX)) {
 		frame_queue_clear(inbox);
 		return;
 	}
-	for (i = 0; (frame = frame_queue_first(inbox)) != NULL && cost < BUDGET; i++)
-		if (!receive(vm, device, frame, &cost))
-			break;
+	while ((frame = frame_queue_first(inbox)) != NULL &&
+	       (how = receive(vm, device, frame, &cost)) == RECEIVED)
+		any = true;
 	if (!frame) {
 		vring_quiet(ring, INT16_MAX);
-	} else if (i && cost < BUDGET) {
+	} else if (any && how == RECEIVED_NOT_YET) {
 		/* It is at work: not a notification for each buffer that comes back. */
 		vring_quiet(ring, ring->size / 4);
 		vm_net_poll_in(vm, vm_net_window(vm));
-	} else if (i || vring_want_more(ring)) {
+	} else if (how == RECEIVED_IN_PART || vring_want_more(ring)) {
 		vm_net_poll_in(vm, 1);
 	}
 	virtio_signal(vm, device, ring);
@@ -345,21 +381,35 @@ void vnet_notify(struct vm *vm, struct virtio *device, unsigned queue)
 		notify_tx(vm, device);
 }
 
-bool vnet_run(struct vm *vm, bool rests)
+static struct virtio *device_of(struct vm *vm, unsigned unit)
 {
 	struct vpci *pci = &vm_machine(vm)->pci;
-	bool more = false;
 
 	vm_assert_locked(vm);
 	for (unsigned i = 0; i < pci->count; i++) {
 		struct virtio *device = &pci->function[i].device;
 
-		if (device->kind != VIRTIO_NET)
-			continue;
-		deliver(vm, device);
-		if (virtio_is_live(device, QUEUE_TX))
-			poll_tx(vm, device, rests);
-		more |= card_of(vm, device)->more;
+		if (device->kind == VIRTIO_NET && device->unit == unit)
+			return device;
 	}
-	return more;
+	return NULL;
+}
+
+void vnet_receive(struct vm *vm, unsigned unit)
+{
+	struct virtio *device = device_of(vm, unit);
+
+	if (device)
+		deliver(vm, device);
+}
+
+bool vnet_send_on(struct vm *vm, unsigned unit, bool rests)
+{
+	struct virtio *device = device_of(vm, unit);
+
+	if (!device)
+		return false;
+	if (virtio_is_live(device, QUEUE_TX))
+		poll_tx(vm, device, rests);
+	return card_of(vm, device)->more;
 }

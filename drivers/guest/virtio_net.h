@@ -32,9 +32,11 @@ bool vnet_attach(struct vm *vm, unsigned unit, uint64_t mac);
 /** Its driver has something in ring @queue. */
 void vnet_notify(struct vm *vm, struct virtio *device, unsigned queue);
 
-/** Something came into an inbox, or the time of vm_net_poll_in() is over; @rests: the vCPU is about
- * to do nothing for a while, so nothing more can come that were worth waiting for. True: there is
- * more to send than an exit may take. */
-bool vnet_run(struct vm *vm, bool rests);
+/** Something came into an inbox, or the time of vm_net_poll_in() is over: what there is for card
+ * @unit of the VM goes into its driver's buffers, and what its driver has queued to the switch.
+ * @rests: the vCPU is about to do nothing for a while, so nothing more can come that were worth
+ * waiting for. True: there is more to send than an exit may take. */
+void vnet_receive(struct vm *vm, unsigned unit);
+bool vnet_send_on(struct vm *vm, unsigned unit, bool rests);
 
 #endif

@@ -5,9 +5,10 @@
 
 #include "drivers/guest/virtio.h"
 
-/** Does a request, @written bytes of which it fills (0 before). False: it is to be served again. */
+/** Does a request, @written bytes of which it fills (0 before). *cost: of those before it in this
+ * exit, to which it adds what cannot be seen from the request. False: it is to be served again. */
 typedef bool virtio_serve_one(struct vm *vm, struct virtio *device, struct vring_chain *chain,
-			      uint32_t *written);
+			      uint32_t *written, uint64_t *cost);
 
 /*
  * All requests there are, more that come meanwhile too, and one interrupt for them. A driver that
@@ -27,15 +28,16 @@ static inline __attribute__((always_inline)) void virtio_serve(struct vm *vm, st
 		unsigned done = 0;
 
 		while ((got = vring_pop(vm, queue, chain)) > 0) {
+			uint64_t own = virtio_cost(chain) + extra;
 			uint32_t written = 0;
 
-			again = cost && cost + virtio_cost(chain) + extra > VIRTIO_BUDGET;
-			cost += virtio_cost(chain) + extra;
-			if (unlikely(again || !one(vm, device, chain, &written))) {
+			if (unlikely(!virtio_affords(cost, own) ||
+				     !one(vm, device, chain, &written, &cost))) {
 				vring_unpop(queue);
 				again = true;
 				break;
 			}
+			cost += own;
 			vring_put(queue, done++, chain->head, written);
 		}
 		vring_publish(queue, done);
@@ -43,8 +45,9 @@ static inline __attribute__((always_inline)) void virtio_serve(struct vm *vm, st
 			virtio_fail(vm, device, VIRTIO_BROKEN_QUEUE);
 	} while (unlikely(got >= 0 && !again && vring_rearm(queue)));
 	if (unlikely(again))
-		vm_again(vm);
-	virtio_signal(vm, device, queue);
+		vm_again(vm, device, (unsigned)(queue - device->queue));
+	else
+		virtio_signal(vm, device, queue);
 }
 
 #endif

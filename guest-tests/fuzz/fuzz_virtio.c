@@ -104,7 +104,10 @@ static void step(void)
 		at = take(2);
 		arrive(FRAME_MIN + (uint32_t)at % (FRAME_LARGE + 1 - FRAME_MIN), what & 0x80,
 		       what & 0x20);
-		vnet_run(fv, what & 0x40);
+		for (unsigned i = 0; i < VNET_MAX; i++) {
+			vnet_receive(fv, i);
+			vnet_send_on(fv, i, what & 0x40);
+		}
 		frame_queue_clear(&fv->outbox[0]);
 		break;
 	case 9:

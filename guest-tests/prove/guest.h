@@ -40,6 +40,12 @@ bool guest_linear(unsigned segment, uint64_t offset, unsigned size, enum guest_a
 	return any8 & 1;
 }
 
+void vcpu_go_on(struct vcpu *vcpu)
+{
+	if (any8)
+		vcpu->again = NULL;
+}
+
 void vm_lock(struct vm *vm)
 {
 }

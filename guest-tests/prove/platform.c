@@ -152,7 +152,7 @@ void vm_request(struct vm *vm, enum vm_request request)
 {
 }
 
-void vm_again(struct vm *vm)
+void vm_again(struct vm *vm, struct virtio *device, unsigned queue)
 {
 }
 

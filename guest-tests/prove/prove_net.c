@@ -65,6 +65,11 @@ struct virtio *virtio_attach(struct vm *vm, enum virtio_kind kind, uint64_t feat
 	return any8 ? &vm->machine.pci.function[0].device : NULL;
 }
 
+struct vring_chain *virtio_chain(struct vm *vm)
+{
+	return &vm->machine.pci.chain;
+}
+
 bool virtio_is_live(const struct virtio *device, unsigned queue)
 {
 	return any8 & 1;
@@ -91,6 +96,7 @@ void prove(void)
 		card->accepted = any64;
 		card->queue[0].size = any_within(1, VRING_MAX);
 		vnet_notify(vm, card, any8 & 1);
-		vnet_run(vm, any8 & 1);
+		vnet_receive(vm, any8);
+		vnet_send_on(vm, any8, any8 & 1);
 	}
 }

@@ -210,8 +210,10 @@ uint8_t *vm_ram_flat(struct vm *vm, uint64_t *size)
 	return vm->ram;
 }
 
-void vm_again(struct vm *vm)
+void vm_again(struct vm *vm, struct virtio *device, unsigned queue)
 {
+	(void)device;
+	(void)queue;
 	vm->agains++;
 }
 

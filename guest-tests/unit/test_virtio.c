@@ -461,6 +461,34 @@ TEST(long_batches_are_cut)
 	CHECK(*fv_used_idx() == 8 && fv->complaints == 0);
 }
 
+/* What a request zeroes is no part of it, but of what it costs. */
+TEST(long_discards_are_cut)
+{
+	static uint8_t large[MIB(1)];
+	const struct {
+		uint64_t sector;
+		uint32_t count, flags;
+	} range = { 0, 128, 0 };
+
+	fv_boot(1);
+	CHECK(vblk_attach(fv, large, sizeof(large), false, "large"));
+	CHECK(fv_start(2, FEATURES));
+	memset(fv->ram + 0x8000, 0, 16);
+	fv->ram[0x8000] = 13;
+	memcpy(fv->ram + 0x9000, &range, sizeof(range));
+	fv_desc(0, 0x8000, 16, FV_NEXT, 1);
+	fv_desc(1, 0x9000, sizeof(range), FV_NEXT, 2);
+	fv_desc(2, 0x8010, 1, FV_WRITE, 0);
+	for (unsigned i = 0; i < 8; i++)
+		fv_offer(0);
+	for (unsigned i = 1; i <= 8; i++) {
+		fv->ram[0x8010] = 0x55;
+		fv_notify(1, 0);
+		CHECK(*fv_used_idx() == i && fv->agains == (i < 8 ? i : 7));
+		CHECK(fv->ram[0x8010] == 0);
+	}
+}
+
 TEST(rng_gives_numbers)
 {
 	static const uint8_t nothing[64];
