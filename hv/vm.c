@@ -379,9 +379,25 @@ void vm_again(struct vm *vm, struct virtio *device, unsigned queue)
 	vcpu->again_queue = (uint8_t)queue;
 }
 
+/* Two lines for the operator are about as long as interrupts may wait, and so may have been what
+ * led to them; and the devices' lock is held here. */
 void vm_complain(struct vm *vm, const char *device, const char *what)
 {
-	console_error("[vm %s] %s waits for a reset: %s", vm->name, device, what);
+	struct vcpu *vcpu = this_cpu()->vcpu;
+
+	(void)vm;
+	if (vcpu->work & WORK_COMPLAIN)
+		vm_print_complaint(vcpu);
+	vcpu->complaint[0] = device;
+	vcpu->complaint[1] = what;
+	vcpu->work |= WORK_COMPLAIN;
+}
+
+void vm_print_complaint(struct vcpu *vcpu)
+{
+	vcpu->work &= ~(uint32_t)WORK_COMPLAIN;
+	console_error("[vm %s] %s waits for a reset: %s", vcpu->vm->name, vcpu->complaint[0],
+		      vcpu->complaint[1]);
 }
 
 void vm_stop(struct vcpu *vcpu, const char *reason, uint64_t detail)

@@ -47,7 +47,8 @@ enum vcpu_work {
 	WORK_SEND = 1 << 13,  /* frames are to go to the switch */
 	WORK_TAKE = 1 << 15, /* an event is delivered with the next entry, and may exit again before
 				the processor looks for interrupts: they are taken here */
-	WORK_PRINT = 1 << 14, /* text waits for the UART, and the guest for that */
+	WORK_PRINT = 1 << 14,	 /* text waits for the UART, and the guest for that */
+	WORK_COMPLAIN = 1 << 16, /* the operator is to be told what the guest did wrong */
 };
 
 /* Bits of vcpu.remote: what other CPUs ask of a vCPU; its own CPU turns it into work. */
@@ -122,9 +123,11 @@ struct vcpu {
 	struct stun_gate *gate; /* of the CPU it runs on */
 	uint32_t work;		/* bits of enum vcpu_work */
 	uint32_t exit_reason;
-	uint32_t exit_tsc;    /* low half of the time stamp at the exit */
-	uint32_t printed;     /* how far HYPERCALL_STATS_PRINT has come */
-	struct virtio *again; /* vm_again(); NULL: all was done */
+	uint32_t exit_tsc;	  /* low half of the time stamp at the exit */
+	uint32_t printed;	  /* how far HYPERCALL_STATS_PRINT has come */
+	struct virtio *again;	  /* vm_again(); NULL: all was done */
+	const char *complaint[2]; /* vm_complain(): the device, and what it waits for; of
+				     WORK_COMPLAIN */
 	uint8_t again_queue;
 	bool escalated;	    /* during the current exit */
 	bool awaits_room;   /* WORK_PRINT is for a record, too */
@@ -434,6 +437,9 @@ unsigned vcpu_copy_trace(const struct vcpu *vcpu, struct hypercall_trace *out, u
 
 /** What is typed comes to CPU @id from now on. Full map. */
 void vm_route_console(unsigned id);
+
+/** WORK_COMPLAIN: tells the operator. Any map. */
+void vm_print_complaint(struct vcpu *vcpu);
 
 /** WORK_PRINT: sends what the UART takes of the VM's lines, and takes interrupts. Any map. */
 void vm_print(struct vcpu *vcpu);

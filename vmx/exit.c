@@ -184,7 +184,12 @@ static inline void dispatch(struct vcpu *vcpu, uint32_t reason)
 static void hold_back(struct vcpu *vcpu)
 {
 	while (vcpu->work & (WORK_STOP | WORK_REQUEST | WORK_SWITCH | WORK_INIT | WORK_HALT |
-			     WORK_SIPI | WORK_NET | WORK_SEND | WORK_PRINT)) {
+			     WORK_SIPI | WORK_NET | WORK_SEND | WORK_PRINT | WORK_COMPLAIN)) {
+		if (vcpu->work & WORK_COMPLAIN) {
+			interrupts_take();
+			vm_print_complaint(vcpu);
+			interrupts_take();
+		}
 		if ((vcpu->work & (WORK_NET | WORK_SEND)) || vcpu->net_deadline)
 			vm_net_work(vcpu);
 		if (vcpu->work & (WORK_STOP | WORK_REQUEST))

@@ -13,7 +13,7 @@
 #define CS_32 BIT(14)
 /* Elements of a string instruction per exit, each of which may walk the guest's tables four times;
  * REP resumes by itself. */
-#define MAX_ELEMENTS 4
+#define MAX_ELEMENTS 2
 #define QUALIFICATION_WRITE BIT(1)
 
 /* What became of an instruction. */

@@ -257,7 +257,7 @@ static void test_unowned(void)
 	check_eq("32 bits", *(volatile uint32_t *)NOBODY, 0xffffffff);
 	check_eq("64 bits", *(volatile uint64_t *)NOBODY, ~0ULL);
 	expect_exits("a write to it is one exit", EXIT_EPT_VIOLATION, 1, touch, NOBODY);
-	expect_exits("a string of 10 is done by four", EXIT_EPT_VIOLATION, 3, fill, NOBODY);
+	expect_exits("a string of 10 is done by two", EXIT_EPT_VIOLATION, 5, fill, NOBODY);
 	check_eq("the xAPIC page is nobody's in x2APIC mode", *(volatile uint32_t *)0xfee00030,
 		 0xffffffff);
 	check_eq("an IOAPIC register that does not exist", ioapic_read(0xff), 0);

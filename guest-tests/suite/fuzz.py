@@ -19,9 +19,9 @@ MACHINES = {
     "own-threads": ("1:2:2", {"cpus": "0-1", "vcpus": 2}, {"cpus": "2"}, OWN),
     "shared-4": ("1:4:1", {"cpus": "0-3", "vcpus": 4}, {"cpus": "3"}, SHARED),
 }
-# Instructions without interrupts: 10,000, and 6,000 for the flush on the way back and what is zeroed before it. Of one CPU, which waits
-# for no other.
-HELD_OFF = 16000
+# Instructions without interrupts: 10,000, and the flush on the way back with what is zeroed before it. Of one CPU, which waits for no
+# other.
+HELD_OFF = 15000
 SEEDS_A_BOOT = 50
 STEPS = 3000
 # A seed that takes longer, in the victim's beats of 10 million ticks, is stopped by the operator: it is stuck, or does what has no
