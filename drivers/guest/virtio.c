@@ -145,6 +145,12 @@ static bool serve_one(struct vm *vm, struct virtio *device, struct vring_chain *
 	return true;
 }
 
+static void refill(struct vm *vm, struct virtio *device, unsigned queue)
+{
+	if (vconsole_fill(vm, device))
+		vm_again(vm, device, queue);
+}
+
 void virtio_notify(struct vm *vm, struct virtio *device, unsigned queue)
 {
 	if (unlikely(!virtio_is_live(device, queue)))
@@ -152,7 +158,7 @@ void virtio_notify(struct vm *vm, struct virtio *device, unsigned queue)
 	if (device->kind == VIRTIO_NET)
 		vnet_notify(vm, device, queue);
 	else if (device->kind == VIRTIO_CONSOLE && queue == 0)
-		vconsole_fill(vm, device);
+		refill(vm, device, queue);
 	else if (likely(device->kind == VIRTIO_BLK))
 		vblk_notify(vm, device);
 	else

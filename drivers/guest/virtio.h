@@ -160,8 +160,8 @@ void vblk_notify(struct vm *vm, struct virtio *device);
 
 /** Output: false if there is more to it, so that it has to be served again. */
 bool vconsole_serve(struct vm *vm, struct virtio *device, struct vring_chain *chain);
-/** Input: gives the driver what is waiting, if it has buffers. */
-void vconsole_fill(struct vm *vm, struct virtio *device);
+/** Input: gives the driver what is waiting, if it has buffers; true: there is more of both. */
+bool vconsole_fill(struct vm *vm, struct virtio *device);
 /** A byte is typed; false if there is no such console, or no driver that has started it. */
 bool vconsole_receive(struct vm *vm, uint8_t byte);
 

@@ -5,17 +5,22 @@
 enum { QUEUE_INPUT = 0 };
 /* Bytes of output in one exit: the machine's own line may be slow. */
 #define OUTPUT_MOST 64
+/* What it takes to move a byte of input, in bytes that are copied eight to an instruction; and how
+ * many one buffer gets. */
+#define INPUT_COST 128
+#define INPUT_MOST 256
 
-void vconsole_fill(struct vm *vm, struct virtio *device)
+bool vconsole_fill(struct vm *vm, struct virtio *device)
 {
 	struct vring_chain *chain = virtio_chain(vm);
 	struct vring *queue = &device->queue[QUEUE_INPUT];
 	struct vconsole *console = &device->console;
+	uint64_t cost = 0;
 
 	if (!virtio_is_live(device, QUEUE_INPUT))
-		return;
+		return false;
 	/* Bounded: there may be buffers without room, and more of them all the time. */
-	for (unsigned i = 0; console->count && i < VRING_MAX; i++) {
+	while (console->count && virtio_affords(cost, VIRTIO_REQUEST_COST)) {
 		uint32_t written = 0, len;
 		int got = vring_pop(vm, queue, chain);
 		uint8_t *to;
@@ -24,16 +29,21 @@ void vconsole_fill(struct vm *vm, struct virtio *device)
 			virtio_fail(vm, device, VIRTIO_BROKEN_QUEUE);
 		if (got < 0 || (got == 0 && !vring_rearm(queue)))
 			break;
+		cost += VIRTIO_REQUEST_COST;
 		if (got == 0)
 			continue;
-		while (console->count && (to = vring_next(chain, true, 1, &len))) {
+		cost += VIRTIO_PIECE_COST * (uint64_t)(chain->end - chain->piece);
+		while (console->count && written < INPUT_MOST &&
+		       (to = vring_next(chain, true, 1, &len))) {
 			*to = console->fifo[console->head++ % VCONSOLE_FIFO];
 			console->count--;
 			written++;
 		}
+		cost += INPUT_COST * written;
 		vring_push(queue, chain->head, written);
 	}
 	virtio_signal(vm, device, queue);
+	return console->count && !virtio_affords(cost, VIRTIO_REQUEST_COST);
 }
 
 bool vconsole_receive(struct vm *vm, uint8_t byte)

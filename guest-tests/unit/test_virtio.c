@@ -529,6 +529,14 @@ TEST(console_both_ways)
 	CHECK(vconsole_receive(fv, 'c') && fv_used(1).len == 1 && fv->ram[0x9000] == 'c');
 	for (unsigned i = 0; i < 1000; i++) /* nobody reads */
 		CHECK(vconsole_receive(fv, 'd'));
+	/* All of it, but not in one go. */
+	fv_desc(0, 0x9000, 1000, FV_WRITE, 0);
+	for (unsigned i = 0; i < 5; i++)
+		fv_offer(0);
+	fv_notify(1, 0);
+	CHECK(*fv_used_idx() == 4 && fv->agains == 1 && fv_used(3).len == 256);
+	fv_notify(1, 0);
+	CHECK(*fv_used_idx() == 6 && fv->agains == 1 && fv_used(5).len == 1000 - 3 * 256);
 
 	fv_boot(1);
 	CHECK(virtio_attach(fv, VIRTIO_CONSOLE, 0));
