@@ -54,11 +54,13 @@ void vm_unlock(struct vm *vm)
 {
 }
 
+static struct virtio any_device;
+
 static struct vcpu *any_guest(void)
 {
 	prove_vcpu.vm = &the_vm;
 	the_vm.vcpu_count = any_within(1, CONFIG_MAX_VCPUS);
-	prove_vcpu.again = any8 & 1;
+	prove_vcpu.again = any8 & 1 ? &any_device : NULL;
 	any_bytes(prove_vcpu.regs, sizeof(prove_vcpu.regs));
 	return &prove_vcpu;
 }

@@ -122,7 +122,7 @@ SIBLINGS = ["--smp", "1:1:2", "--vcpus", "2"]
 # As the oracle calls what a VM touched before the trace began.
 BEFORE = "what no trace shows"
 SHARED = ["--vms", "2", "--switches", "2"]
-NETWORK = ["--network", "--smp", "1:2:1", "--skip", "10000000", "--instructions", "600000"]
+NETWORK = ["--network", "--smp", "1:2:1", "--skip", "10000000", "--instructions", "800000"]
 DISK = ["--mitigation", "asi", "--disk", "--skip", "3500000", "--instructions", "150000"]
 TURNS = DISK + ["--vms", "2", "--words", "naps"]
 # VERW works on this model, and `paranoid` has it used.
