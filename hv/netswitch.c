@@ -196,29 +196,38 @@ static void hand_on(struct port *from, uint64_t to, const struct frame *frame, u
 		*reached |= BIT(i);
 }
 
-bool netswitch_forward(unsigned port, uint64_t now, uint64_t *reached)
+/* The oldest frame of @port, or what is left of it; false: that would take too long. */
+static bool forward(unsigned port, struct frame *frame, uint64_t now, uint64_t *reached,
+		    uint64_t *cost)
 {
 	struct port *from = &ports[port];
-	struct network *network = &networks[from->network];
+	uint64_t to;
+
+	if (!from->looked) {
+		if (!affords(cost, cost_of_look(from, frame)))
+			return false;
+		look(port, frame, now);
+	}
+	while ((to = from->to) != 0) {
+		if (!affords(cost, FRAME_COST + frame->length))
+			return false;
+		hand_on(from, to, frame, reached);
+	}
+	from->looked = false;
+	frame_queue_remove(from->outbox);
+	return true;
+}
+
+bool netswitch_forward(unsigned port, uint64_t now, uint64_t *reached)
+{
+	struct network *network = &networks[ports[port].network];
 	struct frame *frame;
 	uint64_t cost = 0;
 
 	acquire(network);
-	while ((frame = frame_queue_first(from->outbox)) != NULL) {
-		uint64_t to = from->looked ? from->to : 0;
-
-		if (from->looked && !to) {
-			frame_queue_remove(from->outbox);
-			from->looked = false;
-			continue;
-		}
-		if (!affords(&cost, to ? FRAME_COST + frame->length : cost_of_look(from, frame)))
-			break;
-		if (to)
-			hand_on(from, to, frame, reached);
-		else
-			look(port, frame, now);
-	}
+	while ((frame = frame_queue_first(ports[port].outbox)) != NULL &&
+	       forward(port, frame, now, reached, &cost))
+		;
 	spinlock_release(&network->lock);
 	return frame != NULL;
 }

@@ -79,7 +79,8 @@ static bool check_header(const struct virtio *device, struct frame *frame,
 }
 
 /* One request into the outbox, or dropped if it is no frame; false: there is no room. */
-static bool take(struct vm *vm, const struct virtio *device, struct vring_chain *chain)
+static bool take(struct vm *vm, const struct virtio *device, struct vring_chain *chain,
+		 uint64_t cost)
 {
 	struct frame_queue *outbox = vm_net_outbox(vm, device->unit);
 	struct frame_header header;
@@ -87,8 +88,8 @@ static bool take(struct vm *vm, const struct virtio *device, struct vring_chain 
 	const uint8_t *from;
 	uint32_t length, n;
 
-	if (unlikely(virtio_cost(chain) > VIRTIO_MOST) ||
-	    !vring_read(chain, &header, sizeof(header)) || chain->out_bytes < FRAME_MIN ||
+	if (unlikely(cost > VIRTIO_MOST) || !vring_read(chain, &header, sizeof(header)) ||
+	    chain->out_bytes < FRAME_MIN ||
 	    chain->out_bytes > (header.gso_type == GSO_NONE ? FRAME_MAX : FRAME_LARGE)) {
 		outbox->dropped++;
 		return true;
@@ -130,7 +131,7 @@ static enum taken transmit(struct vm *vm, struct virtio *device)
 
 		if (!virtio_affords(cost, own)) {
 			taken = TAKEN_SOME;
-		} else if (!take(vm, device, chain)) {
+		} else if (!take(vm, device, chain, own)) {
 			taken = TAKEN_UNTIL_FULL;
 		} else {
 			vring_push(ring, chain->head, 0);
