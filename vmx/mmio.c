@@ -391,5 +391,6 @@ void mmio_emulate(struct vcpu *vcpu, gpa_t gpa)
 	if (unlikely(!bytes || decode_insn(bytes, count, mode, &insn) ||
 		     execute(vcpu, gpa, &insn) == UNSUPPORTED))
 		refuse(vcpu, rip);
-	vcpu->again = NULL; /* nobody notifies by other instructions than MOV */
+	if (unlikely(vcpu->again))
+		vcpu_leave_undone(vcpu); /* nobody notifies by other instructions than MOV */
 }

@@ -131,3 +131,13 @@ void vcpu_go_on(struct vcpu *vcpu)
 		vm_unlock_devices(vcpu->vm);
 	}
 }
+
+void vcpu_leave_undone(struct vcpu *vcpu)
+{
+	struct virtio *device = vcpu->again;
+
+	vcpu->again = NULL;
+	vm_lock_devices(vcpu->vm);
+	virtio_signal(vcpu->vm, device, &device->queue[vcpu->again_queue]);
+	vm_unlock_devices(vcpu->vm);
+}

@@ -46,6 +46,11 @@ void vcpu_go_on(struct vcpu *vcpu)
 		vcpu->again = NULL;
 }
 
+void vcpu_leave_undone(struct vcpu *vcpu)
+{
+	vcpu->again = NULL;
+}
+
 void vm_lock(struct vm *vm)
 {
 }
