@@ -3,7 +3,7 @@
 #   make BUILD=build-broken BREAK=skip_flush hypervisor
 BUILD ?= build
 BREAK ?=
-# UNLOCKED=hv/file.c: that file takes no lock, a defect that builds with EXTRA_CFLAGS=-DDEBUG_LOCKS notice.
+# UNLOCKED=hv/vm/vm.c: that file takes no lock, a defect that builds with EXTRA_CFLAGS=-DDEBUG_LOCKS notice.
 UNLOCKED ?=
 # FIRE=1: the test build in which CPUs without a VM send NMIs to the others (docs/ASI.md).
 FIRE ?=
@@ -38,7 +38,7 @@ include tools/fuzz.mk
 
 # Brings the machine up to what the build needs; quick when nothing changed.
 $(SETUP): tools/setup tools/bochs-build tools/bochs-correct tools/bochs-fetch tools/trixie-apt tools/kernel-unpack $(wildcard guest-tests/linux/*) \
-		$(wildcard tools/guest/* hv/hypercall_*.h vmx/exit_reason.*) tools/initramfs $(wildcard guest-tests/selfcheck/*)
+		$(wildcard tools/guest/* hv/base/hypercall_*.h vmx/exit_reason.*) tools/initramfs $(wildcard guest-tests/selfcheck/*)
 	@tools/setup $(BUILD)
 	@mkdir -p $(@D) && touch $@
 setup: $(SETUP)

@@ -15,7 +15,7 @@
 #ifndef BOOT_BOOT_INFO_H
 #define BOOT_BOOT_INFO_H
 
-#include "hv/types.h"
+#include "hv/base/types.h"
 
 #define BOOT_INFO_MAGIC 0x4f464e4952545343ULL
 #define BOOT_INFO_VERSION 1

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "boot/files.h"
 
-#include "hv/config.h"
-#include "hv/lib/string.h"
+#include "hv/config/config.h"
+#include "hv/base/string.h"
 
 static_assert(CONFIG_FILE_LEN <= BOOT_NAME_LEN,
 	      "every name of the configuration fits into the record");

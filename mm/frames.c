@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "mm/frames.h"
 
-#include "hv/errno.h"
-#include "hv/layout.h"
-#include "hv/panic.h"
-#include "hv/spinlock.h"
+#include "hv/base/errno.h"
+#include "hv/base/layout.h"
+#include "hv/base/panic.h"
+#include "hv/base/spinlock.h"
 #include "mm/zero.h"
 
 #define LOW_MEMORY_END MIB(1)

@@ -8,7 +8,7 @@
 #define MM_FRAMES_H
 
 #include "boot/boot_info.h"
-#include "hv/types.h"
+#include "hv/base/types.h"
 
 enum mem_class {
 	MEM_NONE = 0,  /* not RAM that we manage (firmware, MMIO) */

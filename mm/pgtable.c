@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "mm/pgtable.h"
 
-#include "hv/errno.h"
-#include "hv/layout.h"
+#include "hv/base/errno.h"
+#include "hv/base/layout.h"
 #include "mm/frames.h"
 
 #define ENTRIES 512
@@ -71,7 +71,7 @@ static uint64_t entry_leaf(enum pg_format format, hpa_t hpa, unsigned prot, unsi
 	if (prot & PG_UC)
 		entry |= HOST_PCD | HOST_PWT;
 	if (prot & PG_WC)
-		entry |= HOST_PWT; /* PAT entry 1, hv/cpu.h */
+		entry |= HOST_PWT; /* PAT entry 1, hv/cpu/cpu.h */
 	return entry;
 }
 

@@ -7,7 +7,7 @@
 #ifndef MM_PGTABLE_H
 #define MM_PGTABLE_H
 
-#include "hv/types.h"
+#include "hv/base/types.h"
 
 /* Attributes of a mapping, format-independent. */
 enum pg_prot {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "mm/space.h"
 
-#include "hv/errno.h"
-#include "hv/layout.h"
+#include "hv/base/errno.h"
+#include "hv/base/layout.h"
 #include "mm/frames.h"
 
 const char *const space_reasons[REASON_COUNT] = {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The address-space pair. Every CPU has two roots: restricted (what may leak to the running VM
- * without harm) and full. Both are lists of PML4 slots, see hv/layout.h:
+ * without harm) and full. Both are lists of PML4 slots, see hv/base/layout.h:
  *
  *   slot       restricted            full
  *   physmap    -                     all RAM

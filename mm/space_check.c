@@ -4,7 +4,7 @@
  * that know nothing of each other judge each page of restricted: whose the frame is (forbidden()),
  * and what belongs at the address (misplaced()).
  */
-#include "hv/layout.h"
+#include "hv/base/layout.h"
 #include "mm/frames.h"
 #include "mm/space.h"
 

@@ -2,7 +2,7 @@
 #ifndef MM_ZERO_H
 #define MM_ZERO_H
 
-#include "hv/types.h"
+#include "hv/base/types.h"
 
 /**
  * Zeroes @size bytes (a multiple of 4 KiB) at the 16-byte-aligned @ptr past the caches, so that

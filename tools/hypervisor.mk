@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The hypervisor: cloister.elf (also a multiboot2 kernel) and BOOTX64.EFI.
-HV_SOURCES := $(sort $(wildcard boot/*.c boot/mb2/*.c boot/mb2/*.asm hv/*.c hv/*.asm hv/lib/*.c mm/*.c mm/*.asm \
-	vmx/*.c vmx/*.asm drivers/host/*.c drivers/guest/*.c))
-HV_SOURCES := $(filter-out $(if $(FIRE),,hv/fire.c),$(HV_SOURCES))
+HV_SOURCES := $(sort $(foreach end,c asm,$(wildcard $(addsuffix /*.$(end),boot boot/mb2 hv/* mm vmx vmx/exit drivers/host drivers/guest/*))))
+HV_SOURCES := $(filter-out $(if $(FIRE),,hv/core/fire.c),$(HV_SOURCES))
 HV_OBJECTS := $(patsubst %,$(BUILD)/obj/%.o,$(HV_SOURCES))
 DSDT := $(BUILD)/gen/dsdt.h
 
@@ -25,7 +24,7 @@ $(BUILD)/obj/%.asm.o: %.asm $(BUILD)/flags | $(SETUP)
 	$(call say,NASM,$<)
 	$(Q)$(NASM) -f elf64 -w+all -Werror $(if $(BREAK),-DBREAK_$(BREAK)) -MD $@.d -MQ $@ $< -o $@
 
-$(DSDT): drivers/guest/dsdt.asl | $(SETUP)
+$(DSDT): drivers/guest/firmware/dsdt.asl | $(SETUP)
 	@mkdir -p $(@D)
 	$(call say,IASL,$<)
 	$(Q)iasl -ve -p $(BUILD)/gen/dsdt $< > $(BUILD)/gen/iasl.log || { cat $(BUILD)/gen/iasl.log; exit 1; }
@@ -50,8 +49,8 @@ $(BUILD)/cloister.elf: $(HV_OBJECTS) linker.ld tools/symtab
 	$(Q)mv $(BUILD)/gen/pass3.elf $@
 
 # The loader is an ordinary gnu-efi program that carries the stripped image.
-EFI_SOURCES := $(wildcard boot/*.c boot/efi/*.c) drivers/host/uart.c hv/config.c hv/config_keys.c hv/config_net.c hv/config_text.c \
-	hv/lib/print.c hv/lib/string.c
+EFI_SOURCES := $(wildcard boot/*.c boot/efi/*.c) drivers/host/uart.c hv/config/config.c hv/config/keys.c hv/config/net.c hv/config/text.c \
+	hv/base/print.c hv/base/string.c
 EFI_OBJECTS := $(patsubst %,$(BUILD)/obj/efi/%.o,$(EFI_SOURCES))
 EFI_CFLAGS := -std=gnu11 -O2 $(WARNINGS) -I. -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 -ffile-prefix-map=$(CURDIR)=. \
 	-ffreestanding -fpic -fshort-wchar -fno-stack-protector -fcf-protection=none -mno-red-zone -maccumulate-outgoing-args \

@@ -18,8 +18,8 @@ PUBLIC, HIDDEN = ("public",), ("hidden",)
 
 
 def layout():
-    """The regions' bases, as hv/layout.h says."""
-    with open(os.path.join(ROOT, "hv/layout.h")) as f:
+    """The regions' bases, as hv/base/layout.h says."""
+    with open(os.path.join(ROOT, "hv/base/layout.h")) as f:
         return {name: int(value, 16) for name, value in re.findall(r"#define (\w+_BASE) (0x[0-9a-f]+)ULL", f.read())}
 
 

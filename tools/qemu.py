@@ -62,7 +62,7 @@ def escaped(path):
 
 
 def exit_code(status):
-    """What QEMU's own exit status is for what a run's end status tells the port (hv/end.h)."""
+    """What QEMU's own exit status is for what a run's end status tells the port (hv/console/end.h)."""
     return status << 1 | 1
 
 

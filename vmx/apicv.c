@@ -4,8 +4,8 @@
  * on the page of registers (SDM 29.1 to 29.5). In all other modes, and where it cannot, the
  * software does. An interrupt that the guest cannot take waits in the processor.
  */
-#include "hv/asm.h"
-#include "vmx/exit.h"
+#include "hv/base/asm.h"
+#include "vmx/exit/exit.h"
 
 #define APICV_PROC PROC_TPR_SHADOW
 #define SOFTWARE_PROC (PROC_CR8_LOAD | PROC_CR8_STORE)

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "vmx/caps.h"
 
-#include "hv/asm.h"
-#include "hv/cpu.h"
-#include "hv/layout.h"
-#include "hv/percpu.h"
+#include "hv/base/asm.h"
+#include "hv/cpu/cpu.h"
+#include "hv/base/layout.h"
+#include "hv/cpu/percpu.h"
 #include "mm/frames.h"
 #include "vmx/vmcs.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "vmx/decode.h"
 
-#include "hv/errno.h"
+#include "hv/base/errno.h"
 
 #define MAX_LENGTH 15
 

@@ -6,7 +6,7 @@
 #ifndef VMX_DECODE_H
 #define VMX_DECODE_H
 
-#include "hv/types.h"
+#include "hv/base/types.h"
 
 /* What to do with the memory operand. */
 enum decode_op {

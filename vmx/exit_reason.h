@@ -3,7 +3,7 @@
 #ifndef VMX_EXIT_REASON_H
 #define VMX_EXIT_REASON_H
 
-#include "hv/types.h"
+#include "hv/base/types.h"
 
 enum exit_reason {
 	EXIT_EXCEPTION_NMI = 0,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Events for the guest: exceptions, NMIs, interrupts and the windows in which they can be given. */
-#include "hv/asm.h"
+#include "hv/base/asm.h"
 #include "vmx/vcpu.h"
 
 static void inject(unsigned vector, enum intr_type type)

@@ -2,9 +2,9 @@
 /* The guest's control registers as it sees them, and the timer that stands in for its own. */
 #include "vmx/vcpu.h"
 
-#include "hv/asm.h"
-#include "hv/percpu.h"
-#include "hv/stun.h"
+#include "hv/base/asm.h"
+#include "hv/cpu/percpu.h"
+#include "hv/asi/stun.h"
 #include "vmx/caps.h"
 
 #define CR0_RESERVED_HIGH 0xffffffff00000000ULL

@@ -4,9 +4,9 @@
 #ifndef VMX_VCPU_H
 #define VMX_VCPU_H
 
-#include "drivers/guest/loader.h"
-#include "hv/asm.h"
-#include "hv/vm.h"
+#include "drivers/guest/firmware/loader.h"
+#include "hv/base/asm.h"
+#include "hv/vm/vm.h"
 #include "vmx/vmcs.h"
 
 /* CR0 and CR4 bits that the guest cannot change without an exit. */
@@ -32,7 +32,7 @@ void vcpu_reset(struct vm_record *record, struct vcpu *vcpu, const struct loader
 void vcpu_load(const struct vm_record *record, struct vcpu *vcpu);
 void vcpu_unload(const struct vm_record *record, struct vcpu *vcpu);
 
-/** Resets, loads and saves what hardware keeps outside the VMCS (vmx/vcpu_switch.c). */
+/** Resets, loads and saves what hardware keeps outside the VMCS (vmx/switch.c). */
 void vcpu_reset_hardware(struct vcpu *vcpu);
 void vcpu_load_hardware(const struct vcpu *vcpu);
 void vcpu_save_hardware(struct vcpu *vcpu);

@@ -4,7 +4,7 @@
 #ifndef VMX_VMCS_H
 #define VMX_VMCS_H
 
-#include "hv/types.h"
+#include "hv/base/types.h"
 
 enum vmcs_field {
 	VMCS_VPID = 0x0000,

@@ -2,8 +2,8 @@
 #include "boot/efi/loader.h"
 
 #include "drivers/host/uart.h"
-#include "hv/asm.h"
-#include "hv/lib/print.h"
+#include "hv/base/asm.h"
+#include "hv/base/print.h"
 
 #define MAX_MESSAGE 240
 

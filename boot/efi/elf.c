@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "boot/efi/elf.h"
 
-#include "hv/lib/string.h"
+#include "hv/base/string.h"
 
 #define ELF_MAGIC 0x464c457f
 #define LINK_FLOOR 0xffffffff80000000ULL

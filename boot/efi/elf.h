@@ -3,7 +3,7 @@
 #ifndef BOOT_EFI_ELF_H
 #define BOOT_EFI_ELF_H
 
-#include "hv/types.h"
+#include "hv/base/types.h"
 
 /** What a checked file asks for. */
 struct elf_image {

@@ -2,8 +2,8 @@
 #include "boot/efi/loader.h"
 
 #include "boot/files.h"
-#include "hv/asm.h"
-#include "hv/lib/string.h"
+#include "hv/base/asm.h"
+#include "hv/base/string.h"
 
 #define MAX_PATH 256
 /* Some firmware fails on very large single reads. */

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "boot/efi/loader.h"
 
-#include "hv/asm.h"
-#include "hv/layout.h"
-#include "hv/lib/string.h"
+#include "hv/base/asm.h"
+#include "hv/base/layout.h"
+#include "hv/base/string.h"
 
 #define PRESENT_WRITE 3
 #define LARGE BIT(7)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "boot/efi/loader.h"
 
-#include "hv/lib/string.h"
+#include "hv/base/string.h"
 
 /*
  * EFI_MP_SERVICES_PROTOCOL, UEFI Platform Initialization specification 1.7, volume 2, 13.3: the

@@ -3,8 +3,8 @@
 
 #include "boot/efi/elf.h"
 #include "boot/ranges.h"
-#include "hv/asm.h"
-#include "hv/lib/string.h"
+#include "hv/base/asm.h"
+#include "hv/base/string.h"
 
 /* boot/efi/blob.asm: the hypervisor. */
 extern const uint8_t hv_elf_start[] __attribute__((visibility("hidden")));

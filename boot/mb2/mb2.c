@@ -4,9 +4,9 @@
 #include "boot/files.h"
 #include "boot/ranges.h"
 #include "drivers/host/uart.h"
-#include "hv/asm.h"
-#include "hv/layout.h"
-#include "hv/lib/string.h"
+#include "hv/base/asm.h"
+#include "hv/base/layout.h"
+#include "hv/base/string.h"
 
 #define MB2_MAGIC 0x36d76289
 

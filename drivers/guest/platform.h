@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a device model may ask of the hypervisor: the only view that drivers/guest/ has of a VM.
- * Implemented by hv/vm.c (and by fakes in unit tests). All of it runs in the restricted map.
+ * Implemented by hv/vm/vm.c (and by fakes in unit tests). All of it runs in the restricted map.
  */
 #ifndef DRIVERS_GUEST_PLATFORM_H
 #define DRIVERS_GUEST_PLATFORM_H
 
-#include "hv/types.h"
+#include "hv/base/types.h"
 
 struct vm;
 struct vcpu;

@@ -2,7 +2,7 @@
 #include "drivers/host/acpi.h"
 
 #include "drivers/host/acpi_table.h"
-#include "hv/layout.h"
+#include "hv/base/layout.h"
 
 struct acpi_rsdp {
 	char signature[8];

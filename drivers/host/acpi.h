@@ -4,7 +4,7 @@
 #ifndef DRIVERS_HOST_ACPI_H
 #define DRIVERS_HOST_ACPI_H
 
-#include "hv/types.h"
+#include "hv/base/types.h"
 
 #define ACPI_MAX_CPUS 256
 

@@ -3,8 +3,8 @@
 #ifndef DRIVERS_HOST_ACPI_TABLE_H
 #define DRIVERS_HOST_ACPI_TABLE_H
 
-#include "hv/lib/string.h"
-#include "hv/types.h"
+#include "hv/base/string.h"
+#include "hv/base/types.h"
 
 struct acpi_facts;
 

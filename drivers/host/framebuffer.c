@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "drivers/host/framebuffer.h"
 
-#include "hv/lib/string.h"
+#include "hv/base/string.h"
 
 #define GLYPH_WIDTH 5
 #define GLYPH_HEIGHT 8

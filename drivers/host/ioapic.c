@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "drivers/host/ioapic.h"
 
-#include "hv/errno.h"
+#include "hv/base/errno.h"
 #include "mm/space.h"
 
 enum { IOAPIC_VERSION = 1, IOAPIC_REDIRECTION = 0x10 };

@@ -4,7 +4,7 @@
 #define DRIVERS_HOST_IOAPIC_H
 
 #include "drivers/host/acpi.h"
-#include "hv/types.h"
+#include "hv/base/types.h"
 
 /** Maps the I/O APIC at @base, masks its lines. 0, or -E_NOENT if none answers there. */
 int ioapic_init(hpa_t base);

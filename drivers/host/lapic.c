@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "drivers/host/lapic.h"
 
-#include "hv/asm.h"
-#include "hv/errno.h"
-#include "hv/global.h"
+#include "hv/base/asm.h"
+#include "hv/base/errno.h"
+#include "hv/base/global.h"
 #include "mm/space.h"
 
 enum lapic_register {

@@ -4,7 +4,7 @@
 #ifndef DRIVERS_HOST_LAPIC_H
 #define DRIVERS_HOST_LAPIC_H
 
-#include "hv/types.h"
+#include "hv/base/types.h"
 
 /** Boot processor, once: decides on the mode and maps the registers if need be. Full map. 0 or
  * -E_NOMEM. */

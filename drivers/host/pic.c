@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "drivers/host/pic.h"
 
-#include "hv/asm.h"
+#include "hv/base/asm.h"
 
 enum { PIC1_COMMAND = 0x20, PIC1_DATA = 0x21, PIC2_COMMAND = 0xa0, PIC2_DATA = 0xa1 };
 enum {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "drivers/host/rtc.h"
 
-#include "hv/asm.h"
+#include "hv/base/asm.h"
 
 enum {
 	RTC_SECONDS = 0,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "drivers/host/tsc.h"
 
-#include "hv/asm.h"
+#include "hv/base/asm.h"
 
 #define PIT_HZ 1193182
 #define PIT_CHANNEL2 0x42

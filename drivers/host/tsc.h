@@ -2,7 +2,7 @@
 #ifndef DRIVERS_HOST_TSC_H
 #define DRIVERS_HOST_TSC_H
 
-#include "hv/types.h"
+#include "hv/base/types.h"
 
 /**
  * Ticks a second of the time-stamp counter: measured against the 8254 timer, or, where that does

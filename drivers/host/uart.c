@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "drivers/host/uart.h"
 
-#include "hv/asm.h"
+#include "hv/base/asm.h"
 
 enum {
 	UART_DATA = 0,

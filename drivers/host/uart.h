@@ -3,7 +3,7 @@
 #ifndef DRIVERS_HOST_UART_H
 #define DRIVERS_HOST_UART_H
 
-#include "hv/types.h"
+#include "hv/base/types.h"
 
 #define UART_COM1 0x3f8
 #define UART_COM2 0x2f8

@@ -1,8 +1,8 @@
-/* fuzz-sources: drivers/host/acpi.c drivers/host/acpi_power.c hv/lib/string.c */
+/* fuzz-sources: drivers/host/acpi.c drivers/host/acpi_power.c hv/base/string.c */
 /* SPDX-License-Identifier: MIT */
 /* The firmware's tables, of any bytes, the root pointer at the beginning. */
 #include "drivers/host/acpi.h"
-#include "hv/layout.h"
+#include "hv/base/layout.h"
 
 #include <stdlib.h>
 #include <string.h>

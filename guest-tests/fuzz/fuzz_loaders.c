@@ -1,11 +1,11 @@
-/* fuzz-sources: drivers/guest/loader.c drivers/guest/linux.c drivers/guest/elf.c drivers/guest/pvh.c drivers/guest/multiboot.c hv/lib/print.c hv/lib/string.c */
+/* fuzz-sources: drivers/guest/firmware/loader.c drivers/guest/firmware/linux.c drivers/guest/firmware/elf.c drivers/guest/firmware/pvh.c drivers/guest/firmware/multiboot.c hv/base/print.c hv/base/string.c */
 /* SPDX-License-Identifier: MIT */
 /*
  * A kernel file of any bytes, loaded in any format: the first byte chooses format, memory and
  * modules. Only what the loader asked for can be touched, and an entry lies in memory.
  */
-#include "drivers/guest/loader.h"
-#include "hv/errno.h"
+#include "drivers/guest/firmware/loader.h"
+#include "hv/base/errno.h"
 
 #include <stdlib.h>
 #include <string.h>

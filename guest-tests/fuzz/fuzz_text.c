@@ -1,12 +1,12 @@
-/* fuzz-sources: boot/files.c hv/config.c hv/config_keys.c hv/config_net.c hv/config_text.c hv/monitor_line.c hv/lib/print.c hv/lib/string.c */
+/* fuzz-sources: boot/files.c hv/config/config.c hv/config/keys.c hv/config/net.c hv/config/text.c hv/monitor/line.c hv/base/print.c hv/base/string.c */
 /* SPDX-License-Identifier: MIT */
 /*
  * Text of any bytes: a configuration, or keys that are typed at the monitor's prompt. The last byte
  * chooses.
  */
 #include "boot/files.h"
-#include "hv/config.h"
-#include "hv/monitor_line.h"
+#include "hv/config/config.h"
+#include "hv/monitor/line.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,11 +1,11 @@
-/* fuzz-sources: drivers/guest/[a-z]*.c hv/lib/[ps]*.c guest-tests/unit/fake_platform.c */
+/* fuzz-sources: drivers/guest/irq/[a-z]*.c drivers/guest/net/[a-z]*.c drivers/guest/virtio/[a-z]*.c drivers/guest/legacy/[a-z]*.c hv/base/print.c hv/base/string.c guest-tests/unit/fake_platform.c */
 /* SPDX-License-Identifier: MIT */
 /*
  * libFuzzer on the PCI bus and the virtio devices: the input is what a hostile guest does. Memory
  * changes while requests are served too: at each look into it some bytes of the input are thrown
  * in.
  */
-#include "drivers/guest/segment.h"
+#include "drivers/guest/net/segment.h"
 #include "guest-tests/unit/fake_virtio.h"
 
 #define IMAGE 0x1000

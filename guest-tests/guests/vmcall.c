@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Every hypercall with good and with bad arguments (hv/hypercall_abi.h). */
+/* Every hypercall with good and with bad arguments (hv/base/hypercall_abi.h). */
 #include "guest-tests/guests/lib/guest.h"
 
 const char guest_name[] = "vmcall";

@@ -38,7 +38,7 @@
 #define FIRST_SIBLING(i) ((i) == 0 -> 1 : 0)
 #define NEXT_SIBLING(i, k) ((k) + 1 == (i) -> (k) + 2 : (k) + 1)
 
-/* The gate's word, hv/stun.h: the low half, and how often siblings have counted the high half down. */
+/* The gate's word, hv/asi/stun.h: the low half, and how often siblings have counted the high half down. */
 byte low[THREADS];
 byte holds[THREADS];
 #define IN_GUEST(k) (low[k] & 1)
@@ -113,20 +113,20 @@ end:	do
 	od
 }
 
-/* hv/sched.c. The flag, then the interrupt for those that sleep; both sides' accesses are locked. */
+/* hv/sched/sched.c. The flag, then the interrupt for those that sleep; both sides' accesses are locked. */
 inline kick_core()
 {
 	atomic { DRAINED(i) -> kicked = ALL_THREADS };	/* sched_kick: flag */
 	ipi_kick = ipi_kick | asleep			/* sched_kick: interrupt */
 }
 
-/* hv/stun.c */
+/* hv/asi/stun.c */
 inline stun_left_guest()
 {
 	atomic { nfull(buffer[i]) -> buffer[i]!STORE_LOW, i, 0, 0 }	/* stun_left_guest: out */
 }
 
-/* vmx/entry.asm. The guest has no later effect than the exit, and the store one at any time after. */
+/* vmx/exit/entry.asm. The guest has no later effect than the exit, and the store one at any time after. */
 inline leave_guest()
 {
 	DROP(running, i);
@@ -241,7 +241,7 @@ end_shut:
 		DROP(stunned, i) }
 }
 
-/* hv/asi.c */
+/* hv/asi/asi.c */
 
 /* Whatever the full root maps may be touched as soon as it is loaded and as long as it is, speculatively at least. */
 inline reach_sensitive()
@@ -321,7 +321,7 @@ inline asi_rest()
 #endif
 }
 
-/* hv/interrupt.c; a handler may touch what only full maps. */
+/* vmx/exit/host_interrupt.c; a handler may touch what only full maps. */
 inline take_kick()
 {
 	ADD(kicked, i);					/* take_kick: kicked */
@@ -448,7 +448,7 @@ vm_run:
 		work_asi = 1				/* vm_enter: work */
 	};
 
-	/* vmx/exit.c */
+	/* vmx/exit/exit.c */
 vmx_do_work:
 	do
 	:: work_switch -> goto vm_yield			/* hold_back: switch */
@@ -486,7 +486,7 @@ vcpu_wait_handled:
 	:: else
 	fi;
 
-	/* vmx/entry.asm; interrupts are off, and an NMI does nothing to what is modelled. */
+	/* vmx/exit/entry.asm; interrupts are off, and an NMI does nothing to what is modelled. */
 resume:
 #ifdef MUTANT_PLAIN_GATE
 	atomic { nfull(buffer[i]) -> turned = holds[i] != 0; buffer[i]!STORE_WORD, i, 1, holds[i] };
@@ -546,7 +546,7 @@ guest:
 #endif
 #if SCHED
 			:: call_scheduler()
-			/* An event for another vCPU, hv/vm.c */
+			/* An event for another vCPU, hv/vm/vm.c */
 			:: ipi_kick = ipi_kick | (ALL_THREADS ^ SELF(i))
 #endif
 			fi;
@@ -565,7 +565,7 @@ shut:
 	fi;
 	goto enter;
 
-	/* hv/vm_run.c */
+	/* hv/life/run.c */
 vm_yield:
 	asi_exit();					/* vm_yield: full */
 	atomic { work_switch = 0; work_asi = 0;		/* after_leave: work */

@@ -38,7 +38,7 @@ byte halted;
 #define IS_WANTED (woken || wanted)
 #define PENDING(i) ((ipi_wake | ipi_kick) & SELF(i))
 
-/* hv/entity.c, hv/wake.c: under the lock */
+/* hv/sched/entity.c, hv/sched/wake.c: under the lock */
 inline entity_publish()
 {
 	wanted = ready;						/* entity_publish: wanted; wake_set_wanted: wanted */
@@ -109,7 +109,7 @@ inline send_wake()
 	fi
 }
 
-/* hv/vm.c */
+/* hv/vm/vm.c */
 inline post()
 {
 #ifdef MUTANT_LOOK_BEFORE_POST

@@ -3,7 +3,7 @@
 #ifndef PROVE_GUEST_H
 #define PROVE_GUEST_H
 
-#include "vmx/guest_memory.h"
+#include "vmx/exit/guest_memory.h"
 #include "vmx/vcpu.h"
 
 /* Twice: Eva knows where something begins and how long it may be, not where it ends. */

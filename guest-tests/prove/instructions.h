@@ -3,7 +3,7 @@
 #ifndef PROVE_INSTRUCTIONS_H
 #define PROVE_INSTRUCTIONS_H
 
-#include "hv/asm.h"
+#include "hv/base/asm.h"
 #include "vmx/vmcs.h"
 
 static inline struct cpuid_regs any_cpuid(void)

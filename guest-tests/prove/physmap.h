@@ -3,7 +3,7 @@
 #ifndef PROVE_PHYSMAP_H
 #define PROVE_PHYSMAP_H
 
-#include "hv/layout.h"
+#include "hv/base/layout.h"
 
 void *prove_ptr(hpa_t hpa);
 

@@ -3,8 +3,8 @@
 #ifndef PROVE_PLATFORM_H
 #define PROVE_PLATFORM_H
 
-#include "drivers/guest/lapic.h"
-#include "drivers/guest/machine.h"
+#include "drivers/guest/irq/lapic.h"
+#include "drivers/guest/legacy/machine.h"
 
 #define PROVE_VCPUS 2
 /*

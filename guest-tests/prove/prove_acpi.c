@@ -5,7 +5,7 @@
 /* Tables of any bytes at any addresses. */
 #include "drivers/host/acpi.h"
 #include "drivers/host/acpi_table.h"
-#include "hv/layout.h"
+#include "hv/base/layout.h"
 
 #define MEMORY MIB(2)
 
@@ -19,7 +19,7 @@ static bool reach(hpa_t hpa, uint64_t size)
 	return reached;
 }
 
-/* Of hv/layout.h. */
+/* Of hv/base/layout.h. */
 void *prove_ptr(hpa_t hpa)
 {
 	/*@ assert reach_was_asked: reached == 1; */

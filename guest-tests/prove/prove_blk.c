@@ -1,4 +1,4 @@
-/* prove: drivers/guest/virtio_blk.c */
+/* prove: drivers/guest/virtio/blk.c */
 /* prove-with: guest-tests/prove/platform.c guest-tests/prove/bulk.c */
 /* prove-before: guest-tests/prove/requests.h */
 /* prove-options: precision=0 coverage=95 quick -eva-plevel=200 -eva-slevel=10 -eva-auto-loop-unroll=16 */
@@ -6,7 +6,7 @@
 /* Any requests to a disk that may be written, and to one that may not. */
 #include "guest-tests/prove/platform.h"
 #include "guest-tests/prove/ring.h"
-#include "hv/lib/string.h"
+#include "hv/base/string.h"
 
 #define SECTORS 100
 

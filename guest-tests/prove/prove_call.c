@@ -1,16 +1,16 @@
-/* prove: hv/hypercall.c */
+/* prove: vmx/exit/hypercall.c */
 /* prove-before: guest-tests/prove/window.h guest-tests/prove/instructions.h */
 /* prove-options: precision=2 coverage=95 quick */
 /* SPDX-License-Identifier: MIT */
 /* Any numbers in all registers, from a kernel and from a program, of VMs with any rights. */
-#include "hv/audit.h"
-#include "hv/console.h"
-#include "hv/hypercall.h"
-#include "hv/mitigation.h"
-#include "hv/flush.h"
-#include "hv/record.h"
-#include "hv/stack.h"
-#include "hv/vm.h"
+#include "hv/vm/audit.h"
+#include "hv/console/console.h"
+#include "vmx/exit/hypercall.h"
+#include "hv/sched/mitigation.h"
+#include "hv/asi/flush.h"
+#include "hv/console/record.h"
+#include "hv/cpu/stack.h"
+#include "hv/vm/vm.h"
 #include "vmx/vcpu.h"
 
 /* As long again as the longest text, since Eva knows nothing of sums. */

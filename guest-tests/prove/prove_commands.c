@@ -1,16 +1,16 @@
-/* prove: hv/monitor_commands.c */
+/* prove: hv/monitor/commands.c */
 /* prove-with: guest-tests/prove/text.c */
 /* prove-options: precision=2 coverage=98 quick -eva-auto-loop-unroll=80 */
 /* SPDX-License-Identifier: MIT */
 /* Any line, with any VMs in any state. */
-#include "hv/audit.h"
-#include "hv/boot_state.h"
-#include "hv/console.h"
-#include "hv/lib/string.h"
-#include "hv/mitigation.h"
-#include "hv/monitor_commands.h"
-#include "hv/record.h"
-#include "hv/vm_life.h"
+#include "hv/vm/audit.h"
+#include "hv/core/boot_state.h"
+#include "hv/console/console.h"
+#include "hv/base/string.h"
+#include "hv/sched/mitigation.h"
+#include "hv/monitor/commands.h"
+#include "hv/console/record.h"
+#include "hv/life/life.h"
 #include "mm/frames.h"
 #include "vmx/exit_reason.h"
 #include "vmx/vcpu.h"

@@ -1,10 +1,10 @@
-/* prove: hv/config.c hv/config_keys.c hv/config_net.c hv/config_text.c */
-/* prove-with: guest-tests/prove/text.c hv/lib/string.c */
+/* prove: hv/config/config.c hv/config/keys.c hv/config/net.c hv/config/text.c */
+/* prove-with: guest-tests/prove/text.c hv/base/string.c */
 /* prove-options: precision=0 coverage=98 -eva-plevel=100 -eva-slevel=20 -eva-auto-loop-unroll=32 -eva-slevel-function=config_keys_nearest:0,edit_distance:0,apply:100 */
 /* SPDX-License-Identifier: MIT */
 /* A file of any bytes. */
-#include "hv/config.h"
-#include "hv/lib/string.h"
+#include "hv/config/config.h"
+#include "hv/base/string.h"
 
 static struct config config;
 static char file[0x10000];

@@ -1,8 +1,8 @@
-/* prove: hv/console_queue.c */
+/* prove: hv/console/queue.c */
 /* prove-options: precision=2 coverage=98 quick */
 /* SPDX-License-Identifier: MIT */
 /* Any text, in front and behind, and any pace of the UART, for ever. */
-#include "hv/console_queue.h"
+#include "hv/console/queue.h"
 
 void prove(void)
 {

@@ -1,11 +1,11 @@
 /* prove: boot/files.c */
-/* prove-with: hv/lib/string.c */
+/* prove-with: hv/base/string.c */
 /* prove-options: precision=0 coverage=98 quick -eva-plevel=200 -eva-slevel=20 -eva-auto-loop-unroll=32 */
 /* SPDX-License-Identifier: MIT */
 /* Any files of any names, and any configuration that prove_config.c says there may be. */
 #include "boot/files.h"
-#include "hv/config.h"
-#include "hv/lib/string.h"
+#include "hv/config/config.h"
+#include "hv/base/string.h"
 
 static struct boot_info info;
 

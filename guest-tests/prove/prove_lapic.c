@@ -1,4 +1,4 @@
-/* prove: drivers/guest/lapic.c drivers/guest/lapic_registers.c drivers/guest/lapic_timer.c */
+/* prove: drivers/guest/irq/lapic.c drivers/guest/irq/lapic_registers.c drivers/guest/irq/lapic_timer.c */
 /* prove-with: guest-tests/prove/platform.c */
 /* prove-options: precision=2 coverage=98 quick */
 /* SPDX-License-Identifier: MIT */

@@ -1,4 +1,4 @@
-/* prove: hv/monitor_line.c */
+/* prove: hv/monitor/line.c */
 /* prove-with: guest-tests/prove/text.c */
 /* prove-options: precision=0 coverage=94 -eva-slevel-function=take:2000,monitor_line_key:2000,act:2000,take_escape:100,word_start:4000,str_copy:200,show_history:1000,set_text:200,erase:200 */
 /* SPDX-License-Identifier: MIT */
@@ -7,8 +7,8 @@
  * empty or short, with the cursor anywhere, or full or almost full, with the cursor at its
  * beginning: each by itself, as Eva does not relate the two. All others are fuzz_text's.
  */
-#include "hv/lib/string.h"
-#include "hv/monitor_line.h"
+#include "hv/base/string.h"
+#include "hv/monitor/line.h"
 
 #define LAST (MONITOR_LINE_SIZE - 1)
 #define SHORT 10

@@ -1,4 +1,4 @@
-/* prove: drivers/guest/machine.c drivers/guest/power.c */
+/* prove: drivers/guest/legacy/machine.c drivers/guest/legacy/power.c */
 /* prove-with: guest-tests/prove/platform.c */
 /* prove-options: precision=3 coverage=98 quick */
 /* SPDX-License-Identifier: MIT */

@@ -1,12 +1,12 @@
-/* prove: vmx/mmio.c */
+/* prove: vmx/exit/mmio.c */
 /* prove-before: guest-tests/prove/instructions.h guest-tests/prove/window.h */
 /* prove-options: precision=0 coverage=95 quick -eva-slevel=100 -eva-auto-loop-unroll=16 */
 /* SPDX-License-Identifier: MIT */
 /* Any instruction at any device register, with any registers. */
 #include "guest-tests/prove/guest.h"
-#include "hv/stack.h"
+#include "hv/cpu/stack.h"
 #include "vmx/decode.h"
-#include "vmx/mmio.h"
+#include "vmx/exit/mmio.h"
 
 /* As prove_decode.c proves; that the size is one of the four is what Zydis says too
  * (fuzz_decode.c), beyond what Eva keeps apart. */

@@ -1,9 +1,9 @@
-/* prove: vmx/exit_msr.c */
+/* prove: vmx/exit/msr.c */
 /* prove-before: guest-tests/prove/instructions.h guest-tests/prove/window.h */
 /* prove-options: precision=0 coverage=95 quick -eva-slevel=200 */
 /* SPDX-License-Identifier: MIT */
 /* Any value to any MSR, and any MSR read. */
-#include "vmx/exit.h"
+#include "vmx/exit/exit.h"
 
 struct percpu prove_cpu;
 struct vcpu prove_vcpu;

@@ -1,4 +1,4 @@
-/* prove: drivers/guest/virtio_net.c */
+/* prove: drivers/guest/virtio/net.c */
 /* prove-with: guest-tests/prove/platform.c guest-tests/prove/bulk.c */
 /* prove-before: guest-tests/prove/requests.h */
 /* prove-options: precision=0 coverage=95 quick -eva-plevel=200 -eva-slevel=4 -eva-auto-loop-unroll=16 */
@@ -6,8 +6,8 @@
 /* Any requests to a network card, and any frames for it that segment_check() may have let pass. */
 #include "guest-tests/prove/platform.h"
 #include "guest-tests/prove/ring.h"
-#include "drivers/guest/segment.h"
-#include "hv/lib/string.h"
+#include "drivers/guest/net/segment.h"
+#include "hv/base/string.h"
 
 /* Eva knows where a copy begins and how long a piece may be, not where it ends. */
 static union {

@@ -1,4 +1,4 @@
-/* prove: drivers/guest/pci.c drivers/guest/msix.c */
+/* prove: drivers/guest/virtio/pci.c drivers/guest/virtio/msix.c */
 /* prove-with: guest-tests/prove/platform.c */
 /* prove-options: precision=3 coverage=98 quick */
 /* SPDX-License-Identifier: MIT */

@@ -1,10 +1,10 @@
-/* prove: hv/lib/print.c */
-/* prove-with: hv/lib/string.c */
+/* prove: hv/base/print.c */
+/* prove-with: hv/base/string.c */
 /* prove-options: precision=0 coverage=98 quick -eva-min-loop-unroll=24 -eva-slevel-function=put_number:60,put_padded:30,put_string:40 */
 /* SPDX-License-Identifier: MIT */
 /* All conversions of any values and strings, into any room. */
-#include "hv/lib/print.h"
-#include "hv/lib/string.h"
+#include "hv/base/print.h"
+#include "hv/base/string.h"
 
 void prove(void)
 {

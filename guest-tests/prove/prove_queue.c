@@ -1,11 +1,11 @@
-/* prove: drivers/guest/frame_queue.c */
+/* prove: drivers/guest/net/frame_queue.c */
 /* prove-options: precision=0 coverage=98 quick -eva-slevel=20 */
 /* SPDX-License-Identifier: MIT */
 /*
  * A queue wherever its producer and its consumer may stand: what each of them leaves is where the
  * other may begin, so that it holds for ever. The other one's offset is another one at each look.
  */
-#include "drivers/guest/frame_queue.h"
+#include "drivers/guest/net/frame_queue.h"
 
 #define ANYWHERE (8 * any_within(0, FRAME_QUEUE_SIZE / 8 - 1))
 

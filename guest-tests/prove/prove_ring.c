@@ -1,4 +1,4 @@
-/* prove: drivers/guest/virtio_ring.c */
+/* prove: drivers/guest/virtio/ring.c */
 /* prove-options: precision=0 coverage=97 -eva-plevel=200 -eva-slevel=60 */
 /* prove-options: -eva-slevel-function=walk_flat:4,walk_table:4,use:0,drain:0,vring_pop:500,serve:500 */
 /* SPDX-License-Identifier: MIT */

@@ -1,4 +1,4 @@
-/* prove: drivers/guest/rtc.c */
+/* prove: drivers/guest/legacy/rtc.c */
 /* prove-with: guest-tests/prove/platform.c */
 /* prove-options: precision=3 coverage=98 quick */
 /* SPDX-License-Identifier: MIT */

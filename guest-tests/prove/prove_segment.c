@@ -1,10 +1,10 @@
-/* prove: drivers/guest/segment.c */
+/* prove: drivers/guest/net/segment.c */
 /* prove-with: guest-tests/prove/bulk.c */
 /* prove-options: precision=2 coverage=98 quick */
 /* SPDX-License-Identifier: MIT */
 /* A frame of any bytes and any length, and any packet of it. */
-#include "drivers/guest/segment.h"
-#include "hv/lib/string.h"
+#include "drivers/guest/net/segment.h"
+#include "hv/base/string.h"
 
 static uint8_t large[sizeof(struct frame) + 2 * FRAME_LARGE];
 static uint8_t packet[sizeof(struct frame) + 2 * FRAME_MAX];

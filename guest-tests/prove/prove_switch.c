@@ -1,10 +1,10 @@
-/* prove: hv/netswitch.c */
+/* prove: hv/net/netswitch.c */
 /* prove-with: guest-tests/prove/bulk.c */
 /* prove-options: precision=0 coverage=98 quick -eva-plevel=200 -eva-slevel=10 -eva-auto-loop-unroll=16 */
 /* SPDX-License-Identifier: MIT */
 /* Any cards on any networks, any frames, at any time, ports that go up and down. */
-#include "hv/lib/string.h"
-#include "hv/netswitch.h"
+#include "hv/base/string.h"
+#include "hv/net/netswitch.h"
 
 /* Eva keeps the two lengths apart: how long a frame is and how much is copied. */
 static union {

@@ -1,4 +1,4 @@
-/* prove: drivers/guest/uart.c */
+/* prove: drivers/guest/legacy/uart.c */
 /* prove-with: guest-tests/prove/platform.c */
 /* prove-options: precision=1 coverage=99 quick */
 /* SPDX-License-Identifier: MIT */

@@ -1,4 +1,4 @@
-/* prove: drivers/guest/virtio.c drivers/guest/virtio_console.c drivers/guest/virtio_rng.c */
+/* prove: drivers/guest/virtio/virtio.c drivers/guest/virtio/console.c drivers/guest/virtio/rng.c */
 /* prove-with: guest-tests/prove/platform.c */
 /* prove-before: guest-tests/prove/instructions.h guest-tests/prove/requests.h */
 /* prove-options: precision=1 coverage=95 quick */

@@ -1,11 +1,11 @@
-/* prove: vmx/guest_memory.c */
+/* prove: vmx/exit/guest_memory.c */
 /* prove-before: guest-tests/prove/instructions.h */
 /* prove-options: precision=0 coverage=98 quick -eva-slevel=300 -eva-auto-loop-unroll=16 -eva-ilevel=24 */
 /* prove-options: -absolute-valid-range=0xffff900000000000-0xffff90000003ffff */
 /* SPDX-License-Identifier: MIT */
 /* Any address, any access, any registers; tables that say anything, and something else at each
  * look. */
-#include "vmx/guest_memory.h"
+#include "vmx/exit/guest_memory.h"
 #include "vmx/vcpu.h"
 
 #define RAM 0x40000ULL

@@ -3,7 +3,7 @@
 #ifndef PROVE_REQUESTS_H
 #define PROVE_REQUESTS_H
 
-#include "drivers/guest/virtio_ring.h"
+#include "drivers/guest/virtio/ring.h"
 
 #define vring_put(ring, ahead, head, written) ((void)(written))
 #define vring_publish(ring, count) ((void)(count))

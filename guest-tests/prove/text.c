@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What prove_print.c proves of hv/lib/print.c: text that ends within its room, however long. */
-#include "hv/lib/print.h"
+/* What prove_print.c proves of hv/base/print.c: text that ends within its room, however long. */
+#include "hv/base/print.h"
 
 int fmt_vsnprintf(char *buf, size_t size, const char *fmt, va_list args)
 {

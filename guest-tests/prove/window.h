@@ -3,9 +3,9 @@
 #ifndef PROVE_WINDOW_H
 #define PROVE_WINDOW_H
 
-#include "hv/flush.h"
-#include "hv/percpu.h"
-#include "hv/vm.h"
+#include "hv/asi/flush.h"
+#include "hv/cpu/percpu.h"
+#include "hv/vm/vm.h"
 
 extern struct percpu prove_cpu;
 extern struct vcpu prove_vcpu;

@@ -181,8 +181,8 @@ def threads(name):
 
 
 # Who takes no lock, and what is done with the data then; all of it is done by the two VMs below.
-UNLOCKED = {"mm/frames.c": "(&lock)", "hv/vm.c": "(&vm->lock)", "hv/vm_create.c": "(&record->lock)", "hv/sched.c": "(&lock)",
-            "hv/netswitch.c": "lock)"}
+UNLOCKED = {"mm/frames.c": "(&lock)", "hv/vm/vm.c": "(&vm->lock)", "hv/life/create.c": "(&record->lock)", "hv/sched/sched.c": "(&lock)",
+            "hv/net/netswitch.c": "lock)"}
 
 
 def debug_locks(context):

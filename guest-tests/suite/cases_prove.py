@@ -12,9 +12,9 @@ CHECK = os.path.join(ROOT, "guest-tests/prove/check")
 # What is taken away: file, text, what is there instead, the driver that has to notice.
 PLANTED = {
     "decode-count": ("vmx/decode.c", "if (c->at >= c->count) {", "if (c->at > c->count) {", "decode"),
-    "command-words": ("hv/monitor_commands.c", "else if (begins && count < MAX_WORDS)", "else if (begins)", "commands"),
+    "command-words": ("hv/monitor/commands.c", "else if (begins && count < MAX_WORDS)", "else if (begins)", "commands"),
     "range-room": ("boot/ranges.c", "if (bi->range_count >= BOOT_MAX_RANGES)\n\t\t\t\treturn false;\n", "", "ranges"),
-    "uart-room": ("drivers/guest/uart.c", "u->head = (u->head + 1) % VUART_WAITING;", "u->head = u->head + 1;", "uart"),
+    "uart-room": ("drivers/guest/legacy/uart.c", "u->head = (u->head + 1) % VUART_WAITING;", "u->head = u->head + 1;", "uart"),
 }
 
 

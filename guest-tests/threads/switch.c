@@ -1,4 +1,4 @@
-/* threads-sources: hv/netswitch.c drivers/guest/frame_queue.c hv/lib/string.c */
+/* threads-sources: hv/net/netswitch.c drivers/guest/net/frame_queue.c hv/base/string.c */
 /* SPDX-License-Identifier: MIT */
 /* The switch between networks' ports, each with a thread that sends and takes; ports go down and up
  * meanwhile. */
@@ -6,8 +6,8 @@
 #include <sched.h>
 
 #include "guest-tests/unit/unit.h"
-#include "hv/netswitch.h"
-#include "hv/panic.h"
+#include "hv/net/netswitch.h"
+#include "hv/base/panic.h"
 
 #define PORTS 4
 #define FRAMES 4000

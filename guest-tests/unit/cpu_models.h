@@ -3,7 +3,7 @@
 #ifndef CPU_MODELS_H
 #define CPU_MODELS_H
 
-#include "hv/policy.h"
+#include "hv/asi/policy.h"
 
 #define L1TF BIT(VULN_L1TF)
 #define MDS BIT(VULN_MDS)

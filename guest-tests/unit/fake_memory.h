@@ -9,8 +9,8 @@
 
 #include "boot/boot_info.h"
 #include "guest-tests/unit/unit.h"
-#include "hv/layout.h"
-#include "hv/panic.h"
+#include "hv/base/layout.h"
+#include "hv/base/panic.h"
 #include "mm/frames.h"
 #include "mm/zero.h"
 

@@ -6,8 +6,8 @@
 #ifndef FAKE_PLATFORM_H
 #define FAKE_PLATFORM_H
 
-#include "drivers/guest/lapic.h"
-#include "drivers/guest/machine.h"
+#include "drivers/guest/irq/lapic.h"
+#include "drivers/guest/legacy/machine.h"
 
 #define FAKE_VCPUS 4
 #define FAKE_CONSOLE 4096

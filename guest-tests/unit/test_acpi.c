@@ -1,7 +1,7 @@
-/* unit-sources: drivers/guest/acpi.c hv/lib/string.c */
+/* unit-sources: drivers/guest/firmware/acpi.c hv/base/string.c */
 /* SPDX-License-Identifier: MIT */
-#include "drivers/guest/acpi.h"
-#include "drivers/guest/machine.h"
+#include "drivers/guest/firmware/acpi.h"
+#include "drivers/guest/legacy/machine.h"
 #include "guest-tests/unit/unit.h"
 
 /* Offsets by ACPI 6.4. */

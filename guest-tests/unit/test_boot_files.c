@@ -1,4 +1,4 @@
-/* unit-sources: boot/files.c hv/config.c hv/config_keys.c hv/config_net.c hv/config_text.c hv/lib/print.c hv/lib/string.c */
+/* unit-sources: boot/files.c hv/config/config.c hv/config/keys.c hv/config/net.c hv/config/text.c hv/base/print.c hv/base/string.c */
 /* SPDX-License-Identifier: MIT */
 #include "boot/files.h"
 #include "guest-tests/unit/unit.h"

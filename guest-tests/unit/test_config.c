@@ -1,6 +1,6 @@
-/* unit-sources: hv/config.c hv/config_keys.c hv/config_net.c hv/config_text.c hv/lib/print.c hv/lib/string.c */
+/* unit-sources: hv/config/config.c hv/config/keys.c hv/config/net.c hv/config/text.c hv/base/print.c hv/base/string.c */
 /* SPDX-License-Identifier: MIT */
-#include "hv/config.h"
+#include "hv/config/config.h"
 #include "guest-tests/unit/unit.h"
 
 #include <stdio.h>

@@ -1,7 +1,7 @@
-/* unit-sources: hv/console_queue.c */
+/* unit-sources: hv/console/queue.c */
 /* SPDX-License-Identifier: MIT */
 #include "guest-tests/unit/unit.h"
-#include "hv/console_queue.h"
+#include "hv/console/queue.h"
 
 #define SIZE 32768
 

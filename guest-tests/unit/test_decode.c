@@ -1,7 +1,7 @@
 /* unit-sources: vmx/decode.c */
 /* SPDX-License-Identifier: MIT */
 #include "guest-tests/unit/unit.h"
-#include "hv/errno.h"
+#include "hv/base/errno.h"
 #include "vmx/decode.h"
 
 struct expectation {

@@ -1,4 +1,4 @@
-/* unit-sources: boot/efi/elf.c hv/lib/string.c */
+/* unit-sources: boot/efi/elf.c hv/base/string.c */
 /* SPDX-License-Identifier: MIT */
 #include "boot/efi/elf.h"
 #include "guest-tests/unit/unit.h"

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who has which turn, on a clock that the test sets (so hv/entity.c is included here): one core of
- * two threads, VMs of one vCPU.
+ * Who has which turn, on a clock that the test sets (so hv/sched/entity.c is included here): one
+ * core of two threads, VMs of one vCPU.
  */
 #include "guest-tests/unit/unit.h"
 
 #define rdtsc real_rdtsc
-#include "hv/asm.h"
+#include "hv/base/asm.h"
 #undef rdtsc
 static uint64_t clock_now;
 static uint64_t rdtsc(void)
 {
 	return clock_now;
 }
-#include "hv/entity.c"
+#include "hv/sched/entity.c"
 
 #define US 100 /* ticks */
 #define SLICE ((uint64_t)SCHED_SLICE_US * US)

@@ -5,7 +5,7 @@
  * every entry of tables under random operations. And what both formats refuse.
  */
 #include "guest-tests/unit/fake_memory.h"
-#include "hv/errno.h"
+#include "hv/base/errno.h"
 #include "mm/pgtable.h"
 
 #define PAGES 4096 /* 16 MiB of guest-physical pages that the model follows */

@@ -1,4 +1,4 @@
-/* unit-sources: drivers/host/framebuffer.c hv/lib/string.c */
+/* unit-sources: drivers/host/framebuffer.c hv/base/string.c */
 /* SPDX-License-Identifier: MIT */
 #include "drivers/host/framebuffer.h"
 #include "guest-tests/unit/unit.h"

@@ -1,7 +1,7 @@
-/* unit-sources: mm/frames.c hv/lib/string.c */
+/* unit-sources: mm/frames.c hv/base/string.c */
 /* SPDX-License-Identifier: MIT */
 #include "guest-tests/unit/fake_memory.h"
-#include "hv/errno.h"
+#include "hv/base/errno.h"
 #include "mm/frames.h"
 
 #define FRAMES (FAKE_MEMORY_SIZE / PAGE_SIZE)

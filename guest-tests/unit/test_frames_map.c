@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The frame allocator over memory maps that are not as they should be, and over a lot of memory. */
 #include "guest-tests/unit/fake_memory.h"
-#include "hv/errno.h"
+#include "hv/base/errno.h"
 
 #include <sys/mman.h>
 

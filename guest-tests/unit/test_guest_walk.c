@@ -1,9 +1,9 @@
-/* unit-sources: vmx/guest_memory.c */
+/* unit-sources: vmx/exit/guest_memory.c */
 /* SPDX-License-Identifier: MIT */
 /* All rights that the tables of a guest can give, against what SDM 4.6 says in one sentence each.
  */
 #include "guest-tests/unit/unit.h"
-#include "vmx/guest_memory.h"
+#include "vmx/exit/guest_memory.h"
 #include "vmx/vcpu.h"
 
 #define PAGES 8

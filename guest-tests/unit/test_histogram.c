@@ -1,8 +1,8 @@
-/* unit-sources: hv/lib/histogram.c hv/lib/string.c */
+/* unit-sources: hv/base/histogram.c hv/base/string.c */
 /* SPDX-License-Identifier: MIT */
 #include "guest-tests/unit/unit.h"
-#include "hv/lib/histogram.h"
-#include "hv/lib/string.h"
+#include "hv/base/histogram.h"
+#include "hv/base/string.h"
 
 static struct histogram h, other;
 

@@ -1,9 +1,9 @@
-/* unit-sources: drivers/host/acpi.c drivers/host/acpi_power.c hv/lib/string.c */
+/* unit-sources: drivers/host/acpi.c drivers/host/acpi_power.c hv/base/string.c */
 /* SPDX-License-Identifier: MIT */
 #include "drivers/host/acpi.h"
 #include "drivers/host/acpi_table.h"
 #include "guest-tests/unit/unit.h"
-#include "hv/layout.h"
+#include "hv/base/layout.h"
 
 /* The firmware's memory: tables one behind the other, each on an address of its own; nothing may be
  * read outside of it. */

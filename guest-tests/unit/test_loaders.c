@@ -1,9 +1,9 @@
-/* unit-sources: drivers/guest/loader.c drivers/guest/linux.c drivers/guest/elf.c drivers/guest/pvh.c drivers/guest/multiboot.c hv/lib/print.c hv/lib/string.c */
+/* unit-sources: drivers/guest/firmware/loader.c drivers/guest/firmware/linux.c drivers/guest/firmware/elf.c drivers/guest/firmware/pvh.c drivers/guest/firmware/multiboot.c hv/base/print.c hv/base/string.c */
 /* SPDX-License-Identifier: MIT */
 /* PVH and multiboot kernels, the modules, and what the magic of a file says. */
-#include "drivers/guest/loader.h"
+#include "drivers/guest/firmware/loader.h"
 #include "guest-tests/unit/unit.h"
-#include "hv/errno.h"
+#include "hv/base/errno.h"
 
 #include <sys/mman.h>
 

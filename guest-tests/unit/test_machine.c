@@ -1,4 +1,4 @@
-/* unit-sources: drivers/guest/[a-z]*.c hv/lib/[ps]*.c guest-tests/unit/fake_platform.c */
+/* unit-sources: drivers/guest/irq/[a-z]*.c drivers/guest/net/[a-z]*.c drivers/guest/virtio/[a-z]*.c drivers/guest/legacy/[a-z]*.c hv/base/print.c hv/base/string.c guest-tests/unit/fake_platform.c */
 /* SPDX-License-Identifier: MIT */
 #include "guest-tests/unit/fake_platform.h"
 #include "guest-tests/unit/unit.h"

@@ -1,7 +1,7 @@
-/* unit-sources: hv/monitor_line.c hv/lib/print.c hv/lib/string.c */
+/* unit-sources: hv/monitor/line.c hv/base/print.c hv/base/string.c */
 /* SPDX-License-Identifier: MIT */
 #include "guest-tests/unit/unit.h"
-#include "hv/monitor_line.h"
+#include "hv/monitor/line.h"
 
 #define LEFT "\x1b[D"
 #define RIGHT "\x1b[C"

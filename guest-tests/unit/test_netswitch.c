@@ -1,6 +1,6 @@
-/* unit-sources: hv/netswitch.c drivers/guest/frame_queue.c hv/lib/string.c */
+/* unit-sources: hv/net/netswitch.c drivers/guest/net/frame_queue.c hv/base/string.c */
 /* SPDX-License-Identifier: MIT */
-#include "hv/netswitch.h"
+#include "hv/net/netswitch.h"
 #include "guest-tests/unit/unit.h"
 
 #define BROADCAST FRAME_MAC_MASK

@@ -1,10 +1,10 @@
-/* unit-sources: hv/object.c mm/pgtable.c mm/frames.c hv/lib/print.c hv/lib/string.c */
+/* unit-sources: hv/asi/object.c mm/pgtable.c mm/frames.c hv/base/print.c hv/base/string.c */
 /* SPDX-License-Identifier: MIT */
 #include "guest-tests/unit/fake_memory.h"
-#include "hv/object.h"
-#include "hv/percpu.h"
-#include "hv/symbols.h"
-#include "hv/vm.h"
+#include "hv/asi/object.h"
+#include "hv/cpu/percpu.h"
+#include "hv/base/symbols.h"
+#include "hv/vm/vm.h"
 
 struct cpu_record cpus[PERCPU_MAX];
 

@@ -1,17 +1,17 @@
-/* unit-sources: hv/lib/string.c */
+/* unit-sources: hv/base/string.c */
 /* SPDX-License-Identifier: MIT */
 /* A bound on time, on a clock that the test sets. */
 #include "guest-tests/unit/unit.h"
 
 #define rdtsc real_rdtsc
-#include "hv/asm.h"
+#include "hv/base/asm.h"
 #undef rdtsc
 static uint64_t clock_now;
 static uint64_t rdtsc(void)
 {
 	return clock_now;
 }
-#include "hv/patience.h"
+#include "hv/base/patience.h"
 
 /* How many looks, @step ticks apart, until it is over. */
 static unsigned looks(uint64_t ticks, uint64_t grain, uint64_t step)

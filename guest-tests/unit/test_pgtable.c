@@ -1,8 +1,8 @@
-/* unit-sources: mm/pgtable.c mm/frames.c hv/lib/string.c */
+/* unit-sources: mm/pgtable.c mm/frames.c hv/base/string.c */
 /* SPDX-License-Identifier: MIT */
 #include "guest-tests/unit/fake_memory.h"
 #include "mm/pgtable.h"
-#include "hv/errno.h"
+#include "hv/base/errno.h"
 
 #define BASE 0xffff900000000000ULL
 #define PAGES 2048 /* 8 MiB of virtual pages that the model follows */

@@ -1,7 +1,7 @@
-/* unit-sources: hv/place.c */
+/* unit-sources: hv/sched/place.c */
 /* SPDX-License-Identifier: MIT */
 #include "guest-tests/unit/unit.h"
-#include "hv/place.h"
+#include "hv/sched/place.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* unit-sources: hv/policy.c hv/vulnerability.c */
+/* unit-sources: hv/asi/policy.c hv/asi/vulnerability.c */
 /* SPDX-License-Identifier: MIT */
 #include "guest-tests/unit/cpu_models.h"
 #include "guest-tests/unit/unit.h"

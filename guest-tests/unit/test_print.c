@@ -1,8 +1,8 @@
-/* unit-sources: hv/lib/print.c hv/lib/string.c */
+/* unit-sources: hv/base/print.c hv/base/string.c */
 /* SPDX-License-Identifier: MIT */
 #include "guest-tests/unit/unit.h"
-#include "hv/lib/print.h"
-#include "hv/lib/string.h"
+#include "hv/base/print.h"
+#include "hv/base/string.h"
 
 #include <stdio.h>
 #include <stdlib.h>

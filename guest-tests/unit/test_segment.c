@@ -1,8 +1,8 @@
-/* unit-sources: drivers/guest/segment.c hv/lib/string.c */
+/* unit-sources: drivers/guest/net/segment.c hv/base/string.c */
 /* SPDX-License-Identifier: MIT */
 /* Large frames: which ones are believed, and what they are cut into. The packets are judged as a
  * receiver judges them, by a checksum written anew here. */
-#include "drivers/guest/segment.h"
+#include "drivers/guest/net/segment.h"
 #include "guest-tests/unit/unit.h"
 
 #include <string.h>

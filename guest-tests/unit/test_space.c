@@ -1,7 +1,7 @@
-/* unit-sources: mm/space.c mm/space_check.c mm/pgtable.c mm/frames.c hv/lib/string.c */
+/* unit-sources: mm/space.c mm/space_check.c mm/pgtable.c mm/frames.c hv/base/string.c */
 /* SPDX-License-Identifier: MIT */
 #include "guest-tests/unit/fake_space.h"
-#include "hv/errno.h"
+#include "hv/base/errno.h"
 
 TEST(a_fresh_pair_has_no_violation)
 {

@@ -1,4 +1,4 @@
-/* unit-sources: mm/space.c mm/space_check.c mm/pgtable.c mm/frames.c hv/lib/string.c */
+/* unit-sources: mm/space.c mm/space_check.c mm/pgtable.c mm/frames.c hv/base/string.c */
 /* SPDX-License-Identifier: MIT */
 /* The audit: every violation that it knows is planted, and must be found and named. */
 #include "guest-tests/unit/fake_space.h"

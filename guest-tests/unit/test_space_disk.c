@@ -1,9 +1,9 @@
-/* unit-sources: mm/space.c mm/space_check.c mm/pgtable.c mm/frames.c hv/lib/string.c */
+/* unit-sources: mm/space.c mm/space_check.c mm/pgtable.c mm/frames.c hv/base/string.c */
 /* SPDX-License-Identifier: MIT */
 /* Files that several VMs read, in their windows: what the audit says of those that show too much.
  */
 #include "guest-tests/unit/fake_space.h"
-#include "hv/errno.h"
+#include "hv/base/errno.h"
 
 #define FILE_BASE MIB(40)
 

@@ -1,10 +1,10 @@
-/* unit-sources: drivers/guest/[a-z]*.c hv/lib/[ps]*.c guest-tests/unit/fake_platform.c */
+/* unit-sources: drivers/guest/irq/[a-z]*.c drivers/guest/net/[a-z]*.c drivers/guest/virtio/[a-z]*.c drivers/guest/legacy/[a-z]*.c hv/base/print.c hv/base/string.c guest-tests/unit/fake_platform.c */
 /* SPDX-License-Identifier: MIT */
 /* The virtio devices as a driver sees them: by configuration space, BARs and memory. */
 #include "guest-tests/unit/fake_virtio.h"
 #include "guest-tests/unit/unit.h"
 
-#include "hv/errno.h"
+#include "hv/base/errno.h"
 
 #define FEATURES (VIRTIO_F_VERSION_1 | VRING_F_EVENT_IDX | DISK_FEATURES)
 #define DISK_FEATURES (BIT(1) | BIT(2) | BIT(6) | BIT(9) | BIT(13) | BIT(14))

@@ -3,9 +3,9 @@
  * The command `cloister` for Linux guests of a VM with `user-hypercalls = on`: what the hypervisor
  * says of this VM, marks in its records, the mitigation policy.
  */
-#include "hv/hypercall_guest.h"
+#include "hv/base/hypercall_guest.h"
 
-#include "hv/errno.h"
+#include "hv/base/errno.h"
 #include "vmx/exit_reason.h"
 
 #include <errno.h>

@@ -2,7 +2,7 @@
 /* A test guest's own tables, its exceptions, and how it starts and ends. */
 #include "guest-tests/guests/lib/guest.h"
 
-#include "drivers/guest/power.h"
+#include "drivers/guest/legacy/power.h"
 
 #define SELECTOR_CODE 0x08
 #define SELECTOR_DATA 0x10

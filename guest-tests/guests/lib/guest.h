@@ -7,9 +7,9 @@
 #ifndef GUEST_H
 #define GUEST_H
 
-#include "hv/asm.h"
-#include "hv/errno.h"
-#include "hv/hypercall_guest.h"
+#include "hv/base/asm.h"
+#include "hv/base/errno.h"
+#include "hv/base/hypercall_guest.h"
 #include "vmx/exit_reason.h"
 
 /* What the guest's file gives. */
@@ -183,7 +183,7 @@ static inline void ioapic_write(uint32_t index, uint32_t value)
 	IOAPIC_DATA = value;
 }
 
-/* Ports that hv/asm.h lacks. */
+/* Ports that hv/base/asm.h lacks. */
 static inline uint32_t inl(uint16_t port)
 {
 	uint32_t value;

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Address Space Isolation: the way out of the restricted map and back (docs/ASI.md).
+ *
+ *   asi_exit()   restricted -> full: some sensitive datum is needed
+ *   asi_enter()  full -> restricted, before the guest runs: flush, so that nothing of it stays in
+ * the core
+ */
+#ifndef HV_ASI_H
+#define HV_ASI_H
+
+#include "hv/base/panic.h"
+#include "hv/base/types.h"
+
+#define ASI_PCID_RESTRICTED 1ULL
+#define ASI_PCID_FULL 2ULL
+
+/* Why a CPU left the restricted map. */
+enum asi_cause {
+	ASI_CAUSE_FAULT,    /* code touched sensitive data without asking first */
+	ASI_CAUSE_CONSOLE,  /* the picture, and text that waits for the UART */
+	ASI_CAUSE_POPULATE, /* guest memory is taken from the pool on first touch */
+	ASI_CAUSE_VM_STATE, /* a VM starts, stops or is reset */
+	ASI_CAUSE_CHECK,    /* the maps are examined */
+	ASI_CAUSE_SCHEDULE, /* the core goes to another VM, or an idle CPU looks for one */
+	ASI_CAUSE_POLICY,   /* another policy is asked for, or adopted */
+	ASI_CAUSE_NET,	    /* frames go to other VMs */
+	ASI_CAUSE_SPLIT,    /* a guest executes from a large page that is not executable */
+	ASI_CAUSE_COUNT,
+};
+
+const char *asi_cause_name(enum asi_cause cause);
+
+/**
+ * Leaves to the full map; if this CPU is there already, asks only for the flush of cond-flush. The
+ * caller's address is the site that the statistics name. Interrupts off.
+ */
+void asi_exit(enum asi_cause cause);
+
+/**
+ * Back to the restricted map with the flushes that the policy asks for. After it nothing sensitive
+ * may be touched before the guest runs. Interrupts off; in FULL.
+ */
+void asi_enter(void);
+
+/**
+ * Nothing sensitive is needed until this CPU is woken: it waits in the restricted map if exits land
+ * there or siblings have to be let go, since an interrupt's handler runs in the map of the wait.
+ * Interrupts off.
+ */
+void asi_rest(void);
+
+/** Awake again: where exits land in full, that is where work goes on. Interrupts off. */
+void asi_wake(void);
+
+/**
+ * A page fault in the hypervisor: leaves to full if restricted lacks what full maps, and returns
+ * true for a retry of the instruction; false if the fault is a bug.
+ */
+bool asi_handle_fault(const struct exception_frame *frame);
+
+#endif

@@ -1,0 +1,448 @@
+// SPDX-License-Identifier: MIT
+#include "hv/life/life.h"
+
+#include "hv/base/asm.h"
+#include "hv/vm/audit.h"
+#include "hv/core/boot_state.h"
+#include "hv/console/console.h"
+#include "hv/cpu/cpu.h"
+#include "hv/console/end.h"
+#include "hv/base/errno.h"
+#include "hv/core/fire.h"
+#include "vmx/exit/host_interrupt.h"
+#include "hv/base/print.h"
+#include "hv/monitor/monitor.h"
+#include "hv/cpu/percpu.h"
+#include "hv/life/power.h"
+#include "hv/console/record.h"
+#include "hv/sched/sched.h"
+#include "hv/cpu/stack.h"
+#include "hv/sched/wake.h"
+#include "mm/frames.h"
+
+/* How often one that is to be started looks whether it may. */
+#define LOOKS_A_SECOND 1000
+
+/* Sensitive: changed in full only, when VMs come and go. */
+static struct spinlock life_lock;
+static bool any_failed;
+static bool run_is_over;
+
+static void report_state(const char *name, const char *state, const char *reason, uint32_t starts)
+{
+	struct frames_stats stats;
+
+	frames_stats(&stats);
+	record_begin("vm");
+	record_str("vm", name);
+	record_str("state", state);
+	if (reason)
+		record_str("reason", reason);
+	if (starts)
+		record_u64("starts", starts);
+	record_u64("free", stats.free_bytes);
+	record_end();
+}
+
+void vm_report_state(const char *name, const char *state, const char *reason)
+{
+	report_state(name, state, reason, 0);
+}
+
+void vm_report_running(const struct vm_record *record)
+{
+	report_state(record->config->name, "running", NULL, record->starts);
+	console_let_guests(); /* it may start again and again */
+}
+
+void vm_refuse(const struct config_vm *config, const char *reason)
+{
+	vm_records[config - boot_state_config()->vms].state = VM_REFUSED;
+	vm_report_state(config->name, "refused", reason);
+	any_failed = true;
+}
+
+_Noreturn void vm_end_run(int64_t status, const char *reason)
+{
+	asi_exit(ASI_CAUSE_VM_STATE);
+	FIRE_ONLY(fire_cease());
+	console_lock(); /* nobody is stopped within a line */
+	interrupt_stop_others();
+	console_seize();
+	FIRE_ONLY(fire_report());
+	end_run(status, reason);
+}
+
+int vm_run_status(void)
+{
+	return any_failed;
+}
+
+bool vm_stands_still(const struct vm_record *record)
+{
+	for (unsigned i = 0; record->state >= VM_READY && i < record->config->vcpus; i++)
+		if (record->cpu[i] != VM_NO_CPU && percpu_core_is_closed(record->cpu[i]))
+			return true;
+	return false;
+}
+
+/* Is there a VM that can still do something, or an operator who may want one to? One that stands
+ * still has failed. */
+static bool anything_goes_on(void)
+{
+	for (unsigned i = 0; i < CONFIG_MAX_VMS; i++) {
+		const struct vm_record *record = &vm_records[i];
+
+		if (record->state == VM_ENDED && record->wish == VM_WISH_STOP &&
+		    !power_is_pressed())
+			return true;
+		if (record->state < VM_BUILDING)
+			continue;
+		if (!vm_stands_still(record))
+			return true;
+		any_failed = true;
+	}
+	return monitor_is_open() && !power_is_pressed();
+}
+
+void vm_end_run_if_over(void)
+{
+	bool last;
+
+	/* The last two may end at the same time. */
+	spinlock_acquire(&life_lock);
+	last = !run_is_over && !anything_goes_on();
+	run_is_over |= last;
+	spinlock_release(&life_lock);
+	if (last && power_is_pressed())
+		vm_end_run(0, "power button");
+	if (last)
+		vm_end_run(any_failed ? 1 : 0,
+			   any_failed ? "a VM was refused or stopped" : "all VMs powered off");
+}
+
+static void set_state(struct vm_record *record, enum vm_state state)
+{
+	spinlock_acquire(&record->lock);
+	record->state = state;
+	spinlock_release(&record->lock);
+}
+
+/* Says what ended the VM. The window is current, no vCPU runs any more. */
+static void report_end(enum vm_wish wish)
+{
+	const struct vm *vm = VM_HERE;
+	const char *state = vm->request == VM_REQUEST_REBOOT ? "reboot" : "poweroff";
+	char reason[160] = "";
+
+	if (wish == VM_WISH_NONE && vm->stop_reason) {
+		fmt_snprintf(reason, sizeof(reason), vm->stop_detail ? "%s 0x%llx" : "%s",
+			     vm->stop_reason, (unsigned long long)vm->stop_detail);
+		console_error("[vm %s] is stopped: %s", vm->name, reason);
+	}
+	vm_breathe();
+	vm_print_stats(vm);
+	if (wish != VM_WISH_NONE)
+		vm_report_state(vm->name, wish == VM_WISH_RESET ? "reset" : "stopped",
+				"the operator wants it");
+	else
+		vm_report_state(vm->name, vm->stop_reason ? "stopped" : state,
+				vm->stop_reason ? reason : NULL);
+}
+
+/* Nobody but this CPU has to do with the VM any more. What the operator wants of it from now on is
+ * done when it begins anew, if it does (vm_operate); only that it was stopped is remembered. */
+static enum vm_wish begin_end(struct vm_record *record)
+{
+	const struct vm *vm = record->vm;
+	enum vm_wish wish;
+
+	spinlock_acquire(&record->lock);
+	wish = record->wish;
+	if (wish != VM_WISH_STOP)
+		record->wish = VM_WISH_NONE;
+	if (wish == VM_WISH_RESTART)
+		record->becomes = VM_BUILDING;
+	else if (wish == VM_WISH_RESET ||
+		 (wish == VM_WISH_NONE && !vm->stop_reason && vm->request == VM_REQUEST_REBOOT))
+		record->becomes = VM_READY;
+	else
+		record->becomes = VM_ENDED;
+	record->state = VM_BUILDING;
+	spinlock_release(&record->lock);
+	return wish;
+}
+
+/* The VM has left this CPU and every other. Its memory is scrubbed piece by piece, while others run
+ * (vm_scrub_some); it stays the VM's if that is to become READY. */
+static void take_down(struct vm_record *record)
+{
+	sched_remove((unsigned)(record - vm_records));
+	record->scrubbed = 0;
+	__atomic_store_n(&record->scrubber, this_cpu()->id + 1, __ATOMIC_RELEASE);
+}
+
+static int build(struct vm_record *record)
+{
+	unsigned index = (unsigned)(record - vm_records);
+	int err = vm_create(index, &boot_state_config()->vms[index]);
+
+	stack_goes_deep(); /* once more: meanwhile it may have been zeroed */
+	if (err)
+		return err;
+	sched_add(index);
+	audit_changed();
+	vm_breathe(); /* the caller's turn may end with a flush, which is long by itself */
+	return 0;
+}
+
+/* All of the VM's memory has gone back. */
+static void finish(struct vm_record *record)
+{
+	vm_destroy(record);
+	/* What is typed from now on can only be for the monitor. */
+	if (boot_state_console_vm() == (int)(record - vm_records))
+		console_set_input(true);
+	if (record->becomes == VM_BUILDING) {
+		record->held = 0;
+		if (build(record) == 0)
+			return;
+		any_failed = true;
+		record->becomes = VM_ENDED;
+	}
+	set_state(record, record->becomes);
+	if (record->becomes == VM_REFUSED)
+		vm_report_state(record->config->name, "refused", "its files cannot be loaded");
+	vm_end_run_if_over();
+}
+
+/* Or is it from now on, since the one that was runs nothing any more? */
+static bool is_scrubber(struct vm_record *record, uint32_t self)
+{
+	uint32_t scrubber = __atomic_load_n(&record->scrubber, __ATOMIC_ACQUIRE);
+
+	return scrubber == self ||
+	       (scrubber && percpu_core_is_closed(scrubber - 1) &&
+		__atomic_compare_exchange_n(&record->scrubber, &scrubber, self, false,
+					    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+}
+
+/* So many pieces at a turn, each of which may cost another VM's: interrupts are taken between them,
+ * and end the turn if they call the scheduler. */
+#define PIECES_A_TURN 16
+
+/* False: there was nothing left. */
+static bool scrub_pieces(struct vm_record *record)
+{
+	for (unsigned i = 0; i < PIECES_A_TURN; i++) {
+		if (!vm_scrub_piece(record, &record->scrubbed, record->becomes != VM_READY))
+			return false;
+		vm_breathe();
+		if (this_cpu()->kicked)
+			break;
+	}
+	return true;
+}
+
+bool vm_scrub_some(void)
+{
+	for (unsigned i = 0; i < CONFIG_MAX_VMS; i++) {
+		struct vm_record *record = &vm_records[i];
+
+		if (!is_scrubber(record, this_cpu()->id + 1))
+			continue;
+		/* One that starts again and again is not to fill the log with that alone. */
+		if (record->becomes == VM_READY && !console_has_room(CONSOLE_FOR_STARTS)) {
+			wake_by(rdtsc() + cpu_facts.tsc_hz / LOOKS_A_SECOND);
+			continue;
+		}
+		if (scrub_pieces(record))
+			return true;
+		record->scrubber = 0;
+		/* Its memory is as new. Cached translations of it go when each vCPU is loaded. */
+		if (record->becomes == VM_READY)
+			sched_add(i);
+		else
+			finish(record);
+	}
+	return false;
+}
+
+/* The last one out: reports, and sees that the VM is made ready for another start, or goes. */
+static void end(struct vm_record *record)
+{
+	enum vm_wish wish = begin_end(record);
+
+	vm_leave_console(VM_HERE, true);
+	report_end(wish);
+	vm_net_set_up(record, false);
+	any_failed |= wish == VM_WISH_NONE && VM_HERE->stop_reason;
+	vm_leave_window();
+	record->joined = 0;
+	take_down(record);
+	sched_detached();
+}
+
+/* Once a VM is ENDING nobody joins it any more, so whoever finds itself alone stays so. */
+static bool is_last(const struct vm_record *record, unsigned joined)
+{
+	return record->state == VM_ENDING && record->joined == joined;
+}
+
+void vm_part(struct vm_record *record)
+{
+	bool last;
+
+	spinlock_acquire(&record->lock);
+	last = is_last(record, 1);
+	spinlock_release(&record->lock);
+	if (!last) {
+		vm_leave_window(); /* model: window */
+		spinlock_acquire(&record->lock);
+		record->joined--;
+		last = is_last(record, 0);
+		record->joined += last;
+		spinlock_release(&record->lock);
+		/* All others left meanwhile: it is this one after all that reports. */
+		if (last)
+			vm_set_window(&record->window);
+	}
+	if (last)
+		end(record);
+	else
+		sched_detached();
+}
+
+void vm_abort(struct vm_record *record, bool failed)
+{
+	if (failed)
+		vm_leave_window();
+	spinlock_acquire(&record->lock);
+	record->state = failed ? VM_BUILDING : VM_ENDING;
+	if (failed) {
+		record->becomes = VM_REFUSED;
+		record->wish = VM_WISH_NONE;
+		record->joined--;
+	}
+	spinlock_release(&record->lock);
+	if (!failed) {
+		vm_part(record);
+		return;
+	}
+	sched_detached();
+	any_failed = true;
+	take_down(record);
+}
+
+/* Comes in as one of the VM's CPUs, so that it cannot end meanwhile. The lock is held. */
+static void visit(struct vm_record *record)
+{
+	record->joined++;
+	spinlock_release(&record->lock);
+	sched_attached();
+	vm_set_window(&record->window);
+}
+
+bool vm_visit(struct vm_record *record)
+{
+	spinlock_acquire(&record->lock);
+	if (record->state != VM_LIVE) {
+		spinlock_release(&record->lock);
+		return false;
+	}
+	visit(record);
+	return true;
+}
+
+/* Nobody can touch it yet, or any more. */
+static bool is_in_hand(const struct vm_record *record)
+{
+	return record->state == VM_BUILDING || record->state == VM_ENDING;
+}
+
+int vm_operate(struct vm_record *record, enum vm_wish wish)
+{
+	int err = 0;
+
+	spinlock_acquire(&record->lock);
+	if (record->state < VM_BUILDING)
+		err = -E_NOENT;
+	else if (record->wish || (record->state == VM_BUILDING && record->becomes < VM_BUILDING))
+		err = -E_BUSY;
+	else
+		record->wish = wish;
+	/* One that begins anew by itself has to come as far as being loaded, even if it is paused:
+	 * its loader ends it. */
+	if (!err && is_in_hand(record))
+		record->held = 0;
+	if (err || is_in_hand(record) || record->state == VM_LOADING) {
+		spinlock_release(&record->lock);
+		return err;
+	}
+	record->state = VM_ENDING;
+	visit(record);
+	for (unsigned i = 0; i < record->config->vcpus; i++)
+		vcpu_post_stop(vcpu_here(i));
+	vm_part(record);
+	return 0;
+}
+
+int vm_start(unsigned index)
+{
+	struct vm_record *record = &vm_records[index];
+	enum vm_state before;
+	int err;
+
+	spinlock_acquire(&record->lock);
+	before = record->state;
+	err = before >= VM_BUILDING ? -E_EXIST : record->config ? 0 : -E_INVAL;
+	if (!err) {
+		record->state = VM_BUILDING;
+		record->becomes = VM_READY;
+		record->wish = VM_WISH_NONE;
+		record->held = 0;
+	}
+	spinlock_release(&record->lock);
+	if (err)
+		return err;
+	err = build(record);
+	if (err)
+		set_state(record, before);
+	else
+		vm_console_refresh();
+	return err;
+}
+
+int vm_hold(struct vm_record *record, enum vm_hold why)
+{
+	int err = 0;
+
+	spinlock_acquire(&record->lock);
+	if (record->state < VM_BUILDING)
+		err = -E_NOENT;
+	else if (is_in_hand(record) || record->wish)
+		err = -E_BUSY;
+	else
+		__atomic_fetch_or(&record->held, (uint8_t)why, __ATOMIC_SEQ_CST);
+	spinlock_release(&record->lock);
+	if (!err)
+		sched_hold((unsigned)(record - vm_records));
+	return err;
+}
+
+void vm_release(struct vm_record *record, enum vm_hold why)
+{
+	spinlock_acquire(&record->lock);
+	__atomic_fetch_and(&record->held, (uint8_t)~why, __ATOMIC_SEQ_CST);
+	spinlock_release(&record->lock);
+	sched_hold((unsigned)(record - vm_records));
+}
+
+bool vm_is_settled(const struct vm_record *record)
+{
+	if (record->state == VM_READY)
+		return record->held;
+	if (record->state == VM_LIVE)
+		return !record->held || !record->joined;
+	return record->state < VM_BUILDING;
+}

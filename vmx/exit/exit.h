@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The exit handlers, one file a family. Each runs with interrupts off, lands in the map that the
+ * policy says (restricted under ASI) and leaves the guest ready for the next entry.
+ */
+#ifndef VMX_EXIT_H
+#define VMX_EXIT_H
+
+#include "vmx/exit_reason.h"
+#include "vmx/vcpu.h"
+
+/** From vmx/exit/entry.asm, on the vCPU's own stack. Returns for VMRESUME. */
+void vmx_exit(struct vcpu *vcpu);
+/** The same where siblings are stunned on every exit. */
+void vmx_exit_stunned(struct vcpu *vcpu);
+/** What has to happen before the next entry, as vcpu->work says. May end or yield the vCPU and then
+ * does not return. Interrupts off; afterwards nothing sensitive may be touched. */
+void vmx_do_work(struct vcpu *vcpu);
+/** The gate is shut on the way into the guest; returns once it was passed, and what came meanwhile
+ * is done. From vmx/exit/entry.asm, restricted map, interrupts off. */
+void vmx_wait_at_gate(struct vcpu *vcpu);
+
+/** From vmx/exit/entry.asm: VMLAUNCH or VMRESUME refused. */
+_Noreturn void vmx_entry_failed(struct vcpu *vcpu);
+
+void exit_cpuid(struct vcpu *vcpu);
+void exit_msr_read(struct vcpu *vcpu);
+void exit_msr_write(struct vcpu *vcpu);
+void exit_cr_access(struct vcpu *vcpu);
+void exit_xsetbv(struct vcpu *vcpu);
+void exit_io(struct vcpu *vcpu);
+void exit_ept_violation(struct vcpu *vcpu);
+/** Also where one came in the middle of a VM entry (SDM 26.9). */
+void exit_machine_check(struct vcpu *vcpu);
+void exit_external_interrupt(struct vcpu *vcpu);
+void exit_exception_nmi(struct vcpu *vcpu);
+void exit_hlt(struct vcpu *vcpu);
+void exit_pause(struct vcpu *vcpu);
+void exit_vmcall(struct vcpu *vcpu);
+void exit_virtualized_eoi(struct vcpu *vcpu);
+void exit_apic_write(struct vcpu *vcpu);
+
+#endif
