@@ -102,4 +102,7 @@ struct boot_info {
 static_assert(sizeof(struct boot_range) == 24, "read by boot code and the core alike");
 static_assert(sizeof(struct boot_file) == 88, "read by boot code and the core alike");
 
+/** The image's entry point, hv/core/start.asm: the state is as above. */
+_Noreturn void hv_entry(const struct boot_info *info);
+
 #endif

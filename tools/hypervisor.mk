@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The hypervisor: cloister.elf (also a multiboot2 kernel) and BOOTX64.EFI.
 HV_SOURCES := $(sort $(foreach end,c asm,$(wildcard $(addsuffix /*.$(end),boot boot/mb2 hv/* mm vmx vmx/exit drivers/host drivers/guest/*))))
-HV_SOURCES := $(filter-out $(if $(FIRE),,hv/core/fire.c),$(HV_SOURCES))
+HV_SOURCES += $(if $(FIRE),guest-tests/fire/fire.c)
 HV_OBJECTS := $(patsubst %,$(BUILD)/obj/%.o,$(HV_SOURCES))
 DSDT := $(BUILD)/gen/dsdt.h
 

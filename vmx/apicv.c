@@ -4,8 +4,10 @@
  * on the page of registers (SDM 29.1 to 29.5). In all other modes, and where it cannot, the
  * software does. An interrupt that the guest cannot take waits in the processor.
  */
-#include "hv/base/asm.h"
-#include "vmx/exit/exit.h"
+#include "drivers/guest/irq/lapic.h"
+#include "hv/vm/vcpu.h"
+#include "vmx/vcpu.h"
+#include "vmx/vmcs.h"
 
 #define APICV_PROC PROC_TPR_SHADOW
 #define SOFTWARE_PROC (PROC_CR8_LOAD | PROC_CR8_STORE)
@@ -49,20 +51,4 @@ void apicv_hand_over(struct vcpu *vcpu)
 	for (unsigned i = 0; i < EOI_BITMAPS; i++)
 		vmcs_write(VMCS_EOI_EXIT_BITMAP + 2 * i, vlapic_level_vectors(&vcpu->lapic, i));
 	vcpu->lapic.tmr_changed = false;
-}
-
-/* Behind the write, which has been done (SDM 29.1.4). */
-void exit_virtualized_eoi(struct vcpu *vcpu)
-{
-	vlapic_after_eoi(vcpu, (uint8_t)vmcs_read(VMCS_EXIT_QUALIFICATION));
-}
-
-/* Of the writes that the processor takes, only an IPI to self with an illegal vector comes here. */
-void exit_apic_write(struct vcpu *vcpu)
-{
-	enum { SELF_IPI = 0x3f };
-
-	if ((vmcs_read(VMCS_EXIT_QUALIFICATION) & 0xfff) == SELF_IPI << 4)
-		vlapic_msr_write(vcpu, MSR_X2APIC_FIRST + SELF_IPI,
-				 vcpu->lapic.page[SELF_IPI * 4] & 0xff);
 }

@@ -2,8 +2,8 @@
 #include "vmx/caps.h"
 
 #include "hv/base/asm.h"
-#include "hv/cpu/cpu.h"
 #include "hv/base/layout.h"
+#include "hv/cpu/cpu.h"
 #include "hv/cpu/percpu.h"
 #include "mm/frames.h"
 #include "vmx/vmcs.h"

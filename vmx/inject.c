@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 /* Events for the guest: exceptions, NMIs, interrupts and the windows in which they can be given. */
+#include "drivers/guest/irq/lapic.h"
 #include "hv/base/asm.h"
+#include "hv/vm/vcpu.h"
 #include "vmx/vcpu.h"
+#include "vmx/vmcs.h"
 
 static void inject(unsigned vector, enum intr_type type)
 {

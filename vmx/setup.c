@@ -1,20 +1,27 @@
 // SPDX-License-Identifier: MIT
 /* Makes a vCPU: its VMCS with controls, host state and the guest's power-on state, and its MSR
  * bitmap. */
-#include "hv/base/asm.h"
-#include "hv/cpu/cpu.h"
-#include "hv/base/errno.h"
+#include "drivers/guest/firmware/loader.h"
+#include "drivers/guest/irq/lapic.h"
+#include "drivers/guest/platform.h"
+#include "hv/asi/actions.h"
 #include "hv/asi/flush.h"
-#include "vmx/exit/host_interrupt.h"
+#include "hv/asi/stun.h"
+#include "hv/base/asm.h"
+#include "hv/base/errno.h"
+#include "hv/base/layout.h"
 #include "hv/base/string.h"
+#include "hv/config/boot_state.h"
+#include "hv/config/config.h"
+#include "hv/cpu/cpu.h"
 #include "hv/cpu/percpu.h"
-#include "hv/sched/wake.h"
+#include "hv/vm/record.h"
+#include "hv/vm/vcpu.h"
+#include "hv/vm/vm.h"
 #include "mm/frames.h"
 #include "vmx/caps.h"
 #include "vmx/vcpu.h"
-
-extern const char vmx_exit_entry[], vmx_exit_entry_rsb[], vmx_exit_entry_bhb[],
-	vmx_exit_entry_hardened[], vmx_exit_entry_stunned[];
+#include "vmx/vmcs.h"
 
 #define NO_APIC_ID UINT32_MAX /* an APIC id that no CPU has */
 /* A loop around PAUSE that takes at most so many ticks a round, and so many altogether, waits for
@@ -139,20 +146,6 @@ static void write_controls(const struct vm_record *record, const struct vcpu *vc
 		vmcs_write(VMCS_VPID, vm->id * CONFIG_MAX_VCPUS + vcpu->id + 1U);
 }
 
-/* Where exits land in restricted, asi_exit() defends the predictor instead. */
-static const char *exit_entry(const struct policy_actions *actions)
-{
-	bool bhb = actions->bhb == POLICY_BHB_CLEAR;
-
-	if (actions->stun && !actions->restricts)
-		return vmx_exit_entry_stunned;
-	if (actions->restricts || !(actions->rsb_fill || bhb))
-		return vmx_exit_entry;
-	if (!bhb)
-		return vmx_exit_entry_rsb;
-	return actions->rsb_fill ? vmx_exit_entry_hardened : vmx_exit_entry_bhb;
-}
-
 /* One entry of an MSR-load area, SDM 24.7.2. */
 struct msr_load {
 	uint32_t msr, reserved;
@@ -163,7 +156,7 @@ struct msr_load {
  * What of the policy lies in the VMCS and in this CPU: the root and the code that an exit finds,
  * the swap of IA32_SPEC_CTRL (SDM 24.7.2 and 24.8.2), flushing at every entry.
  */
-static void apply_policy(const struct vm_record *record, struct vcpu *vcpu)
+static void apply_policy(const struct vm_record *record, struct vcpu *vcpu, const char *exit)
 {
 	const struct policy_actions *actions = flush_actions();
 	const struct percpu *cpu = this_cpu();
@@ -172,7 +165,7 @@ static void apply_policy(const struct vm_record *record, struct vcpu *vcpu)
 
 	vmcs_write(VMCS_HOST_CR3,
 		   (actions->restricts ? cpu->cr3_restricted : cpu->cr3_full) & ~CR3_NOFLUSH);
-	vmcs_write(VMCS_HOST_RIP, (uint64_t)exit_entry(actions));
+	vmcs_write(VMCS_HOST_RIP, (uint64_t)exit);
 	area[0] = (struct msr_load){ MSR_SPEC_CTRL, 0, actions->spec_ctrl_host };
 	area[1] = (struct msr_load){ MSR_SPEC_CTRL, 0, FLUSH_SPEC_CTRL_GUEST };
 	vmcs_write(VMCS_EXIT_MSR_LOAD_ADDRESS, record->msr_area.v);
@@ -356,7 +349,7 @@ void vcpu_make_idle(const struct vm_record *record, const struct vcpu *vcpu)
 	vmclear(record->vmcs[vcpu->id]);
 }
 
-void vcpu_load(const struct vm_record *record, struct vcpu *vcpu)
+void vcpu_load(const struct vm_record *record, struct vcpu *vcpu, const char *exit)
 {
 	vmptrld(record->vmcs[vcpu->id]);
 	/* The CPU keeps no translation of the guest's of an earlier stay: vm_leave_window(). */
@@ -364,7 +357,7 @@ void vcpu_load(const struct vm_record *record, struct vcpu *vcpu)
 	write_host_state(vcpu);
 	vcpu_load_hardware(vcpu);
 	vcpu->gate = stun_gate(this_cpu()->id);
-	apply_policy(record, vcpu);
+	apply_policy(record, vcpu, exit);
 }
 
 void vcpu_unload(const struct vm_record *record, struct vcpu *vcpu)
@@ -382,7 +375,7 @@ void vcpu_take_init(struct vcpu *vcpu)
 	vcpu->work &= ~(uint32_t)WORK_IRQ;
 }
 
-static void start_up(struct vcpu *vcpu)
+void vcpu_start_up(struct vcpu *vcpu)
 {
 	write_common_state(vcpu->vm);
 	write_startup_state(__atomic_load_n(&vcpu->remote_sipi, __ATOMIC_SEQ_CST));
@@ -391,37 +384,4 @@ static void start_up(struct vcpu *vcpu)
 	vcpu->cr2 = 0;
 	vcpu->sipi_pending = false;
 	vcpu->work = (vcpu->work & ~(uint32_t)WORK_SIPI) | WORK_CR2;
-}
-
-void vcpu_wait(struct vcpu *vcpu)
-{
-	uint64_t start = rdtsc(), waited;
-
-	/* Its interrupt may be pending on a CPU that gives the vCPU up before it takes any. */
-	if (vcpu->timer_deadline && start >= vcpu->timer_deadline) {
-		vcpu->timer_deadline = 0;
-		vlapic_timer_expired(vcpu);
-	}
-	if ((vcpu->work & WORK_HALT) && (vcpu->work & WORK_IRQ)) {
-		vcpu->work &= ~(uint32_t)WORK_HALT;
-		return;
-	}
-	if ((vcpu->work & WORK_SIPI) && vcpu->sipi_pending) {
-		start_up(vcpu);
-		return;
-	}
-	vcpu->halted_since = start;
-	if (wake_begin_wait(vcpu)) { /* model: begin */
-		interrupt_call_scheduler();
-	} else {
-		vcpu_timer_program(vcpu);
-		asi_rest();	   /* model: rest */
-		interrupts_wait(); /* model: wait */
-		asi_wake();
-	}
-	wake_end_wait(vcpu);
-	waited = rdtsc() - start;
-	vcpu->halted_since = 0;
-	vcpu->stats.halted_ticks += waited;
-	vcpu->exit_tsc += (uint32_t)waited; /* sleeping is not work */
 }

@@ -2,8 +2,9 @@
 /* What hardware keeps for a guest outside its VMCS: MSRs that entry does not load, debug registers,
  * x87 to AVX-512. It stays in the registers while the vCPU has the CPU. */
 #include "hv/base/asm.h"
-#include "hv/cpu/cpu.h"
 #include "hv/base/string.h"
+#include "hv/cpu/cpu.h"
+#include "hv/vm/vcpu.h"
 #include "vmx/caps.h"
 #include "vmx/vcpu.h"
 

@@ -2,10 +2,10 @@
 /* The guest's control registers as it sees them, and the timer that stands in for its own. */
 #include "vmx/vcpu.h"
 
+#include "drivers/guest/irq/lapic.h"
+#include "drivers/guest/platform.h"
 #include "hv/base/asm.h"
-#include "hv/cpu/percpu.h"
-#include "hv/asi/stun.h"
-#include "vmx/caps.h"
+#include "hv/vm/vcpu.h"
 
 #define CR0_RESERVED_HIGH 0xffffffff00000000ULL
 #define PDPTE_PRESENT BIT(0)
@@ -115,29 +115,4 @@ void vcpu_poll_timer(struct vcpu *vcpu)
 	if (vcpu->timer_deadline)
 		wait = (vcpu->timer_deadline - now) >> vcpu->vm->preemption_shift;
 	vmcs_write(VMCS_PREEMPTION_TIMER, wait < UINT32_MAX ? wait : UINT32_MAX);
-}
-
-void vcpu_go_on(struct vcpu *vcpu)
-{
-	struct virtio *device;
-
-	while ((device = vcpu->again) != NULL) {
-		interrupts_take();
-		if (vcpu->work || stun_keeps_waiting(this_cpu()))
-			return;
-		vcpu->again = NULL;
-		vm_lock_devices(vcpu->vm);
-		virtio_notify(vcpu->vm, device, vcpu->again_queue);
-		vm_unlock_devices(vcpu->vm);
-	}
-}
-
-void vcpu_leave_undone(struct vcpu *vcpu)
-{
-	struct virtio *device = vcpu->again;
-
-	vcpu->again = NULL;
-	vm_lock_devices(vcpu->vm);
-	virtio_signal(vcpu->vm, device, &device->queue[vcpu->again_queue]);
-	vm_unlock_devices(vcpu->vm);
 }

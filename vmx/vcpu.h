@@ -6,7 +6,7 @@
 
 #include "drivers/guest/firmware/loader.h"
 #include "hv/base/asm.h"
-#include "hv/vm/vm.h"
+#include "hv/vm/record.h"
 #include "vmx/vmcs.h"
 
 /* CR0 and CR4 bits that the guest cannot change without an exit. */
@@ -27,9 +27,10 @@ int vcpu_create(struct vm_record *record);
  */
 void vcpu_reset(struct vm_record *record, struct vcpu *vcpu, const struct loader_entry *entry);
 
-/** Loads the vCPU onto this CPU (VMCS, host state, what hardware keeps outside the VMCS), and takes
- * it off again, leaving nothing of it in registers. Its window is current. Full map. */
-void vcpu_load(const struct vm_record *record, struct vcpu *vcpu);
+/** Loads the vCPU onto this CPU (VMCS, host state, what hardware keeps outside the VMCS), where its
+ * exits land at @exit, and takes it off again, leaving nothing of it in registers. Its window is
+ * current. Full map. */
+void vcpu_load(const struct vm_record *record, struct vcpu *vcpu, const char *exit);
 void vcpu_unload(const struct vm_record *record, struct vcpu *vcpu);
 
 /** Resets, loads and saves what hardware keeps outside the VMCS (vmx/switch.c). */
@@ -49,13 +50,8 @@ void vcpu_dump(const struct vm_record *record, const struct vcpu *vcpu);
 /** WORK_INIT: as after an INIT, from now on waiting for a start-up IPI. Its VMCS is current. */
 void vcpu_take_init(struct vcpu *vcpu);
 
-/** WORK_HALT, WORK_SIPI: sleeps in the restricted map until something happens, and sees whether it
- * is what the vCPU waits for. */
-void vcpu_wait(struct vcpu *vcpu);
-
-/** First entry on this CPU, with vm_begin(); the last thing that the caller's stack does. Full map.
- */
-_Noreturn void vmx_begin(struct vcpu *vcpu);
+/** Its start-up IPI has come (vcpu.remote_sipi): it runs, in real mode. Its VMCS is current. */
+void vcpu_start_up(struct vcpu *vcpu);
 
 /** Is the guest in 64-bit mode, not in compatibility mode or without it? */
 static inline bool vcpu_is_64bit(void)
@@ -86,24 +82,6 @@ static inline void vcpu_skip_bytes(uint64_t length)
 static inline void vcpu_skip(void)
 {
 	vcpu_skip_bytes(vmcs_read(VMCS_EXIT_INSTRUCTION_LENGTH));
-}
-
-/** Does at once what an access of the guest has left to be done (vm_again()), as long as neither an
- * interrupt nor a sibling wants anything. No lock is held; any map. */
-void vcpu_go_on(struct vcpu *vcpu);
-
-/** The access cannot be made again: what it has left waits for the next notification, and the
- * driver is told of what was done. The same. */
-void vcpu_leave_undone(struct vcpu *vcpu);
-
-/** Is the instruction that exits to be executed once more (vm_again())? Asking forgets it. */
-static inline bool vcpu_again(struct vcpu *vcpu)
-{
-	bool again = vcpu->again;
-
-	if (unlikely(again))
-		vcpu->again = NULL;
-	return again;
 }
 
 enum {

@@ -53,7 +53,6 @@ static_assert(offsetof(struct mb2_framebuffer, red_position) == 32,
 enum { MB2_RAM = 1, MB2_ACPI = 3, MB2_ACPI_NVS = 4, MB2_DIRECT_COLOR = 1 };
 
 extern const char image_start[], image_end[];
-_Noreturn void hv_entry(const struct boot_info *bi);
 
 static struct boot_info info;
 static uint8_t rsdp_copy[64];

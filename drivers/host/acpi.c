@@ -4,6 +4,8 @@
 #include "drivers/host/acpi_table.h"
 #include "hv/base/layout.h"
 
+struct acpi_facts acpi_facts;
+
 struct acpi_rsdp {
 	char signature[8];
 	uint8_t checksum;

@@ -38,6 +38,9 @@ struct acpi_facts {
 	struct acpi_power power;
 };
 
+/** What acpi_read() found of this machine. */
+extern struct acpi_facts acpi_facts;
+
 /**
  * Reads the tables below @rsdp (0: none). @reach tells whether memory at an address may be read,
  * and sees to it that it can: tables are not trusted. Always fills @facts with at least the

@@ -334,8 +334,8 @@ inline take_kick()
 inline call_scheduler()
 {
 	slice_over = 1;
-	ADD(kicked, i);					/* interrupt_call_scheduler: kicked */
-	work_switch = attached_here			/* interrupt_call_scheduler: switch */
+	ADD(kicked, i);					/* wake_call_scheduler: kicked */
+	work_switch = attached_here			/* wake_call_scheduler: switch */
 }
 
 inline escalate_or_not()
@@ -355,19 +355,19 @@ active [THREADS] proctype thread()
 	bit waits;		/* WORK_HALT or WORK_SIPI */
 	bit turned;
 
-sched_loop:
-	atomic {					/* sched_loop: take */
+cpu_loop:
+	atomic {					/* cpu_loop: take */
 		DROP(ipi_stun, i);
 		if
 		:: HAS(ipi_kick, i) -> DROP(ipi_kick, i); take_kick()
 		:: else
 		fi
 	};
-	asi_exit();					/* sched_loop: full */
-	DROP(kicked, i);				/* sched_loop: kicked */
+	asi_exit();					/* cpu_loop: full */
+	DROP(kicked, i);				/* cpu_loop: kicked */
 #if SCHED
 	if
-	:: atomic { slice_over && !switching ->		/* sched_loop: rotate; sched_rotate: switch */
+	:: atomic { slice_over && !switching ->		/* cpu_loop: rotate; sched_rotate: switch */
 		switching = 1;				/* begin_switch: switching */
 		resched = resched | (ALL_THREADS ^ SELF(i));	/* begin_switch: resched */
 #ifndef MUTANT_ROTATE_SILENTLY
@@ -377,44 +377,44 @@ sched_loop:
 	:: else
 	fi;
 #endif
-	atomic {					/* sched_loop: attach */
+	atomic {					/* cpu_loop: attach */
 #ifdef MUTANT_NO_RENDEZVOUS
 		if
 		:: switching ->
 #else
 		if
-		:: switching && !attached ->		/* attach: last */
+		:: switching && !attached ->		/* sched_attach: last */
 #endif
-			switching = 0;			/* attach: switching */
-			turn = 3 - turn;		/* attach: begin; begin_turn: turn */
+			switching = 0;			/* sched_attach: switching */
+			turn = 3 - turn;		/* sched_attach: begin; begin_turn: turn */
 			slice_over = 0;
 			turned = 1
 		:: else
 		fi;
 		if
-		:: !switching ->			/* attach: turn */
-			attached++;			/* attach: attached */
+		:: !switching ->			/* sched_attach: turn */
+			attached++;			/* sched_attach: attached */
 			attached_here = 1
 		:: else
 		fi;
 		if
-		:: switching -> ADD(resched, i)		/* attach: resched */
+		:: switching -> ADD(resched, i)		/* sched_attach: resched */
 		:: else -> DROP(resched, i)
 		fi
 	};
 	if
 	:: atomic { turned -> turned = 0 };
 #ifndef MUTANT_TURN_SILENTLY
-		kick_core()				/* attach: kick */
+		kick_core()				/* sched_attach: kick */
 #endif
 	:: else
 	fi;
 	if
-	:: attached_here -> goto vm_run			/* sched_loop: run */
+	:: attached_here -> goto vm_run			/* cpu_loop: run */
 	:: else
 	fi;
 #ifndef MUTANT_ASLEEP_LATE
-	atomic { DRAINED(i) -> ADD(asleep, i) };		/* sched_loop: sleep; rest: idle */
+	atomic { DRAINED(i) -> ADD(asleep, i) };		/* cpu_loop: sleep; rest: idle */
 #endif
 	/* A time slice that ends meanwhile wakes it too; that a turn is not missed must not rest on it. */
 	do
@@ -432,7 +432,7 @@ end_idle:	if					/* rest: wait */
 		escalate_or_not()
 	od;
 	DROP(asleep, i);				/* rest: idle */
-	goto sched_loop;
+	goto cpu_loop;
 
 vm_run:
 	atomic {
@@ -573,7 +573,7 @@ vm_yield:
 	window[i] = 0;					/* vm_part: window */
 	atomic { attached--;				/* sched_detached: attached */
 		waits = 0 };
-	goto sched_loop;
+	goto cpu_loop;
 
 end_closed:
 closed:	false

@@ -76,7 +76,7 @@ inline give_up_soon()
 	:: else ->
 		if
 		:: running == NOBODY || waits -> call_scheduler()	/* give_up_soon: schedule */
-		:: else -> soon = 1				/* wake_by: soon */
+		:: else -> soon = 1				/* timer_by: soon */
 		fi
 	fi
 }
@@ -167,7 +167,7 @@ active [CPUS] proctype cpu()
 	byte running;
 	bit asked, kicked, soon, waits, found, taken;
 
-sched_loop:
+cpu_loop:
 	if
 	:: atomic { PENDING(i) -> take_interrupts() }
 	:: atomic { !PENDING(i) -> skip }
@@ -184,7 +184,7 @@ sched_loop:
 			:: on[i] == SLEEPER && asleep -> asleep_state = 1	/* entity_end: asleep */
 			:: !(on[i] == SLEEPER && asleep || on[i] == HOG && ended) -> ready = ready | (1 << on[i])
 			fi;
-			on[i] = NOBODY				/* attach: end */
+			on[i] = NOBODY				/* sched_attach: end */
 		:: else
 		fi;
 		asked = 0 };
@@ -213,7 +213,7 @@ end_idle:		atomic { PENDING(i) -> DROP(halted, i); take_interrupts() }
 		od;
 		DROP(resting, i);				/* wake_end_rest: resting */
 		found = 0;
-		goto sched_loop
+		goto cpu_loop
 	:: else
 	fi;
 	if
@@ -256,7 +256,7 @@ end_halted:		atomic { PENDING(i) -> DROP(halted, i); take_interrupts() }
 	:: else
 	fi;
 	atomic { running = NOBODY; waits = 0; asked = 1 };
-	goto sched_loop
+	goto cpu_loop
 }
 
 /* What is posted is taken, and no core rests for good while somebody wants one. */

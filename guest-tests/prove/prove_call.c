@@ -65,7 +65,7 @@ void record_str(const char *key, const char *value)
 	/*@ assert ends: \valid_read(value + (0 .. 0)); */
 }
 
-_Noreturn void vm_end_run(int64_t status, const char *why)
+_Noreturn void run_end(int64_t status, const char *why)
 {
 	prove_end();
 }

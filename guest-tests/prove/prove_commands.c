@@ -4,7 +4,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Any line, with any VMs in any state. */
 #include "hv/vm/audit.h"
-#include "hv/core/boot_state.h"
+#include "hv/config/boot_state.h"
 #include "hv/console/console.h"
 #include "hv/base/string.h"
 #include "hv/sched/mitigation.h"
@@ -136,12 +136,12 @@ unsigned audit_run(const char *when)
 	return any32;
 }
 
-int vm_run_status(void)
+int run_status(void)
 {
 	return (int)any_within(0, 1);
 }
 
-_Noreturn void vm_end_run(int64_t status, const char *reason)
+_Noreturn void run_end(int64_t status, const char *reason)
 {
 	prove_end();
 }

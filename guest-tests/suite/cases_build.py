@@ -181,7 +181,7 @@ def threads(name):
 
 
 # Who takes no lock, and what is done with the data then; all of it is done by the two VMs below.
-UNLOCKED = {"mm/frames.c": "(&lock)", "hv/vm/vm.c": "(&vm->lock)", "hv/life/create.c": "(&record->lock)", "hv/sched/sched.c": "(&lock)",
+UNLOCKED = {"mm/frames.c": "(&lock)", "hv/vm/vm.c": "(&vm->lock)", "hv/vm/memory.c": "(&record->lock)", "hv/sched/sched.c": "(&lock)",
             "hv/net/netswitch.c": "lock)"}
 
 

@@ -1,6 +1,7 @@
 /* unit-sources: hv/asi/object.c mm/pgtable.c mm/frames.c hv/base/print.c hv/base/string.c */
 /* SPDX-License-Identifier: MIT */
 #include "guest-tests/unit/fake_memory.h"
+#include "hv/asi/asi.h"
 #include "hv/asi/object.h"
 #include "hv/cpu/percpu.h"
 #include "hv/base/symbols.h"

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "hv/asi/asi.h"
 
-#include "hv/base/asm.h"
 #include "hv/asi/flush.h"
 #include "hv/asi/object.h"
+#include "hv/asi/stun.h"
+#include "hv/base/asm.h"
 #include "hv/cpu/percpu.h"
 #include "hv/cpu/stack.h"
-#include "hv/asi/stun.h"
-#include "hv/vm/vm.h"
+#include "hv/vm/vcpu.h"
+#include "mm/pgtable.h"
 
 static const char *const cause_names[ASI_CAUSE_COUNT] = {
 	[ASI_CAUSE_FAULT] = "sensitive-access",

@@ -12,9 +12,6 @@
 #include "hv/base/panic.h"
 #include "hv/base/types.h"
 
-#define ASI_PCID_RESTRICTED 1ULL
-#define ASI_PCID_FULL 2ULL
-
 /* Why a CPU left the restricted map. */
 enum asi_cause {
 	ASI_CAUSE_FAULT,    /* code touched sensitive data without asking first */

@@ -2,11 +2,11 @@
 #include "hv/asi/flush.h"
 
 #include "hv/base/asm.h"
-#include "hv/cpu/cpu.h"
 #include "hv/base/errno.h"
 #include "hv/base/global.h"
+#include "hv/cpu/cpu.h"
 #include "hv/cpu/percpu.h"
-#include "hv/vm/vm.h"
+#include "hv/vm/vcpu.h"
 #include "mm/space.h"
 
 /* Twice the largest L1D of the CPUs that need it, so that pseudo-LRU replacement cannot keep an old

@@ -8,7 +8,7 @@
 #define HV_FLUSH_H
 
 #include "hv/cpu/percpu.h"
-#include "hv/asi/policy.h"
+#include "hv/asi/actions.h"
 #include "hv/base/types.h"
 
 /* IA32_SPEC_CTRL while a guest runs that does not see the MSR, where the policy swaps it. */

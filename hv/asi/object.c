@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "hv/asi/object.h"
 
+#include "hv/asi/asi.h"
 #include "hv/base/layout.h"
 #include "hv/base/print.h"
-#include "hv/cpu/percpu.h"
 #include "hv/base/symbols.h"
-#include "hv/vm/vm.h"
+#include "hv/cpu/percpu.h"
+#include "hv/vm/vcpu.h"
 #include "mm/frames.h"
+#include "mm/pgtable.h"
 
 /* What a site's address turned out to be; site->owner and site->frame say which one. */
 enum object_kind {

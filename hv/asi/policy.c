@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "hv/asi/policy.h"
 
+#include "hv/base/types.h"
+
 #define READS_BUFFERS (BIT(VULN_MDS) | BIT(VULN_TAA) | BIT(VULN_MMIO) | BIT(VULN_RFDS))
 /* What another thread of the same core can read of this one's. RFDS is not among them: the cores
  * that have it have one thread. */

@@ -2,17 +2,16 @@
 #include "hv/asi/stun.h"
 
 #include "drivers/host/lapic.h"
-#include "hv/base/asm.h"
-#include "hv/console/console.h"
-#include "hv/cpu/cpu.h"
-#include "hv/core/fire.h"
 #include "hv/asi/flush.h"
+#include "hv/base/asm.h"
 #include "hv/base/global.h"
-#include "vmx/exit/host_interrupt.h"
+#include "hv/base/histogram.h"
+#include "hv/base/panic.h"
 #include "hv/base/patience.h"
+#include "hv/cpu/cpu.h"
+#include "hv/cpu/ipi.h"
 #include "hv/cpu/percpu.h"
-#include "hv/console/record.h"
-#include "hv/vm/vm.h"
+#include "hv/vm/vcpu.h"
 
 /*
  * An acknowledgement takes a VM exit, some hundred nanoseconds, as interrupts exit whatever the
@@ -60,14 +59,7 @@ static bool in_guest(const struct stun_gate *gate)
 static _Noreturn void fail_closed(unsigned sibling)
 {
 	this_cpu()->closed = true; /* model: closed */
-	console_error("CPU %u does not answer CPU %u's stun: this core runs no guest any more, its "
-		      "VMs stand still",
-		      sibling, this_cpu()->id);
-	record_begin("stun");
-	record_u64("cpu", this_cpu()->id);
-	record_u64("silent", sibling);
-	record_str("core", "closed");
-	record_end();
+	panic_tell_closed(sibling);
 	halt_forever(); /* model: halt */
 }
 

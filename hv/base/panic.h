@@ -23,6 +23,10 @@ _Noreturn void panic(const char *fmt, ...) __attribute__((format(printf, 1, 2)))
 /** The same for an exception nobody expected. */
 _Noreturn void panic_exception(const struct exception_frame *frame);
 
+/** Says that this CPU's core runs no guest any more, as CPU @silent does not answer its stun
+ * (hv/asi/stun.h). Touches nothing sensitive. */
+void panic_tell_closed(unsigned silent);
+
 #define ASSERT(cond)                                                                               \
 	do {                                                                                       \
 		if (unlikely(!(cond)))                                                             \

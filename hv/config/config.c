@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "hv/config/config.h"
 
-#include "hv/config/keys.h"
 #include "hv/base/print.h"
 #include "hv/base/string.h"
+#include "hv/config/keys.h"
+#include "hv/config/text.h"
 
 #define FILE_NAME "cloister.conf"
 #define MAX_LINE 1200

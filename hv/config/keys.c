@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "hv/config/keys.h"
 
-#include "hv/base/print.h"
 #include "hv/base/string.h"
 
 #define MIN_MEMORY MIB(2)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* `net =`: which networks a VM has cards on, and their addresses. */
-#include "hv/config/keys.h"
-
 #include "hv/base/string.h"
+#include "hv/config/config.h"
+#include "hv/config/keys.h"
+#include "hv/config/text.h"
 
 /* "52:54:00:12:34:56": unicast and not zero. */
 static bool parse_mac(struct text s, uint64_t *mac)

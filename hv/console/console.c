@@ -5,17 +5,17 @@
 #include "drivers/host/uart.h"
 #include "hv/asi/asi.h"
 #include "hv/base/asm.h"
-#include "hv/config/config.h"
-#include "hv/console/queue.h"
-#include "hv/cpu/cpu.h"
 #include "hv/base/global.h"
 #include "hv/base/print.h"
-#include "hv/base/string.h"
-#include "hv/cpu/percpu.h"
-#include "hv/console/record.h"
 #include "hv/base/spinlock.h"
+#include "hv/base/string.h"
+#include "hv/config/config.h"
+#include "hv/console/queue.h"
+#include "hv/console/record.h"
+#include "hv/cpu/cpu.h"
+#include "hv/cpu/percpu.h"
 #include "hv/cpu/stack.h"
-#include "hv/sched/wake.h"
+#include "hv/cpu/timer.h"
 #include "mm/space.h"
 
 #define NOBODY (-1)
@@ -122,7 +122,7 @@ void console_unlock(void)
 	if (!console.seized)
 		spinlock_release(&console.lock);
 	if (first)
-		wake_by(console_due());
+		timer_by(console_due());
 }
 
 /* With the lock held for the picture too, which knows no colours and moves no cursor: sequences

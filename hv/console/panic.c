@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: MIT
-#include "hv/base/panic.h"
-
+#include "hv/asi/stun.h"
 #include "hv/base/asm.h"
+#include "hv/base/global.h"
+#include "hv/base/panic.h"
+#include "hv/base/print.h"
+#include "hv/base/symbols.h"
 #include "hv/console/console.h"
 #include "hv/console/end.h"
-#include "hv/base/global.h"
-#include "vmx/exit/host_interrupt.h"
-#include "hv/base/print.h"
-#include "hv/cpu/percpu.h"
 #include "hv/console/record.h"
-#include "hv/asi/stun.h"
-#include "hv/base/symbols.h"
+#include "hv/cpu/ipi.h"
+#include "hv/cpu/percpu.h"
 
 #define MAX_STACK_WORDS 512
 #define MAX_CALLERS 16
@@ -70,7 +69,7 @@ static void enter_panic(void)
 		if (stun_for_good(cpu)) {
 			write_cr3(cpu->cr3_full);
 			cpu->asi_state = ASI_FULL;
-			interrupt_stop_others();
+			ipi_stop_others();
 		}
 	}
 	console_seize();
@@ -132,4 +131,16 @@ void panic_exception(const struct exception_frame *f)
 		       (unsigned long long)f->rflags, (unsigned long long)read_cr3());
 	print_stack((const uint64_t *)(f + 1), stack_top((uint64_t)(f + 1)));
 	finish(buf, f->rip);
+}
+
+void panic_tell_closed(unsigned silent)
+{
+	console_error("CPU %u does not answer CPU %u's stun: this core runs no guest any more, its "
+		      "VMs stand still",
+		      silent, this_cpu()->id);
+	record_begin("stun");
+	record_u64("cpu", this_cpu()->id);
+	record_u64("silent", silent);
+	record_str("core", "closed");
+	record_end();
 }

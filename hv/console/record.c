@@ -2,10 +2,10 @@
 #include "hv/console/record.h"
 
 #include "hv/base/asm.h"
-#include "hv/console/console.h"
 #include "hv/base/global.h"
 #include "hv/base/print.h"
 #include "hv/base/string.h"
+#include "hv/console/console.h"
 #include "hv/cpu/percpu.h"
 
 static uint32_t log_key

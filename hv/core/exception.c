@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
 /* Where every host interrupt and exception arrives (hv/cpu/exception.asm). */
-#include "hv/core/exception.h"
-
 #include "hv/asi/asi.h"
-#include "hv/core/fire.h"
-#include "vmx/exit/host_interrupt.h"
-#include "hv/health/mce.h"
+#include "hv/base/fire.h"
 #include "hv/base/panic.h"
+#include "hv/cpu/exception.h"
 #include "hv/cpu/percpu.h"
+#include "hv/health/mce.h"
+#include "vmx/exit/host_interrupt.h"
 
 enum { VECTOR_NMI = 2, VECTOR_PF = 14, VECTOR_MC = 18, VECTOR_FIRST_INTERRUPT = 32 };
 

@@ -1,31 +1,41 @@
 // SPDX-License-Identifier: MIT
 /* Bring-up, from the loaders' jump to the first guest. Reads top to bottom as the order of things.
  */
-#include "hv/base/asm.h"
-#include "hv/vm/audit.h"
-#include "hv/core/boot_state.h"
-#include "hv/console/console.h"
-#include "hv/cpu/cpu.h"
-#include "hv/console/end.h"
-#include "hv/base/errno.h"
-#include "hv/asi/flush.h"
-#include "hv/base/string.h"
-#include "hv/sched/mitigation.h"
-#include "hv/cpu/percpu.h"
-#include "hv/sched/place.h"
-#include "hv/life/power.h"
-#include "hv/console/record.h"
-#include "hv/sched/sched.h"
-#include "hv/core/smp.h"
-#include "hv/cpu/stack.h"
-#include "hv/base/symbols.h"
-#include "hv/base/version.h"
-#include "hv/vm/vm.h"
+#include "boot/boot_info.h"
+#include "drivers/host/acpi.h"
 #include "drivers/host/ioapic.h"
 #include "drivers/host/lapic.h"
 #include "drivers/host/pic.h"
 #include "drivers/host/tsc.h"
+#include "hv/asi/flush.h"
+#include "hv/base/asm.h"
+#include "hv/base/errno.h"
+#include "hv/base/layout.h"
+#include "hv/base/symbols.h"
+#include "hv/base/version.h"
+#include "hv/config/boot_state.h"
+#include "hv/config/config.h"
+#include "hv/console/console.h"
+#include "hv/console/end.h"
+#include "hv/console/input.h"
+#include "hv/console/record.h"
+#include "hv/core/smp.h"
+#include "hv/cpu/cpu.h"
+#include "hv/cpu/loop.h"
+#include "hv/cpu/percpu.h"
+#include "hv/cpu/stack.h"
+#include "hv/life/create.h"
+#include "hv/life/life.h"
+#include "hv/life/power.h"
+#include "hv/life/run.h"
+#include "hv/sched/mitigation.h"
+#include "hv/sched/place.h"
+#include "hv/sched/sched.h"
+#include "hv/vm/audit.h"
+#include "hv/vm/breathe.h"
+#include "hv/vm/record.h"
 #include "mm/frames.h"
+#include "mm/space.h"
 #include "vmx/caps.h"
 
 extern const char text_start[], text_end[], rodata_start[], rodata_end[], global_start[],
@@ -34,89 +44,22 @@ extern const char text_start[], text_end[], rodata_start[], rodata_end[], global
 #define IOAPIC_DEFAULT 0xfec00000ULL
 
 static const struct boot_info *bi;
-static struct config config;
+static const struct config *config;
 static uint64_t boot_cr3;
-static enum vm_timer timer;
-static int console_vm = -1;
 static unsigned built;
-static bool boot_reported;
-
-const struct config *boot_state_config(void)
-{
-	return &config;
-}
-
-bool boot_state_apicv(void)
-{
-	return vmx_caps.apicv && !config.apicv_off;
-}
-
-enum vm_timer boot_state_timer(void)
-{
-	return timer;
-}
-
-int boot_state_console_vm(void)
-{
-	return console_vm;
-}
-
-void boot_state_set_console_vm(int index)
-{
-	console_vm = index;
-}
-
-bool boot_state_single_vm(void)
-{
-	unsigned possible = 0;
-
-	for (unsigned i = 0; i < config.vm_count; i++)
-		possible += vm_records[i].config != NULL;
-	return possible == 1;
-}
-
-const struct boot_file *boot_state_file(const char *name)
-{
-	for (unsigned i = 0; i < bi->file_count; i++)
-		if (!strcmp(bi->files[i].name, name))
-			return &bi->files[i];
-	return NULL;
-}
-
-void boot_state_first_entry(void)
-{
-	uint64_t now = rdtsc();
-
-	if (boot_reported)
-		return;
-	boot_reported = true;
-	record_begin("boot");
-	record_str("version", CLOISTER_VERSION);
-	record_str("source", bi->source == BOOT_SOURCE_EFI ? "efi" : "multiboot2");
-	record_str("cpu", cpu_facts.brand);
-	record_u64("cpus", cpu_count);
-	record_u64("tsc_hz", cpu_facts.tsc_hz);
-	record_u64("ticks_to_guest", now - bi->tsc_start);
-	record_bool("apicv", boot_state_apicv());
-	record_u64("file_ticks", bi->tsc_file_ticks);
-	record_u64("loader_ticks", bi->tsc_handover - bi->tsc_start);
-	record_end();
-	/* A single VM is not to be held up by what came before it. */
-	console_queue_output();
-}
 
 /* Nothing can run: said on every console that there is, then the machine stands still. */
 static _Noreturn void refuse(const char *why)
 {
 	console_error("cannot run: %s", why);
-	vm_end_run(1, why);
+	run_end(1, why);
 }
 
 /* Before this CPU has its private page: no other CPU runs yet, so there is nobody to stop. */
 static _Noreturn void refuse_early(const char *why)
 {
 	console_error("cannot run: %s", why);
-	end_run(1, why);
+	run_finish(1, why);
 }
 
 static uint64_t image_offset(const char *symbol)
@@ -155,50 +98,50 @@ static void build_address_space(void)
 
 static void read_config(void)
 {
-	const struct boot_file *file = boot_state_file("cloister.conf");
-
-	if (!file || file->status != BOOT_FILE_OK) {
+	config = boot_state_parse();
+	if (!config) {
 		console_init(CONFIG_CONSOLE_COM1 | CONFIG_CONSOLE_FRAMEBUFFER, &bi->fb);
 		refuse("there is no cloister.conf: put one beside the loader (UEFI) or name it as "
 		       "a module (GRUB)");
 	}
-	config_parse(&config, hpa_to_ptr(file->base), file->size);
-	console_init(config.console, &bi->fb);
-	end_set_port(config.exit_port);
+	console_init(config->console, &bi->fb);
+	end_set_port(config->exit_port);
 }
 
 static void report_config_errors(void)
 {
-	for (unsigned i = 0; i < config.error_count && i < CONFIG_MAX_ERRORS; i++)
-		console_error("%s", config.errors[i]);
-	if (config.error_count > CONFIG_MAX_ERRORS)
+	for (unsigned i = 0; i < config->error_count && i < CONFIG_MAX_ERRORS; i++)
+		console_error("%s", config->errors[i]);
+	if (config->error_count > CONFIG_MAX_ERRORS)
 		console_error("cloister.conf: %u more errors",
-			      config.error_count - CONFIG_MAX_ERRORS);
+			      config->error_count - CONFIG_MAX_ERRORS);
 }
 
 static void choose_timer(void)
 {
 	bool deadline = cpu_facts.tsc_deadline;
+	enum vm_timer timer;
 
-	if (config.timer == CONFIG_TIMER_DEADLINE && !deadline)
+	if (config->timer == CONFIG_TIMER_DEADLINE && !deadline)
 		console_error("timer = deadline: this CPU has no TSC-deadline timer; the "
 			      "preemption timer is used");
-	if (config.timer == CONFIG_TIMER_PREEMPTION && !vmx_caps.preemption_timer)
+	if (config->timer == CONFIG_TIMER_PREEMPTION && !vmx_caps.preemption_timer)
 		console_error("timer = preemption: this CPU has no VMX preemption timer; "
 			      "TSC-deadline is used");
 	timer = deadline ? VM_TIMER_DEADLINE : VM_TIMER_PREEMPTION;
-	if (config.timer == CONFIG_TIMER_PREEMPTION && vmx_caps.preemption_timer)
+	if (config->timer == CONFIG_TIMER_PREEMPTION && vmx_caps.preemption_timer)
 		timer = VM_TIMER_PREEMPTION;
 	if (timer == VM_TIMER_PREEMPTION && !vmx_caps.preemption_timer)
 		refuse("this CPU has neither a TSC-deadline timer nor a VMX preemption timer: a "
 		       "newer CPU is needed");
+	boot_state_choose(timer, vmx_caps.apicv && !config->apicv_off);
 }
 
 static void choose_policy(void)
 {
 	if (flush_init())
 		refuse("too little memory for the flush buffer: at least 64 MiB are needed");
-	mitigation_init(&config);
+	mitigation_init(config);
 	mitigation_adopt();
 }
 
@@ -215,7 +158,7 @@ static void start_hardware(void)
 	if (lapic_init(cpu_facts.x2apic))
 		refuse("the local APIC cannot be mapped: too little memory");
 	smp_discover(bi);
-	ioapic = smp_acpi()->ioapic.v ? smp_acpi()->ioapic : HPA(IOAPIC_DEFAULT);
+	ioapic = acpi_facts.ioapic.v ? acpi_facts.ioapic : HPA(IOAPIC_DEFAULT);
 	why = smp_init_cpu(0);
 	if (why)
 		refuse(why);
@@ -256,7 +199,7 @@ static int place(struct vm_record *record, const struct config_vm *vm)
 
 static void build_vm(unsigned index)
 {
-	const struct config_vm *vm = &config.vms[index];
+	const struct config_vm *vm = &config->vms[index];
 	int found, err;
 
 	if (vm->bad) {
@@ -276,8 +219,8 @@ static void build_vm(unsigned index)
 		vm_refuse(vm,
 			  err == -E_NOENT ? "a disk of it cannot be used" : "not enough memory");
 	} else {
-		if (console_vm < 0)
-			console_vm = (int)index;
+		if (input_vm() < 0)
+			input_give_to_vm((int)index);
 		/* The audit at boot looks at it; sched_add() comes behind that. */
 		vm_records[index].state = VM_READY;
 		built++;
@@ -292,7 +235,7 @@ static void build_vms(void)
 		places[true][i] = (struct place_cpu){ cpus[i].leader, cpus[i].online };
 		places[false][i] = (struct place_cpu){ cpus[i].leader, primary };
 	}
-	for (unsigned i = 0; i < config.vm_count; i++)
+	for (unsigned i = 0; i < config->vm_count; i++)
 		build_vm(i);
 }
 
@@ -318,14 +261,14 @@ static void run(void)
 	if (audit_run("boot"))
 		console_error(
 			"the address spaces are not as they should be: see the audit records");
-	if (!boot_state_single_vm())
+	if (!vm_is_single())
 		console_queue_output();
-	sched_replace(!config.smt_off);
+	sched_replace(!config->smt_off);
 	vm_others_run();
-	for (unsigned i = 0; i < config.vm_count; i++)
+	for (unsigned i = 0; i < config->vm_count; i++)
 		if (vm_records[i].state == VM_READY)
 			sched_add(i);
-	sched_loop();
+	cpu_loop();
 }
 
 /** From hv/core/start.asm, on the boot stack with the loader's tables; @hand_off is a physical
@@ -336,6 +279,7 @@ _Noreturn void hv_main(uint64_t hand_off);
 _Noreturn void hv_main(uint64_t hand_off)
 {
 	bi = hpa_to_ptr(HPA(hand_off));
+	boot_state_init(bi);
 	/* Scrubbing memory uses SSE stores, and loaders leave these bits as they like. */
 	write_cr0(read_cr0() & ~(CR0_EM | CR0_TS));
 	write_cr4(read_cr4() | CR4_OSFXSR);

@@ -2,22 +2,24 @@
 #include "hv/core/smp.h"
 
 #include "drivers/host/lapic.h"
+#include "hv/asi/stun.h"
 #include "hv/base/asm.h"
-#include "hv/vm/audit.h"
+#include "hv/base/layout.h"
+#include "hv/base/patience.h"
+#include "hv/base/string.h"
 #include "hv/console/console.h"
 #include "hv/cpu/cpu.h"
-#include "vmx/exit/host_interrupt.h"
-#include "hv/base/string.h"
-#include "hv/health/mce.h"
-#include "hv/sched/mitigation.h"
-#include "hv/health/nmi.h"
-#include "hv/base/patience.h"
+#include "hv/cpu/ipi.h"
+#include "hv/cpu/loop.h"
 #include "hv/cpu/percpu.h"
-#include "hv/sched/sched.h"
 #include "hv/cpu/stack.h"
-#include "hv/asi/stun.h"
+#include "hv/health/mce.h"
+#include "hv/health/nmi.h"
+#include "hv/sched/mitigation.h"
 #include "hv/sched/wake.h"
+#include "hv/vm/audit.h"
 #include "mm/frames.h"
+#include "mm/space.h"
 #include "vmx/caps.h"
 
 /* What the start-up code loads, hv/core/trampoline.asm. */
@@ -27,14 +29,8 @@ struct trampoline_args {
 
 extern const uint8_t trampoline_start[], trampoline_end[], trampoline_args[];
 
-static struct acpi_facts acpi;
 static uint8_t start_stack[PAGE_SIZE * 2] __attribute__((aligned(16)));
 static volatile bool answered;
-
-const struct acpi_facts *smp_acpi(void)
-{
-	return &acpi;
-}
 
 /* How long another CPU may take to answer: far more than one that is there, and under another
  * hypervisor as long as that keeps it from running. */
@@ -76,16 +72,16 @@ static void add_cpu(uint32_t apic_id)
 
 void smp_discover(const struct boot_info *bi)
 {
-	acpi_read(bi->rsdp, reach, &acpi);
-	if (bi->rsdp.v && acpi.fault)
-		console_error("the firmware's ACPI tables are of no use: %s%s", acpi.fault,
+	acpi_read(bi->rsdp, reach, &acpi_facts);
+	if (bi->rsdp.v && acpi_facts.fault)
+		console_error("the firmware's ACPI tables are of no use: %s%s", acpi_facts.fault,
 			      bi->cpu_count ? "" : "; only one CPU is used");
 	if (bi->cpu_count)
 		for (unsigned i = 0; i < bi->cpu_count; i++)
 			add_cpu(bi->cpus[i].apic_id);
 	else
-		for (unsigned i = 0; i < acpi.cpu_count; i++)
-			add_cpu(acpi.apic_ids[i]);
+		for (unsigned i = 0; i < acpi_facts.cpu_count; i++)
+			add_cpu(acpi_facts.apic_ids[i]);
 	for (unsigned i = 0; i < cpu_count; i++) {
 		unsigned first = 0;
 
@@ -101,7 +97,7 @@ const char *smp_init_cpu(unsigned id)
 {
 	/* Who is pressed or barks is heard by one CPU: the boot processor. */
 	lapic_enable(HOST_VECTOR_SPURIOUS, HOST_VECTOR_TIMER, cpu_facts.tsc_deadline,
-		     id == 0 ? acpi.nmi_lint : -1);
+		     id == 0 ? acpi_facts.nmi_lint : -1);
 	nmi_init_cpu();
 	mce_init_cpu();
 	this_cpu()->lapic_x2apic = cpu_facts.x2apic;
@@ -115,7 +111,7 @@ static void start_idle(void)
 	stun_init_cpu();
 	cpus[this_cpu()->id].online = true;
 	answered = true;
-	sched_loop();
+	cpu_loop();
 }
 
 /* First C code of another processor: loader's map, the one start stack. */

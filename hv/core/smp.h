@@ -6,9 +6,6 @@
 #include "boot/boot_info.h"
 #include "drivers/host/acpi.h"
 
-/** What ACPI says; valid after smp_discover(). */
-const struct acpi_facts *smp_acpi(void);
-
 /** Fills cpus[] with every processor that firmware lists; the boot processor is number 0. Needs
  * lapic_init(). */
 void smp_discover(const struct boot_info *bi);

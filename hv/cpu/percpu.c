@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "hv/cpu/percpu.h"
 
-#include "hv/asi/asi.h"
 #include "hv/base/asm.h"
-#include "hv/cpu/cpu.h"
 #include "hv/base/errno.h"
+#include "hv/cpu/cpu.h"
 #include "mm/frames.h"
 
 struct cpu_record cpus[PERCPU_MAX];

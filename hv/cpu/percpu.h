@@ -8,13 +8,17 @@
 #define HV_PERCPU_H
 
 #include "hv/base/layout.h"
-#include "hv/asi/policy.h"
+#include "hv/asi/actions.h"
 #include "hv/base/spinlock.h"
 #include "hv/base/types.h"
 #include "mm/space.h"
 
 #define PERCPU_MAX 256
 #define PERCPU_MAX_SIBLINGS 7 /* a core has at most 8 threads */
+
+/* Of the two maps. */
+#define ASI_PCID_RESTRICTED 1ULL
+#define ASI_PCID_FULL 2ULL
 
 enum asi_state { ASI_RESTRICTED = 0, ASI_FULL = 1 };
 

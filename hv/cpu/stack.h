@@ -17,7 +17,7 @@
 
 #include "hv/cpu/percpu.h"
 #include "hv/base/types.h"
-#include "hv/vm/vm.h"
+#include "hv/vm/vcpu.h"
 
 #define STACK_SHALLOW 976
 #define STACK_SHALLOW_IDLE 1504
@@ -25,13 +25,13 @@
 
 /**
  * Zeroes from the stack pointer down to @end, and up to STACK_ROUND bytes more; and the registers
- * that a call may change, those of SSE left out, which are the guest's. hv/cpu/scrub.asm.
+ * that a call may change, those of SSE left out, which are the guest's. hv/cpu/stack.asm.
  */
 void stack_zero(uint64_t end);
-static_assert(STACK_ROUND == 128, "hv/cpu/scrub.asm");
+static_assert(STACK_ROUND == 128, "hv/cpu/stack.asm");
 
 /** Leaves the current stack for good: @function, which does not return, goes on on the one that
- * begins at @top, with nothing in the registers. hv/core/start.asm. */
+ * begins at @top, with nothing in the registers. hv/cpu/stack.asm. */
 _Noreturn void cpu_switch_stack(void *top, void (*function)(void));
 
 static inline uint64_t stack_pointer(void)

@@ -3,12 +3,12 @@
 
 #include "drivers/host/lapic.h"
 #include "hv/base/asm.h"
-#include "hv/console/console.h"
-#include "hv/cpu/cpu.h"
-#include "vmx/exit/host_interrupt.h"
 #include "hv/base/panic.h"
-#include "hv/cpu/percpu.h"
+#include "hv/console/console.h"
 #include "hv/console/record.h"
+#include "hv/cpu/cpu.h"
+#include "hv/cpu/ipi.h"
+#include "hv/cpu/percpu.h"
 
 #define MSR_MCG_CAP 0x179
 #define MSR_MCG_STATUS 0x17a

@@ -4,13 +4,14 @@
 #include "drivers/host/lapic.h"
 #include "hv/base/asm.h"
 #include "hv/console/console.h"
-#include "hv/cpu/cpu.h"
-#include "vmx/exit/host_interrupt.h"
-#include "hv/cpu/percpu.h"
 #include "hv/console/record.h"
+#include "hv/cpu/cpu.h"
+#include "hv/cpu/ipi.h"
+#include "hv/cpu/percpu.h"
 
 #ifdef FIRE
-#define IS_TOLD false /* there the hypervisor sends them itself, and counts (hv/core/fire.c) */
+#define IS_TOLD                                                                                    \
+	false /* there the hypervisor sends them itself, and counts (guest-tests/fire/fire.c) */
 #else
 #define IS_TOLD true
 #endif

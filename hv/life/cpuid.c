@@ -2,8 +2,9 @@
 #include "hv/life/cpuid.h"
 
 #include "hv/base/asm.h"
-#include "hv/cpu/cpu.h"
+#include "hv/base/hypercall_abi.h"
 #include "hv/base/string.h"
+#include "hv/cpu/cpu.h"
 #include "vmx/caps.h"
 
 /*

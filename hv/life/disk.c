@@ -5,12 +5,21 @@
  * file's if nothing else of the configuration names it, else in a copy. Files that are only read
  * are mapped read-only wherever they are named. Contents outlast the VM's restart.
  */
-#include "hv/core/boot_state.h"
-#include "hv/console/console.h"
+#include "hv/life/disk.h"
+
+#include "boot/boot_info.h"
+#include "drivers/guest/virtio/virtio.h"
 #include "hv/base/errno.h"
+#include "hv/base/layout.h"
 #include "hv/base/string.h"
-#include "hv/vm/vm.h"
+#include "hv/config/boot_state.h"
+#include "hv/config/config.h"
+#include "hv/console/console.h"
+#include "hv/life/load.h"
+#include "hv/vm/breathe.h"
+#include "hv/vm/memory.h"
 #include "mm/frames.h"
+#include "mm/space.h"
 
 #define SECTOR 512
 #define SIZE_MAX_GIB 31 /* with its place within 2 MiB it fits into VM_DISK_SPAN */

@@ -1,32 +1,37 @@
 // SPDX-License-Identifier: MIT
 #include "hv/life/life.h"
 
+#include "drivers/guest/platform.h"
 #include "hv/base/asm.h"
-#include "hv/vm/audit.h"
-#include "hv/core/boot_state.h"
-#include "hv/console/console.h"
-#include "hv/cpu/cpu.h"
-#include "hv/console/end.h"
 #include "hv/base/errno.h"
-#include "hv/core/fire.h"
-#include "vmx/exit/host_interrupt.h"
 #include "hv/base/print.h"
-#include "hv/monitor/monitor.h"
-#include "hv/cpu/percpu.h"
-#include "hv/life/power.h"
+#include "hv/base/spinlock.h"
+#include "hv/config/boot_state.h"
+#include "hv/config/config.h"
+#include "hv/console/console.h"
+#include "hv/console/input.h"
 #include "hv/console/record.h"
-#include "hv/sched/sched.h"
+#include "hv/cpu/cpu.h"
+#include "hv/cpu/percpu.h"
 #include "hv/cpu/stack.h"
-#include "hv/sched/wake.h"
+#include "hv/cpu/timer.h"
+#include "hv/life/create.h"
+#include "hv/life/run.h"
+#include "hv/life/stats.h"
+#include "hv/life/window.h"
+#include "hv/net/vm_net.h"
+#include "hv/sched/remote.h"
+#include "hv/sched/sched.h"
+#include "hv/vm/audit.h"
+#include "hv/vm/breathe.h"
+#include "hv/vm/memory.h"
+#include "hv/vm/print.h"
+#include "hv/vm/vcpu.h"
+#include "hv/vm/vm.h"
 #include "mm/frames.h"
 
 /* How often one that is to be started looks whether it may. */
 #define LOOKS_A_SECOND 1000
-
-/* Sensitive: changed in full only, when VMs come and go. */
-static struct spinlock life_lock;
-static bool any_failed;
-static bool run_is_over;
 
 static void report_state(const char *name, const char *state, const char *reason, uint32_t starts)
 {
@@ -59,66 +64,7 @@ void vm_refuse(const struct config_vm *config, const char *reason)
 {
 	vm_records[config - boot_state_config()->vms].state = VM_REFUSED;
 	vm_report_state(config->name, "refused", reason);
-	any_failed = true;
-}
-
-_Noreturn void vm_end_run(int64_t status, const char *reason)
-{
-	asi_exit(ASI_CAUSE_VM_STATE);
-	FIRE_ONLY(fire_cease());
-	console_lock(); /* nobody is stopped within a line */
-	interrupt_stop_others();
-	console_seize();
-	FIRE_ONLY(fire_report());
-	end_run(status, reason);
-}
-
-int vm_run_status(void)
-{
-	return any_failed;
-}
-
-bool vm_stands_still(const struct vm_record *record)
-{
-	for (unsigned i = 0; record->state >= VM_READY && i < record->config->vcpus; i++)
-		if (record->cpu[i] != VM_NO_CPU && percpu_core_is_closed(record->cpu[i]))
-			return true;
-	return false;
-}
-
-/* Is there a VM that can still do something, or an operator who may want one to? One that stands
- * still has failed. */
-static bool anything_goes_on(void)
-{
-	for (unsigned i = 0; i < CONFIG_MAX_VMS; i++) {
-		const struct vm_record *record = &vm_records[i];
-
-		if (record->state == VM_ENDED && record->wish == VM_WISH_STOP &&
-		    !power_is_pressed())
-			return true;
-		if (record->state < VM_BUILDING)
-			continue;
-		if (!vm_stands_still(record))
-			return true;
-		any_failed = true;
-	}
-	return monitor_is_open() && !power_is_pressed();
-}
-
-void vm_end_run_if_over(void)
-{
-	bool last;
-
-	/* The last two may end at the same time. */
-	spinlock_acquire(&life_lock);
-	last = !run_is_over && !anything_goes_on();
-	run_is_over |= last;
-	spinlock_release(&life_lock);
-	if (last && power_is_pressed())
-		vm_end_run(0, "power button");
-	if (last)
-		vm_end_run(any_failed ? 1 : 0,
-			   any_failed ? "a VM was refused or stopped" : "all VMs powered off");
+	run_note_failure();
 }
 
 static void set_state(struct vm_record *record, enum vm_state state)
@@ -201,19 +147,19 @@ static void finish(struct vm_record *record)
 {
 	vm_destroy(record);
 	/* What is typed from now on can only be for the monitor. */
-	if (boot_state_console_vm() == (int)(record - vm_records))
+	if (input_vm() == (int)(record - vm_records))
 		console_set_input(true);
 	if (record->becomes == VM_BUILDING) {
 		record->held = 0;
 		if (build(record) == 0)
 			return;
-		any_failed = true;
+		run_note_failure();
 		record->becomes = VM_ENDED;
 	}
 	set_state(record, record->becomes);
 	if (record->becomes == VM_REFUSED)
 		vm_report_state(record->config->name, "refused", "its files cannot be loaded");
-	vm_end_run_if_over();
+	run_end_if_over();
 }
 
 /* Or is it from now on, since the one that was runs nothing any more? */
@@ -253,7 +199,7 @@ bool vm_scrub_some(void)
 			continue;
 		/* One that starts again and again is not to fill the log with that alone. */
 		if (record->becomes == VM_READY && !console_has_room(CONSOLE_FOR_STARTS)) {
-			wake_by(rdtsc() + cpu_facts.tsc_hz / LOOKS_A_SECOND);
+			timer_by(rdtsc() + cpu_facts.tsc_hz / LOOKS_A_SECOND);
 			continue;
 		}
 		if (scrub_pieces(record))
@@ -276,7 +222,8 @@ static void end(struct vm_record *record)
 	vm_leave_console(VM_HERE, true);
 	report_end(wish);
 	vm_net_set_up(record, false);
-	any_failed |= wish == VM_WISH_NONE && VM_HERE->stop_reason;
+	if (wish == VM_WISH_NONE && VM_HERE->stop_reason)
+		run_note_failure();
 	vm_leave_window();
 	record->joined = 0;
 	take_down(record);
@@ -330,7 +277,7 @@ void vm_abort(struct vm_record *record, bool failed)
 		return;
 	}
 	sched_detached();
-	any_failed = true;
+	run_note_failure();
 	take_down(record);
 }
 

@@ -9,15 +9,7 @@
 #ifndef HV_VM_LIFE_H
 #define HV_VM_LIFE_H
 
-#include "hv/vm/vm.h"
-
-/** Makes @window the one that this CPU shows, and flushes what it has cached of another. */
-void vm_set_window(const struct space_window *window);
-
-/** This CPU shows no window any more and keeps no translation of a VM's memory, neither by the
- * window nor by an EPT. Before it is not counted in vm_record.joined any more: at 0, and when the
- * VM ends, that memory is given away. */
-void vm_leave_window(void);
+#include "hv/vm/record.h"
 
 /** Prints the `vm` record of a change of state. Full map. */
 void vm_report_state(const char *name, const char *state, const char *reason);
@@ -65,11 +57,9 @@ bool vm_is_settled(const struct vm_record *record);
  * it; true: there is more. A piece is short enough for others to wait for. */
 bool vm_scrub_some(void);
 
-/** Ends the run if no VM can go on and nobody waits for the operator. */
-void vm_end_run_if_over(void);
-
-/** 1 if a VM was refused or failed, else 0: what the run's end will say. */
-int vm_run_status(void);
+/** Says that VM @config of the configuration is not started (a `vm` record). Boot processor, before
+ * the first runs. */
+void vm_refuse(const struct config_vm *config, const char *reason);
 
 /** From now on @index (-1: none) has the console to itself; with -1 every VM's output is shown line
  * by line, and the last one attached keeps the input. */

@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: MIT
 /* Loads a VM's kernel: finds the files that the configuration names and hands them to the loaders.
  */
+#include "hv/life/load.h"
+
 #include "drivers/guest/firmware/acpi.h"
 #include "drivers/guest/firmware/loader.h"
-#include "hv/core/boot_state.h"
-#include "hv/console/console.h"
+#include "drivers/guest/platform.h"
 #include "hv/base/errno.h"
+#include "hv/base/layout.h"
+#include "hv/config/boot_state.h"
+#include "hv/config/config.h"
+#include "hv/console/console.h"
+#include "hv/vm/breathe.h"
+#include "hv/vm/memory.h"
 #include "hv/vm/vm.h"
 
 static_assert((int)CONFIG_FORMAT_AUTO == (int)LOADER_AUTO &&

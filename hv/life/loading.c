@@ -5,19 +5,32 @@
  * its next one, on whatever CPU. No window shows that stack: what lies there need not be zeroed,
  * and who waits in restricted does so on the CPU's.
  */
+#include "hv/life/loading.h"
+
 #include "drivers/guest/firmware/loader.h"
+#include "drivers/guest/irq/lapic.h"
+#include "drivers/guest/legacy/machine.h"
 #include "drivers/host/lapic.h"
 #include "drivers/host/rtc.h"
 #include "hv/base/asm.h"
-#include "hv/core/boot_state.h"
-#include "vmx/exit/host_interrupt.h"
+#include "hv/base/layout.h"
+#include "hv/base/spinlock.h"
 #include "hv/base/string.h"
-#include "hv/sched/mitigation.h"
+#include "hv/config/boot_state.h"
+#include "hv/cpu/loop.h"
 #include "hv/cpu/percpu.h"
-#include "hv/sched/sched.h"
 #include "hv/cpu/stack.h"
+#include "hv/cpu/timer.h"
 #include "hv/life/life.h"
+#include "hv/life/load.h"
+#include "hv/life/stats.h"
+#include "hv/net/vm_net.h"
+#include "hv/sched/mitigation.h"
+#include "hv/sched/sched.h"
 #include "hv/sched/wake.h"
+#include "hv/vm/breathe.h"
+#include "hv/vm/vcpu.h"
+#include "hv/vm/vm.h"
 #include "vmx/vcpu.h"
 
 /* hv/life/loading.asm */
@@ -78,7 +91,7 @@ static struct vm_record *end_turn(void)
 static void left(void)
 {
 	vm_part(end_turn());
-	sched_loop();
+	cpu_loop();
 }
 
 static void done(void)
@@ -95,7 +108,7 @@ static void done(void)
 	spinlock_release(&record->lock);
 	if (!live) {
 		vm_abort(record, failed);
-		sched_loop();
+		cpu_loop();
 	}
 	record->starts++;
 	vm_report_running(record);
@@ -104,7 +117,7 @@ static void done(void)
 		/* From now on that counts: entity_is_held(). */
 		sched_hold(VM_HERE->id);
 		vm_part(record);
-		sched_loop();
+		cpu_loop();
 	}
 	sched_kick_vm(record);
 	vm_enter(record, 0);
@@ -135,7 +148,7 @@ _Noreturn void vm_load(struct vm_record *record)
 	/* On the VM's own account: else one that reboots over and over would get it for nothing. */
 	wake_start_clock(record->vm, 0);
 	this_cpu()->loads = true;
-	vcpu_timer_program(NULL);
+	timer_program(NULL);
 	if (record->loading_sp)
 		loading_resume(record->loading_sp);
 	loading_begin((uint8_t *)hpa_to_ptr(record->loading_stack) + VM_LOADING_STACK_SIZE);

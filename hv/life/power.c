@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: MIT
 #include "hv/life/power.h"
 
+#include "drivers/host/acpi.h"
 #include "drivers/host/ioapic.h"
 #include "hv/base/asm.h"
-#include "hv/console/console.h"
-#include "hv/cpu/cpu.h"
 #include "hv/base/global.h"
-#include "vmx/exit/host_interrupt.h"
 #include "hv/base/patience.h"
-#include "hv/cpu/percpu.h"
+#include "hv/base/spinlock.h"
+#include "hv/config/config.h"
+#include "hv/console/console.h"
 #include "hv/console/record.h"
-#include "hv/core/smp.h"
+#include "hv/cpu/cpu.h"
+#include "hv/cpu/ipi.h"
+#include "hv/cpu/percpu.h"
 #include "hv/life/life.h"
+#include "hv/life/run.h"
+#include "hv/sched/wake.h"
+#include "hv/vm/record.h"
 
 /* PM1 registers, ACPI 6.4 4.8.3. */
 #define PM1_POWER_BUTTON BIT(8)
@@ -81,7 +86,7 @@ static void choose_events(const struct acpi_power *power)
 
 void power_init(uint32_t apic_id)
 {
-	const struct acpi_power *power = &smp_acpi()->power;
+	const struct acpi_power *power = &acpi_facts.power;
 
 	if (!power->usable)
 		return;
@@ -111,7 +116,7 @@ void power_interrupt(void)
 	if (pressed)
 		__atomic_fetch_add(&presses, 1, __ATOMIC_SEQ_CST);
 	strays = pressed ? 0 : strays + 1;
-	interrupt_call_scheduler();
+	wake_call_scheduler();
 }
 
 bool power_is_pressed(void)
@@ -152,13 +157,13 @@ static void stop_next(void)
 	if (record)
 		console_error("[vm %s] does not end: the machine goes off all the same",
 			      record->config->name);
-	vm_end_run(0, "power button");
+	run_end(0, "power button");
 }
 
 static void stop_strays(void)
 {
 	masked = true;
-	ioapic_mask(&smp_acpi()->power.line);
+	ioapic_mask(&acpi_facts.power.line);
 	console_error("the power button's interrupt comes without end and not from it: the button "
 		      "does nothing from now on");
 }
@@ -173,7 +178,7 @@ void power_poll(void)
 	if (power_is_pressed() && !told)
 		say_press();
 	if (__atomic_load_n(&presses, __ATOMIC_SEQ_CST) > 1)
-		vm_end_run(0, "power button");
+		run_end(0, "power button");
 	if (told)
 		stop_next();
 	spinlock_release(&lock);
@@ -186,7 +191,7 @@ uint64_t power_deadline(void)
 
 void power_off_if_pressed(void)
 {
-	const struct acpi_power *power = &smp_acpi()->power;
+	const struct acpi_power *power = &acpi_facts.power;
 	uint16_t control[2];
 
 	if (!power_is_pressed())

@@ -1,13 +1,24 @@
 // SPDX-License-Identifier: MIT
 /* The statistics of a VM as records. Everything read here is the VM's own, so that it could run in
  * either map but for its pauses. */
+#include "hv/life/stats.h"
+
 #include "drivers/guest/net/frame_queue.h"
+#include "drivers/guest/platform.h"
+#include "hv/asi/actions.h"
+#include "hv/asi/asi.h"
 #include "hv/asi/flush.h"
-#include "hv/base/string.h"
 #include "hv/asi/object.h"
+#include "hv/asi/policy.h"
+#include "hv/base/histogram.h"
+#include "hv/base/hypercall_abi.h"
+#include "hv/base/string.h"
+#include "hv/base/symbols.h"
 #include "hv/console/record.h"
 #include "hv/cpu/stack.h"
-#include "hv/base/symbols.h"
+#include "hv/sched/wake.h"
+#include "hv/vm/breathe.h"
+#include "hv/vm/vcpu.h"
 #include "hv/vm/vm.h"
 #include "vmx/exit_reason.h"
 

@@ -1,17 +1,28 @@
 // SPDX-License-Identifier: MIT
 #include "hv/monitor/commands.h"
 
-#include "hv/vm/audit.h"
-#include "hv/core/boot_state.h"
-#include "hv/console/console.h"
 #include "hv/base/errno.h"
+#include "hv/base/hypercall_abi.h"
 #include "hv/base/print.h"
+#include "hv/base/spinlock.h"
 #include "hv/base/string.h"
-#include "hv/sched/mitigation.h"
+#include "hv/config/boot_state.h"
+#include "hv/config/config.h"
+#include "hv/console/console.h"
 #include "hv/console/record.h"
 #include "hv/cpu/stack.h"
 #include "hv/life/life.h"
+#include "hv/life/run.h"
+#include "hv/life/stats.h"
+#include "hv/sched/mitigation.h"
+#include "hv/sched/remote.h"
+#include "hv/vm/audit.h"
+#include "hv/vm/breathe.h"
+#include "hv/vm/record.h"
+#include "hv/vm/vcpu.h"
+#include "hv/vm/vm.h"
 #include "mm/frames.h"
+#include "vmx/exit/trace.h"
 #include "vmx/exit_reason.h"
 #include "vmx/vcpu.h"
 
@@ -483,7 +494,7 @@ struct monitor_wait monitor_execute(char text[MONITOR_LINE_SIZE])
 	case CMD_EXIT:
 		return (struct monitor_wait){ .what = WAIT_CLOSED };
 	case CMD_END:
-		vm_end_run(vm_run_status(), "the operator ended the run");
+		run_end(run_status(), "the operator ended the run");
 	default:
 		break;
 	}

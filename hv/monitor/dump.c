@@ -2,7 +2,11 @@
 /* A guest's registers for the operator. */
 #include "hv/base/asm.h"
 #include "hv/console/console.h"
+#include "hv/vm/breathe.h"
+#include "hv/vm/record.h"
+#include "hv/vm/vcpu.h"
 #include "vmx/vcpu.h"
+#include "vmx/vmcs.h"
 
 static unsigned long long field(uint64_t vmcs_field)
 {

@@ -2,16 +2,17 @@
 #include "hv/monitor/monitor.h"
 
 #include "hv/base/asm.h"
-#include "hv/core/boot_state.h"
+#include "hv/base/patience.h"
+#include "hv/base/spinlock.h"
 #include "hv/console/console.h"
+#include "hv/console/input.h"
 #include "hv/cpu/cpu.h"
-#include "hv/base/global.h"
+#include "hv/cpu/percpu.h"
+#include "hv/life/life.h"
+#include "hv/life/run.h"
 #include "hv/monitor/commands.h"
 #include "hv/monitor/line.h"
-#include "hv/base/patience.h"
-#include "hv/cpu/percpu.h"
-#include "hv/base/spinlock.h"
-#include "hv/life/life.h"
+#include "hv/vm/record.h"
 
 #define TOP_MS 1000
 /* How often to look after a VM whose vCPUs are to leave, and how long before the operator gets the
@@ -19,8 +20,6 @@
 #define LOOK_MS 1
 #define PATIENCE_MS 10000
 #define GRAIN_MS 100
-
-static bool is_open GLOBAL_DATA("whether typed bytes are the operator's or a guest's");
 
 /* Sensitive, and the lock's, which a CPU has for as long as a command takes: input may be on its
  * way to two CPUs while its route changes. */
@@ -31,16 +30,6 @@ static struct monitor_wait waits; /* what the prompt waits for */
 static uint64_t wait_next;	  /* TSC: when to look */
 static struct patience patience;  /* and when to give up */
 static unsigned wait_cpu;	  /* which keeps these times */
-
-bool monitor_is_open(void)
-{
-	return __atomic_load_n(&is_open, __ATOMIC_SEQ_CST);
-}
-
-void monitor_open(void)
-{
-	__atomic_store_n(&is_open, true, __ATOMIC_SEQ_CST);
-}
 
 static uint64_t in_ms(uint64_t ms)
 {
@@ -68,8 +57,8 @@ static void close_monitor(void)
 	waits.what = WAIT_NOTHING;
 	monitor_line_clear(&line);
 	print("\n");
-	__atomic_store_n(&is_open, false, __ATOMIC_SEQ_CST);
-	vm_end_run_if_over();
+	input_give_to_monitor(false);
+	run_end_if_over();
 }
 
 /* The command is done, or waits for something from now on. */
@@ -132,7 +121,7 @@ static void greet(void)
  * it. */
 static bool is_nobodys(void)
 {
-	int vm = boot_state_console_vm();
+	int vm = input_vm();
 
 	return vm < 0 || vm_records[vm].state < VM_BUILDING || vm_records[vm].held;
 }
@@ -148,13 +137,14 @@ static void read_keys(void)
 {
 	int c;
 
-	if (monitor_is_open())
+	if (input_is_monitors())
 		greet();
-	while ((monitor_is_open() || is_nobodys()) && !waits_deaf() && (c = console_getc()) >= 0) {
-		if (monitor_is_open()) {
+	while ((input_is_monitors() || is_nobodys()) && !waits_deaf() &&
+	       (c = console_getc()) >= 0) {
+		if (input_is_monitors()) {
 			take_key((char)c);
 		} else if (c == MONITOR_KEY) {
-			monitor_open();
+			input_give_to_monitor(true);
 			greet();
 		}
 	}
@@ -164,7 +154,7 @@ static void read_keys(void)
 
 bool monitor_read(void)
 {
-	if (!monitor_is_open() && !is_nobodys())
+	if (!input_is_monitors() && !is_nobodys())
 		return false;
 	if (!spinlock_try(&lock))
 		return true;

@@ -10,14 +10,6 @@
 
 #include "hv/base/types.h"
 
-#define MONITOR_KEY 0x1d /* Ctrl-] */
-
-/** Does what is typed belong to the monitor? Any map. */
-bool monitor_is_open(void);
-
-/** MONITOR_KEY was typed: the monitor reads from now on. Any map. */
-void monitor_open(void);
-
 /**
  * There is input: if it is the monitor's, or nobody's since the console's VM has ended, reads it
  * and does what it says. Returns false if it is for the console's VM. Full map, idle stack.

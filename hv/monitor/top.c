@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: MIT
 /* `top`: what each VM did between two looks. The counters are its CPUs', who write on. */
 #include "hv/base/asm.h"
-#include "hv/core/boot_state.h"
+#include "hv/base/hypercall_abi.h"
+#include "hv/base/spinlock.h"
+#include "hv/base/string.h"
+#include "hv/config/boot_state.h"
+#include "hv/config/config.h"
 #include "hv/console/console.h"
 #include "hv/cpu/cpu.h"
-#include "hv/base/string.h"
 #include "hv/monitor/commands.h"
-#include "hv/vm/vm.h"
+#include "hv/sched/wake.h"
+#include "hv/vm/breathe.h"
+#include "hv/vm/record.h"
+#include "hv/vm/vcpu.h"
 
 struct sample {
 	uint64_t exits, escalations, run, halted; /* run and halted: ticks */

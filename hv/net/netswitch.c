@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "hv/net/netswitch.h"
 
-#include "hv/base/string.h"
 #include "hv/base/spinlock.h"
+#include "hv/base/string.h"
 
 static struct port {
 	uint64_t mac;

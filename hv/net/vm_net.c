@@ -4,13 +4,25 @@
  * own VM's window. So both of its directions are served in restricted, by a CPU of its VM; full is
  * needed for the copies from its outboxes into the inboxes of others, and for nothing else.
  */
-#include "drivers/guest/legacy/machine.h"
+#include "hv/net/vm_net.h"
+
+#include "drivers/guest/net/frame_queue.h"
+#include "drivers/guest/platform.h"
+#include "drivers/guest/virtio/net.h"
+#include "hv/asi/asi.h"
 #include "hv/base/asm.h"
-#include "hv/cpu/cpu.h"
 #include "hv/base/errno.h"
-#include "hv/net/netswitch.h"
+#include "hv/base/spinlock.h"
+#include "hv/config/config.h"
+#include "hv/cpu/cpu.h"
 #include "hv/cpu/percpu.h"
+#include "hv/cpu/timer.h"
+#include "hv/net/netswitch.h"
+#include "hv/sched/remote.h"
+#include "hv/vm/breathe.h"
+#include "hv/vm/vcpu.h"
 #include "hv/vm/vm.h"
+#include "mm/space.h"
 
 #define WINDOW_FLUSHES 16
 #define WINDOW_MIN_US 100
@@ -104,8 +116,8 @@ void vm_net_poll_in(struct vm *vm, uint64_t ticks)
 	struct vcpu *vcpu = this_cpu()->vcpu;
 
 	(void)vm;
-	vcpu->net_deadline = tsc_earlier(vcpu->net_deadline, rdtsc() + ticks);
-	vcpu_timer_program(vcpu);
+	vcpu->net_deadline = timer_earlier(vcpu->net_deadline, rdtsc() + ticks);
+	timer_program(vcpu);
 }
 
 /* Once a VM's end has begun its vCPUs may be gone; while its lock is held it does not begin. */

@@ -2,11 +2,14 @@
 #include "hv/sched/entity.h"
 
 #include "hv/base/asm.h"
-#include "hv/cpu/cpu.h"
 #include "hv/base/string.h"
+#include "hv/config/config.h"
+#include "hv/cpu/cpu.h"
 #include "hv/cpu/percpu.h"
+#include "hv/cpu/timer.h"
 #include "hv/sched/sched.h"
 #include "hv/sched/wake.h"
+#include "hv/vm/vm.h"
 
 static struct entity entities[CONFIG_MAX_VMS][CONFIG_MAX_VCPUS];
 static bool exists[CONFIG_MAX_VMS];
@@ -125,7 +128,7 @@ static uint64_t deadline(const struct entity *e)
 	uint64_t earliest = 0;
 
 	for (unsigned mask = e->mask; mask; mask &= mask - 1)
-		earliest = tsc_earlier(earliest, sched_of(e)->deadline[__builtin_ctz(mask)]);
+		earliest = timer_earlier(earliest, sched_of(e)->deadline[__builtin_ctz(mask)]);
 	return earliest;
 }
 
@@ -296,7 +299,7 @@ uint64_t entity_next_timer(unsigned leader)
 
 	for (struct entity *e = first(); e; e = after(e))
 		if (e->state == ENTITY_ASLEEP && e->home == leader)
-			earliest = tsc_earlier(earliest, deadline(e));
+			earliest = timer_earlier(earliest, deadline(e));
 	return earliest;
 }
 

@@ -7,7 +7,7 @@
 #ifndef HV_ENTITY_H
 #define HV_ENTITY_H
 
-#include "hv/vm/vm.h"
+#include "hv/vm/record.h"
 
 #define ENTITY_ANY_CORE (-1)
 

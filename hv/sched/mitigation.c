@@ -2,15 +2,18 @@
 #include "hv/sched/mitigation.h"
 
 #include "drivers/host/lapic.h"
-#include "hv/base/errno.h"
+#include "hv/asi/actions.h"
 #include "hv/asi/flush.h"
-#include "hv/base/global.h"
-#include "vmx/exit/host_interrupt.h"
-#include "hv/cpu/percpu.h"
-#include "hv/console/record.h"
-#include "hv/sched/sched.h"
-#include "hv/base/spinlock.h"
 #include "hv/asi/stun.h"
+#include "hv/asi/vulnerability.h"
+#include "hv/base/errno.h"
+#include "hv/base/global.h"
+#include "hv/base/spinlock.h"
+#include "hv/console/record.h"
+#include "hv/cpu/cpu.h"
+#include "hv/cpu/ipi.h"
+#include "hv/cpu/percpu.h"
+#include "hv/sched/sched.h"
 
 bool mitigation_changing GLOBAL_DATA("whether CPUs are waited for to follow a new policy");
 

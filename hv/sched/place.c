@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "hv/sched/place.h"
 
+#include "hv/vm/vm.h"
+
 static bool allowed(const struct config_vm *vm, const struct place_cpu *cpus, unsigned i)
 {
 	return cpus[i].usable && (!vm->cpu_mask || (i < 64 && (vm->cpu_mask >> i & 1)));

@@ -3,26 +3,16 @@
 
 #include "drivers/host/lapic.h"
 #include "hv/base/asm.h"
-#include "hv/core/boot_state.h"
-#include "hv/console/console.h"
-#include "hv/cpu/cpu.h"
-#include "hv/sched/entity.h"
-#include "hv/core/fire.h"
-#include "vmx/exit/host_interrupt.h"
+#include "hv/base/spinlock.h"
 #include "hv/base/string.h"
-#include "hv/health/mce.h"
-#include "hv/sched/mitigation.h"
-#include "hv/monitor/monitor.h"
-#include "hv/health/nmi.h"
+#include "hv/console/console.h"
+#include "hv/cpu/ipi.h"
 #include "hv/cpu/percpu.h"
-#include "hv/life/power.h"
-#include "hv/life/life.h"
+#include "hv/cpu/timer.h"
+#include "hv/sched/entity.h"
 #include "hv/sched/wake.h"
-
-/* How long to sleep before looking again who has not followed a change of policy. */
-#define FOLLOW_US 1000
-/* How long a VM runs before the next piece of another one's memory is scrubbed. */
-#define SCRUB_US 1000
+#include "hv/vm/record.h"
+#include "hv/vm/vm.h"
 
 /* By the number of the core's first CPU, its leader. Every thread watches the clock. */
 static struct core {
@@ -95,12 +85,12 @@ static void plan_slice(struct core *core, unsigned leader)
 	/* Another turn of the same VM, or one that it was lent, is on the time of those who wait.
 	 */
 	if (overdue)
-		core->turn_end = tsc_earlier(core->turn_end, overdue < least ? least : overdue);
+		core->turn_end = timer_earlier(core->turn_end, overdue < least ? least : overdue);
 	core->wake_at = entity_next_timer(leader);
 	least = rdtsc() + shortest;
 	if (core->entity && core->wake_at && core->wake_at < least)
 		core->wake_at = least;
-	core->slice_end = tsc_earlier(core->turn_end, core->wake_at);
+	core->slice_end = timer_earlier(core->turn_end, core->wake_at);
 }
 
 /* Every thread of the core is to leave its VM. */
@@ -194,7 +184,7 @@ static struct entity *choose(struct percpu *cpu, struct core *core, int wanted)
 		return next;
 	if (begins) {
 		/* Who asks is heard when it has had a little. */
-		core->slice_end = tsc_earlier(core->slice_end, least);
+		core->slice_end = timer_earlier(core->slice_end, least);
 		core->slice_last = true;
 		return NULL;
 	}
@@ -254,8 +244,7 @@ void sched_detached(void)
 	spinlock_release(&lock);
 }
 
-/* The vCPU that this CPU is to run now; NULL: none. */
-static struct vm_record *attach(struct percpu *cpu, unsigned *vcpu)
+struct vm_record *sched_attach(struct percpu *cpu, unsigned *vcpu)
 {
 	unsigned leader = cpus[cpu->id].leader;
 	struct core *core = &cores[leader];
@@ -293,7 +282,7 @@ static struct vm_record *attach(struct percpu *cpu, unsigned *vcpu)
 	/* A parked thread does not watch the clock: with nothing to give up, it would be woken by a
 	 * time that stays over, again and again, in full beside the guest. */
 	cpu->slice_end = core->switching || !takes_part ? 0 : core->slice_end;
-	cpu->slice_end = tsc_earlier(cpu->slice_end, cpu->mc_next); /* mce_look() */
+	cpu->slice_end = timer_earlier(cpu->slice_end, cpu->mc_next); /* mce_look() */
 	cpu->slice_last = core->slice_last;
 	cpu->wake_at = core->wake_at;
 	cpu->sliced = core->slice_end != 0;
@@ -372,80 +361,4 @@ void sched_replace(bool smt)
 	entity_park(!smt);
 	entity_publish();
 	spinlock_release(&lock);
-}
-
-/* Something was typed, and the monitor has read it. Else *@wanted is the VM that it is for; -1:
- * there is nothing. */
-static bool monitor_takes_input(struct percpu *cpu, int *wanted)
-{
-	bool waits_for_it = cpu->input_waits;
-
-	*wanted = -1;
-	cpu->input_waits = false;
-	if (waits_for_it && monitor_read())
-		return true;
-	if (waits_for_it)
-		*wanted = boot_state_console_vm();
-	return false;
-}
-
-/* Sleeps until there is something to do. */
-static void rest(struct percpu *cpu)
-{
-	vcpu_timer_program(NULL);
-	FIRE_ONLY(fire_shoot());
-	__atomic_store_n(&cpu->idle, true, __ATOMIC_SEQ_CST); /* model: idle */
-	if (cpu->free && wake_begin_rest())		      /* model: free */
-		cpu->kicked = true;
-	/* model: kicked */
-	while (!__atomic_load_n(&cpu->kicked, __ATOMIC_SEQ_CST)) {
-		asi_rest();	   /* model: rest */
-		interrupts_wait(); /* model: wait */
-	}
-	wake_end_rest();
-	cpu->idle = false; /* model: idle */
-}
-
-void sched_loop(void)
-{
-	struct percpu *cpu = this_cpu();
-
-	for (;;) {
-		struct vm_record *record = NULL;
-		unsigned vcpu = 0;
-		bool scrubs;
-		int wanted;
-
-		/* What came for the VM that left would else be the next one's first exit. */
-		interrupts_take();	      /* model: take */
-		asi_exit(ASI_CAUSE_SCHEDULE); /* model: full */
-		cpu->kicked = false;	      /* model: kicked */
-		mitigation_follow();
-		monitor_poll();
-		nmi_report();
-		mce_report();
-		power_poll();
-		scrubs = vm_scrub_some();
-		/* A command may have taken its time: interrupts come first. */
-		if (monitor_takes_input(cpu, &wanted))
-			continue;
-		sched_rotate(wanted); /* model: rotate */
-		if (mitigation_is_changing()) {
-			cpu->slice_end = rdtsc() + entity_us(FOLLOW_US);
-			cpu->slice_last = true;
-			cpu->free = false;
-		} else {
-			record = attach(cpu, &vcpu); /* model: attach */
-		}
-		console_pump();
-		wake_by(monitor_deadline());
-		wake_by(nmi_deadline());
-		wake_by(power_deadline());
-		wake_by(console_due());
-		if (scrubs)
-			wake_by(record ? rdtsc() + entity_us(SCRUB_US) : 1);
-		if (record)
-			vm_run(record, vcpu); /* model: run */
-		rest(cpu);		      /* model: sleep */
-	}
 }

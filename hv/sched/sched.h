@@ -61,13 +61,13 @@ void sched_detached(void);
 
 /**
  * Looks whether another VM is to have this CPU's core: because this CPU was asked to
- * (interrupt_call_scheduler()), or the console's VM has input to read (@wanted is its index, else
+ * (wake_call_scheduler()), or the console's VM has input to read (@wanted is its index, else
  * -1). If so every thread of the core is to leave. Full map.
  */
 void sched_rotate(int wanted);
 
-/** What each CPU does when it runs no guest: takes its part of the core's VM, else sleeps in the
- * restricted map. On the idle stack, full map. */
-_Noreturn void sched_loop(void);
+/** The vCPU that this CPU, which is @cpu, is to run now: it is joined, and *@vcpu is its number;
+ * NULL: none. Full map. */
+struct vm_record *sched_attach(struct percpu *cpu, unsigned *vcpu);
 
 #endif

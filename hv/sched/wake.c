@@ -3,11 +3,13 @@
 
 #include "drivers/host/lapic.h"
 #include "hv/base/asm.h"
-#include "hv/cpu/cpu.h"
 #include "hv/base/global.h"
-#include "vmx/exit/host_interrupt.h"
+#include "hv/config/config.h"
+#include "hv/cpu/cpu.h"
+#include "hv/cpu/ipi.h"
+#include "hv/cpu/timer.h"
 #include "hv/health/mce.h"
-#include "vmx/vcpu.h"
+#include "hv/vm/vcpu.h"
 
 static uint64_t woken[WAKE_VCPU_WORDS] GLOBAL_DATA("that a vCPU has something to do, not what");
 static uint64_t resting[WAKE_CPU_WORDS] GLOBAL_DATA("CPUs that have nothing to do");
@@ -93,16 +95,14 @@ void wake_detach(struct vcpu *vcpu)
 		__atomic_fetch_and(&s->asleep, (uint8_t)~bit, __ATOMIC_SEQ_CST); /* model: awake */
 }
 
-void wake_by(uint64_t time)
+void wake_call_scheduler(void)
 {
 	struct percpu *cpu = this_cpu();
 
-	if (!time)
-		return;
-	cpu->slice_end = tsc_earlier(cpu->slice_end, time);
-	cpu->slice_last = true; /* model: soon */
+	cpu->asked = true;
+	cpu->kicked = true; /* model: kicked */
 	if (cpu->vcpu)
-		vcpu_timer_program(cpu->vcpu);
+		cpu->vcpu->work |= WORK_SWITCH; /* model: switch */
 }
 
 /* If this CPU's core is wanted it goes to the scheduler: at once if its VM only waits, else when
@@ -114,10 +114,10 @@ static void give_up_soon(void)
 	if (!is_wanted(cpu->id)) /* model: wanted */
 		return;
 	if (!cpu->vcpu || all_wait(cpu->vcpu)) {
-		interrupt_call_scheduler(); /* model: schedule */
+		wake_call_scheduler(); /* model: schedule */
 		return;
 	}
-	wake_by(cpu->turn_begin + min_slice);
+	timer_by(cpu->turn_begin + min_slice);
 }
 
 void wake_interrupt(void)
@@ -192,8 +192,8 @@ void wake_end_wait(struct vcpu *vcpu)
 	if (this_cpu()->sliced &&
 	    (!this_cpu()->slice_end || this_cpu()->slice_end == this_cpu()->mc_next)) {
 		this_cpu()->slice_end =
-			tsc_earlier(s->run_start[vcpu->id] + slice, this_cpu()->mc_next);
-		vcpu_timer_program(vcpu);
+			timer_earlier(s->run_start[vcpu->id] + slice, this_cpu()->mc_next);
+		timer_program(vcpu);
 	}
 }
 
@@ -207,10 +207,11 @@ bool wake_check_slice(uint64_t now)
 	if (mce_look(now) || cpu->slice_last || cpu->resched ||
 	    (cpu->wake_at && now >= cpu->wake_at) || is_wanted(cpu->id)) {
 		cpu->slice_end = 0; /* a time that has come is not armed again */
-		interrupt_call_scheduler();
+		wake_call_scheduler();
 	} else {
-		cpu->slice_end = tsc_earlier(idle || !cpu->sliced ? 0 : now + slice, cpu->wake_at);
-		cpu->slice_end = tsc_earlier(cpu->slice_end, cpu->mc_next);
+		cpu->slice_end =
+			timer_earlier(idle || !cpu->sliced ? 0 : now + slice, cpu->wake_at);
+		cpu->slice_end = timer_earlier(cpu->slice_end, cpu->mc_next);
 	}
 	return true;
 }
@@ -233,7 +234,7 @@ void wake_directed_yield(struct vcpu *vcpu)
 		    (cpu != SCHED_ANYWHERE && topology[cpu].leader != leader))
 			continue;
 		this_cpu()->yields_to = (uint8_t)(other + 1);
-		interrupt_call_scheduler();
+		wake_call_scheduler();
 		return;
 	}
 }

@@ -30,6 +30,10 @@
 /* Bitmaps with a bit a CPU. */
 #define WAKE_CPU_WORDS (PERCPU_MAX / 64)
 
+/** TSC ticks for which vCPU @vcpu was on a CPU and not halted, from the VM's start until now, also
+ * while it runs. @vm in its window, or vm_record.vm in the full map; any lock or none. */
+uint64_t vm_run_ticks(const struct vm *vm, unsigned vcpu);
+
 /** Notes what restricted has to know of CPU @id, and of the clock. Full map, before guests run. */
 void wake_init_cpu(unsigned id, uint32_t apic_id, unsigned leader);
 
@@ -66,11 +70,11 @@ void wake_end_wait(struct vcpu *vcpu);
 bool wake_begin_rest(void);
 void wake_end_rest(void);
 
+/** This CPU goes to the scheduler, before the next entry or from the idle loop. Any map. */
+void wake_call_scheduler(void);
+
 /** HOST_VECTOR_WAKE: some VM wants a core, this one perhaps. Any map. */
 void wake_interrupt(void);
-
-/** This CPU comes to the scheduler at @time, TSC, if not before. Any map; a time of 0 is none. */
-void wake_by(uint64_t time);
 
 /** If this CPU's time slice is over and its core wanted, calls the scheduler, else begins another
  * slice; true in both cases. The caller programs the timer. Any map. */

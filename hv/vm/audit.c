@@ -3,10 +3,13 @@
 
 #include "hv/base/errno.h"
 #include "hv/base/panic.h"
-#include "hv/cpu/percpu.h"
+#include "hv/base/spinlock.h"
+#include "hv/config/config.h"
 #include "hv/console/record.h"
+#include "hv/cpu/percpu.h"
 #include "hv/cpu/stack.h"
-#include "hv/vm/vm.h"
+#include "hv/vm/breathe.h"
+#include "hv/vm/record.h"
 
 /* More would say the same again: one mistake in a table shows in thousands of pages. */
 #define MAX_REPORTED 64

@@ -3,7 +3,11 @@
  * state. */
 #include "hv/base/asm.h"
 #include "hv/life/cpuid.h"
+#include "hv/vm/vcpu.h"
+#include "hv/vm/vm.h"
 #include "vmx/exit/exit.h"
+#include "vmx/vcpu.h"
+#include "vmx/vmcs.h"
 
 static const struct cpuid_entry *find(const struct vm *vm, uint32_t leaf, uint32_t subleaf)
 {

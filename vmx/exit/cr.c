@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: MIT
 /* Control registers and XCR0. */
+#include "drivers/guest/irq/lapic.h"
 #include "hv/base/asm.h"
+#include "hv/vm/vcpu.h"
+#include "hv/vm/vm.h"
 #include "vmx/exit/exit.h"
+#include "vmx/vcpu.h"
+#include "vmx/vmcs.h"
 
 /* Exit qualification for control-register accesses, SDM table 27-3. */
 enum { CR_MOV_TO = 0, CR_MOV_FROM = 1, CR_CLTS = 2, CR_LMSW = 3 };

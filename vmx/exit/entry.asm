@@ -9,7 +9,7 @@
 	extern vmx_exit_stunned
 	extern vmx_entry_failed
 	extern vmx_wait_at_gate
-	extern vm_begin
+	extern vmx_begin_work
 	extern rsb_fill
 	extern bhb_clear
 
@@ -100,11 +100,11 @@ vmx_exit_entry:
 	jmp .enter
 
 ; void vmx_begin(struct vcpu *): the first entry, the last thing that is done on the CPU's idle stack: from the vCPU's own
-; that one can be zeroed as a whole. Full map; vm_begin() loads the one that the guest's exits land in. Does not return.
+; that one can be zeroed as a whole. Full map; vmx_begin_work() loads the one that the guest's exits land in. Does not return.
 	global vmx_begin
 vmx_begin:
 	mov rsp, rdi
-	call vm_begin
+	call vmx_begin_work
 	global vmx_launch
 vmx_launch:
 	mov rbx, [rsp + VCPU_GATE]

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT
 /* EPT violations: first touches of lazily given memory, first execution from a large page, and
  * device registers. */
-#include "hv/base/asm.h"
+#include "hv/vm/memory.h"
+#include "hv/vm/vcpu.h"
+#include "hv/vm/vm.h"
 #include "vmx/exit/exit.h"
 #include "vmx/exit/mmio.h"
+#include "vmx/vcpu.h"
+#include "vmx/vmcs.h"
 
 /* Exit qualification, SDM table 27-7. */
 #define QUALIFICATION_FETCH BIT(2)

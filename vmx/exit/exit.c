@@ -3,11 +3,38 @@
  * (docs/PERFORMANCE.md). */
 #include "vmx/exit/exit.h"
 
-#include "hv/base/asm.h"
+#include "hv/asi/asi.h"
 #include "hv/asi/flush.h"
-#include "vmx/exit/host_interrupt.h"
-#include "hv/cpu/percpu.h"
 #include "hv/asi/stun.h"
+#include "hv/base/asm.h"
+#include "hv/cpu/percpu.h"
+#include "hv/life/leave.h"
+#include "hv/net/vm_net.h"
+#include "hv/vm/vcpu.h"
+#include "hv/vm/vm.h"
+#include "mm/zero.h"
+#include "vmx/exit/host_interrupt.h"
+#include "vmx/exit/trace.h"
+#include "vmx/exit/wait.h"
+#include "vmx/vmcs.h"
+
+/* vmx/exit/entry.asm */
+extern const char vmx_exit_entry[], vmx_exit_entry_rsb[], vmx_exit_entry_bhb[],
+	vmx_exit_entry_hardened[], vmx_exit_entry_stunned[];
+
+/* Where exits land in restricted, asi_exit() defends the predictor instead. */
+const char *vmx_exit_entry_for(const struct policy_actions *actions)
+{
+	bool bhb = actions->bhb == POLICY_BHB_CLEAR;
+
+	if (actions->stun && !actions->restricts)
+		return vmx_exit_entry_stunned;
+	if (actions->restricts || !(actions->rsb_fill || bhb))
+		return vmx_exit_entry;
+	if (!bhb)
+		return vmx_exit_entry_rsb;
+	return actions->rsb_fill ? vmx_exit_entry_hardened : vmx_exit_entry_bhb;
+}
 
 /* Instructions of features that the guest's CPUID does not show. */
 static void exit_undefined(void)
@@ -234,6 +261,25 @@ __attribute__((noinline)) void vmx_do_work(struct vcpu *vcpu)
 		stun_release(this_cpu());
 	}
 	vcpu->escalated = false;
+}
+
+/*
+ * This CPU's own stacks are in the next VM's reach: the NMIs', where the registers of the guest lie
+ * that an NMI came upon, and the idle one, on which everything was done for others.
+ */
+static void scrub_stacks(void)
+{
+#ifndef BREAK_skip_scrub
+	zero_pages((void *)PERCPU_IDLE_STACK, PERCPU_STACK_PAGES * PAGE_SIZE);
+	zero_pages((void *)PERCPU_NMI_STACK, PERCPU_IST_PAGES * PAGE_SIZE);
+#endif
+	this_cpu()->stack_is_deep = false;
+}
+
+void vmx_begin_work(struct vcpu *vcpu)
+{
+	scrub_stacks();
+	vmx_do_work(vcpu);
 }
 
 void vmx_exit(struct vcpu *vcpu)

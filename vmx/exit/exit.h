@@ -6,8 +6,12 @@
 #ifndef VMX_EXIT_H
 #define VMX_EXIT_H
 
+#include "hv/asi/actions.h"
 #include "vmx/exit_reason.h"
 #include "vmx/vcpu.h"
+
+/** The code that exits are to land in under a policy that resolved to @actions. Any map. */
+const char *vmx_exit_entry_for(const struct policy_actions *actions);
 
 /** From vmx/exit/entry.asm, on the vCPU's own stack. Returns for VMRESUME. */
 void vmx_exit(struct vcpu *vcpu);
@@ -16,6 +20,15 @@ void vmx_exit_stunned(struct vcpu *vcpu);
 /** What has to happen before the next entry, as vcpu->work says. May end or yield the vCPU and then
  * does not return. Interrupts off; afterwards nothing sensitive may be touched. */
 void vmx_do_work(struct vcpu *vcpu);
+/** From vmx/exit/entry.asm, before the first entry, on the vCPU's own stack: nothing of what was
+ * done on the CPU's own ones is left. Full map; leaves in the one that the guest's exits land in.
+ */
+void vmx_begin_work(struct vcpu *vcpu);
+/** First entry on this CPU, with vmx_begin_work(); the last thing that the caller's stack does.
+ * Full map.
+ */
+_Noreturn void vmx_begin(struct vcpu *vcpu);
+
 /** The gate is shut on the way into the guest; returns once it was passed, and what came meanwhile
  * is done. From vmx/exit/entry.asm, restricted map, interrupts off. */
 void vmx_wait_at_gate(struct vcpu *vcpu);

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "vmx/exit/guest_memory.h"
 
+#include "drivers/guest/platform.h"
 #include "hv/base/asm.h"
+#include "hv/base/layout.h"
+#include "hv/vm/vcpu.h"
 #include "vmx/vcpu.h"
+#include "vmx/vmcs.h"
 
 #define PTE_PRESENT BIT(0)
 #define PTE_WRITE BIT(1)

@@ -1,32 +1,23 @@
 // SPDX-License-Identifier: MIT
 #include "vmx/exit/host_interrupt.h"
 
-#include "drivers/host/ioapic.h"
+#include "drivers/guest/irq/lapic.h"
+#include "drivers/guest/legacy/uart.h"
+#include "drivers/guest/platform.h"
+#include "drivers/guest/virtio/virtio.h"
 #include "drivers/host/lapic.h"
 #include "hv/base/asm.h"
 #include "hv/console/console.h"
-#include "hv/base/global.h"
-#include "hv/sched/mitigation.h"
-#include "hv/monitor/monitor.h"
-#include "hv/health/nmi.h"
+#include "hv/console/input.h"
+#include "hv/cpu/ipi.h"
 #include "hv/cpu/percpu.h"
+#include "hv/cpu/timer.h"
+#include "hv/health/nmi.h"
 #include "hv/life/power.h"
-#include "hv/core/smp.h"
-#include "hv/vm/vm.h"
+#include "hv/sched/mitigation.h"
+#include "hv/sched/remote.h"
 #include "hv/sched/wake.h"
-
-/* The number of the CPU that takes the machine down, plus one. */
-static unsigned stopper GLOBAL_DATA("whether the machine is going down");
-
-void interrupt_call_scheduler(void)
-{
-	struct percpu *cpu = this_cpu();
-
-	cpu->asked = true;
-	cpu->kicked = true; /* model: kicked */
-	if (cpu->vcpu)
-		cpu->vcpu->work |= WORK_SWITCH; /* model: switch */
-}
+#include "hv/vm/vcpu.h"
 
 /* Keeps interrupt_handle() free of registers to save that only one case needs: an IPI of a guest's
  * comes this way, and is measured in instructions. */
@@ -48,7 +39,7 @@ static OWN_FRAME void timer_interrupt(void)
 	}
 	/* Of deadline and time slice the other one is still to come, and a timer without
 	 * TSC-deadline may be early. */
-	vcpu_timer_program(vcpu);
+	timer_program(vcpu);
 }
 
 static inline void take_kick(void)
@@ -75,7 +66,7 @@ static void leave_input(void)
 {
 	console_set_input(false);
 	this_cpu()->input_waits = true;
-	interrupt_call_scheduler();
+	wake_call_scheduler();
 }
 
 /* What is typed is the console VM's, so only while that VM is here is it read: another's stack must
@@ -85,7 +76,7 @@ static OWN_FRAME void console_interrupt(void)
 	struct vcpu *vcpu = this_cpu()->vcpu;
 	int c;
 
-	if (!vcpu || !vcpu->vm->has_console || monitor_is_open()) {
+	if (!vcpu || !vcpu->vm->has_console || input_is_monitors()) {
 		leave_input();
 		return;
 	}
@@ -95,7 +86,7 @@ static OWN_FRAME void console_interrupt(void)
 			vuart_receive(vcpu->vm, (uint8_t)c);
 	vm_unlock(vcpu->vm);
 	if (c == MONITOR_KEY) {
-		monitor_open();
+		input_give_to_monitor(true);
 		leave_input();
 	}
 }
@@ -119,7 +110,7 @@ void interrupt_handle(uint8_t vector)
 		power_interrupt();
 		break;
 	case HOST_VECTOR_REPORT:
-		interrupt_call_scheduler();
+		wake_call_scheduler();
 		break;
 	case HOST_VECTOR_SPURIOUS: /* has no EOI */
 		return;
@@ -133,31 +124,7 @@ void interrupt_handle(uint8_t vector)
  */
 void interrupt_handle_nmi(void)
 {
-	unsigned by = __atomic_load_n(&stopper, __ATOMIC_ACQUIRE);
-
-	if (by && by != this_cpu()->id + 1)
+	if (ipi_another_stops())
 		halt_forever();
 	nmi_note();
-}
-
-void interrupt_stop_others(void)
-{
-	const struct percpu *self = this_cpu();
-	unsigned nobody = 0;
-
-	if (!__atomic_compare_exchange_n(&stopper, &nobody, self->id + 1, false, __ATOMIC_SEQ_CST,
-					 __ATOMIC_SEQ_CST) &&
-	    nobody != self->id + 1)
-		halt_forever();
-	for (unsigned i = 0; i < cpu_count; i++)
-		if (cpus[i].online && cpus[i].apic_id != self->apic_id)
-			lapic_send_nmi(cpus[i].apic_id);
-}
-
-void interrupt_route_console(uint32_t apic_id)
-{
-	enum { ISA_COM1 = 4, ISA_COM2 = 3 };
-
-	ioapic_route(&smp_acpi()->isa[ISA_COM1], HOST_VECTOR_UART, apic_id);
-	ioapic_route(&smp_acpi()->isa[ISA_COM2], HOST_VECTOR_UART, apic_id);
 }

@@ -1,16 +1,25 @@
 // SPDX-License-Identifier: MIT
 #include "vmx/exit/hypercall.h"
 
-#include "hv/vm/audit.h"
-#include "hv/console/console.h"
-#include "hv/base/errno.h"
-#include "hv/core/fire.h"
+#include "drivers/guest/platform.h"
+#include "hv/asi/actions.h"
+#include "hv/asi/asi.h"
 #include "hv/asi/flush.h"
+#include "hv/base/errno.h"
+#include "hv/base/fire.h"
+#include "hv/base/hypercall_abi.h"
 #include "hv/base/string.h"
-#include "hv/sched/mitigation.h"
-#include "hv/cpu/percpu.h"
+#include "hv/config/config.h"
+#include "hv/console/console.h"
 #include "hv/console/record.h"
+#include "hv/cpu/percpu.h"
 #include "hv/cpu/stack.h"
+#include "hv/life/run.h"
+#include "hv/life/stats.h"
+#include "hv/sched/mitigation.h"
+#include "hv/vm/audit.h"
+#include "hv/vm/vcpu.h"
+#include "vmx/exit/trace.h"
 #include "vmx/vmcs.h"
 
 /* Keeps the dispatch itself free of what only one case needs: VERSION is measured in instructions.
@@ -283,7 +292,7 @@ static OWN_FRAME int64_t stats_print(struct vcpu *vcpu)
 static OWN_FRAME int64_t end(const struct vm *vm, uint64_t status)
 {
 	vm_print_stats(vm);
-	vm_end_run((int64_t)status, "a guest ended the run");
+	run_end((int64_t)status, "a guest ended the run");
 }
 
 int64_t hypercall(struct vcpu *vcpu, uint64_t number, uint64_t a, uint64_t b, uint64_t c)

@@ -2,12 +2,17 @@
 /* Interrupts of the host, exceptions and NMIs that exit, HLT, PAUSE loops, and the preemption
  * timer.
  */
-#include "drivers/host/lapic.h"
+#include "drivers/guest/irq/lapic.h"
 #include "hv/base/asm.h"
-#include "vmx/exit/host_interrupt.h"
+#include "hv/cpu/exception.h"
 #include "hv/health/mce.h"
 #include "hv/sched/wake.h"
+#include "hv/vm/vcpu.h"
+#include "hv/vm/vm.h"
 #include "vmx/exit/exit.h"
+#include "vmx/exit/host_interrupt.h"
+#include "vmx/vcpu.h"
+#include "vmx/vmcs.h"
 
 void exit_external_interrupt(struct vcpu *vcpu)
 {

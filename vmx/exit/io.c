@@ -1,8 +1,15 @@
 // SPDX-License-Identifier: MIT
 /* Port I/O: IN and OUT by the device models, INS and OUTS element by element. */
+#include "drivers/guest/legacy/machine.h"
+#include "drivers/guest/platform.h"
 #include "hv/base/asm.h"
+#include "hv/vm/vcpu.h"
+#include "hv/vm/vm.h"
+#include "vmx/exit/again.h"
 #include "vmx/exit/exit.h"
 #include "vmx/exit/guest_memory.h"
+#include "vmx/vcpu.h"
+#include "vmx/vmcs.h"
 
 /* Exit qualification, SDM table 27-5. */
 #define QUALIFICATION_IN BIT(3)

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: MIT
 #include "vmx/exit/mmio.h"
 
+#include "drivers/guest/legacy/machine.h"
+#include "drivers/guest/platform.h"
 #include "hv/base/asm.h"
-#include "hv/base/errno.h"
 #include "hv/base/string.h"
 #include "hv/cpu/stack.h"
+#include "hv/vm/vcpu.h"
+#include "hv/vm/vm.h"
 #include "vmx/decode.h"
+#include "vmx/exit/again.h"
 #include "vmx/exit/guest_memory.h"
+#include "vmx/vmcs.h"
 
 #define MAX_INSTRUCTION 15
 #define CS_LONG BIT(13)

@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: MIT
 /* RDMSR and WRMSR of everything that the MSR bitmap does not leave to the guest. */
+#include "drivers/guest/irq/lapic.h"
+#include "drivers/guest/platform.h"
 #include "hv/base/asm.h"
+#include "hv/vm/vcpu.h"
+#include "hv/vm/vm.h"
 #include "vmx/exit/exit.h"
+#include "vmx/vcpu.h"
+#include "vmx/vmcs.h"
 
 #define MSR_P5_MC_ADDR 0x0
 #define MSR_P5_MC_TYPE 0x1

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT
 /* The ring of a vCPU's last exits. It lies in the VM's window, so recording needs no other map. */
+#include "vmx/exit/trace.h"
+
 #include "hv/base/asm.h"
-#include "hv/cpu/percpu.h"
+#include "hv/base/hypercall_abi.h"
+#include "hv/sched/remote.h"
+#include "hv/vm/vm.h"
 #include "vmx/exit_reason.h"
-#include "vmx/vcpu.h"
+#include "vmx/vmcs.h"
 
 void vcpu_set_traced(struct vcpu *vcpu, bool on)
 {

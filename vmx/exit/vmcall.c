@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* Hypercalls: the ABI is hv/base/hypercall_abi.h. */
-#include "hv/base/asm.h"
-#include "hv/console/console.h"
-#include "vmx/exit/hypercall.h"
+#include "hv/vm/vcpu.h"
 #include "vmx/exit/exit.h"
+#include "vmx/exit/hypercall.h"
+#include "vmx/vcpu.h"
 
 void exit_vmcall(struct vcpu *vcpu)
 {

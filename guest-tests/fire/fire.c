@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: MIT
-#include "hv/core/fire.h"
+#include "hv/base/fire.h"
 
+#include "drivers/guest/net/frame_queue.h"
 #include "drivers/host/lapic.h"
-#include "hv/base/asm.h"
 #include "hv/asi/flush.h"
-#include "hv/base/global.h"
-#include "vmx/exit/host_interrupt.h"
-#include "hv/base/print.h"
-#include "hv/cpu/percpu.h"
-#include "hv/console/record.h"
 #include "hv/asi/stun.h"
+#include "hv/base/asm.h"
+#include "hv/base/global.h"
+#include "hv/base/layout.h"
+#include "hv/base/print.h"
 #include "hv/base/symbols.h"
+#include "hv/console/record.h"
+#include "hv/cpu/percpu.h"
+#include "hv/vm/vcpu.h"
+#include "mm/pgtable.h"
 
 /* How long to wait for an NMI to be taken before it is called lost: polls, far beyond any handler.
  */

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* Long work in the full map lets others have their turn. */
+#ifndef HV_BREATHE_H
+#define HV_BREATHE_H
+
+#include "hv/base/types.h"
+
+/** Between pieces of long work in the full map, with no lock but the monitor's: siblings that wait
+ * at their gates get a turn, and interrupts are taken. While the machine starts there is nobody to
+ * wait. What a vCPU asks for is better done in pieces, for its slice is not looked at here. */
+void vm_breathe(void);
+
+/** From now on guests run, and what takes long lets them. Boot processor, before the first runs. */
+void vm_others_run(void);
+
+/** vm_breathe() while a kernel is loaded (hv/life/loading.c), on its own stack: leaves it if the
+ * scheduler is called. */
+void vm_loading_breathe(void);
+
+#endif

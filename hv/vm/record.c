@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+#include "hv/vm/record.h"
+
+#include "hv/config/boot_state.h"
+
+struct vm_record vm_records[CONFIG_MAX_VMS];
+
+bool vm_join(struct vm_record *record, unsigned vcpu)
+{
+	bool may;
+
+	spinlock_acquire(&record->lock);
+	may = (record->state == VM_LIVE && !record->held) ||
+	      (record->state == VM_READY && !record->held && vcpu == 0) ||
+	      /* To the end, even if it is to be paused then. */
+	      (record->state == VM_LOADING && vcpu == 0);
+	if (may && record->state == VM_READY)
+		record->state = VM_LOADING;
+	record->joined += may;
+	spinlock_release(&record->lock);
+	return may;
+}
+
+bool vm_is_single(void)
+{
+	unsigned possible = 0;
+
+	for (unsigned i = 0; i < boot_state_config()->vm_count; i++)
+		possible += vm_records[i].config != NULL;
+	return possible == 1;
+}
