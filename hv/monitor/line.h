@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The monitor's line editor: keys in, the line and what the terminal has to be sent out. Pure. */
+/* The line that is typed at the monitor: keys in, the line and what the terminal has to be sent
+ * out. Backspace, Ctrl-U, and the lines typed before by the cursor's keys up and down. Pure. */
 #ifndef HV_MONITOR_LINE_H
 #define HV_MONITOR_LINE_H
 
@@ -8,16 +9,15 @@
 #define MONITOR_LINE_SIZE 80 /* with the 0 at the end */
 #define MONITOR_HISTORY 16
 #define MONITOR_PROMPT "cloister> "
-/* A whole line drawn anew: prompt, text, erasing, the cursor's way back. */
-#define MONITOR_ECHO_SIZE (MONITOR_LINE_SIZE + sizeof(MONITOR_PROMPT) + 24)
+/* A whole line drawn anew: prompt, text, erasing behind it. */
+#define MONITOR_ECHO_SIZE (MONITOR_LINE_SIZE + sizeof(MONITOR_PROMPT) + 8)
 
 struct monitor_line {
 	char text[MONITOR_LINE_SIZE]; /* 0-terminated */
-	unsigned length, cursor;
-	uint8_t escape;	   /* enum escape_state: within a sequence that a key sends */
-	uint8_t parameter; /* of that sequence; 255: one that no key here has */
-	unsigned kept;	   /* lines of history[], the newest first */
-	unsigned shown;	   /* 0: what is being typed, else history[shown - 1] */
+	unsigned length;
+	uint8_t escape; /* enum escape_state: within a sequence that a key sends */
+	unsigned kept;	/* lines of history[], the newest first */
+	unsigned shown; /* 0: what is being typed, else history[shown - 1] */
 	char history[MONITOR_HISTORY][MONITOR_LINE_SIZE];
 	char typed[MONITOR_LINE_SIZE]; /* while a line of the history shows */
 };
