@@ -368,7 +368,7 @@ def ends(context):
 def editing(context):
     """The keys as a terminal sends them: the history, an edited line, help for one command, an unknown one."""
     run = boot(context, {"t": flat("life", "count", "4M")}, "expect count 1\n" + monitor(
-        "vmx\x1b[D\x7fm\x1b[3~s -> t: running", "xstats t\x01\x1b[3~ -> \"type\":\"stats\"", "\x1b[A\x1b[A -> t: running",
+        "vmx\x7f\x1b[3~s -> t: running", "xstats t\x15stats t -> \"type\":\"stats\"", "\x1b[A\x1b[A -> t: running",
         "\x1b[5~help stop -> stop VM +ends VM", "stop -> which VM", "nonsense -> there is no command nonsense",
         "help -> ends the run: the machine halts") + "send end\n")
     run.expect_end(0)
