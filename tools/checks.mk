@@ -72,7 +72,7 @@ LINT_SOURCES := $(filter-out boot/efi/%,$(filter boot/% hv/% mm/% vmx/% drivers/
 
 lint: $(DSDT) $(BUILD)/cloister.elf # formatting, clang-tidy, cppcheck, include directions, indirect branches, stacks
 	clang-format --dry-run -Werror $(C_FILES)
-	tools/check-layers
+	tools/check-layers --build $(BUILD)
 	tools/check-branches $(BUILD)/cloister.elf
 	tools/check-stack $(BUILD)/cloister.elf
 	cppcheck --quiet --enable=warning,performance,portability --error-exitcode=1 --inline-suppr --std=c11 -I. -I$(BUILD) \

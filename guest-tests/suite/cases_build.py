@@ -25,9 +25,38 @@ def names():
                   for p in glob.glob(os.path.join(ROOT, "guest-tests/unit/test_*.c")))
 
 
+def check_layers(context, build):
+    return context.command([os.path.join(ROOT, "tools/check-layers"), "--build", build], cwd=ROOT)
+
+
 def layers(context):
-    status, _ = context.command([os.path.join(ROOT, "tools/check-layers")], cwd=ROOT)
-    need(status == 0, "the include directions are violated")
+    """Each room uses those below it only."""
+    status, text = check_layers(context, BUILD)
+    need(status == 0, text.strip()[-300:])
+
+
+def layers_caught(context):
+    """A call upwards is noticed in the objects, one by contract is none."""
+    folder = os.path.join(context.dir, "build")
+    shutil.copytree(os.path.join(BUILD, "obj"), os.path.join(folder, "obj"), ignore=shutil.ignore_patterns("efi", "*.d", "guest-tests"))
+    source, low = os.path.join(context.dir, "low.c"), os.path.join(folder, "obj/hv/base/string.c.o")
+
+    def judged(callee):
+        with open(source, "w") as f:
+            f.write("void %s(void);\nvoid culprit(void);\nvoid culprit(void) { %s(); }\n" % (callee, callee))
+        need(context.command(["gcc", "-ffreestanding", "-c", source, "-o", low])[0] == 0, "it does not compile")
+        return check_layers(context, folder)
+
+    need(judged("cpu_loop")[0] == 0, "it complains about a contract")
+    for callee, home in (("sched_add", "hv/sched/sched.c"), ("config_parse", "hv/config/config.c")):
+        status, text = judged(callee)
+        need(status == 1 and "hv/base/string.c needs %s of %s" % (callee, home) in text, "it misses %s" % callee)
+
+
+def size(context):
+    """No more has to be trusted once guests run than what is promised."""
+    status, text = context.command([os.path.join(ROOT, "tools/check-size"), os.path.join(BUILD, "cloister.elf")], cwd=ROOT)
+    need(status == 0, text.strip().splitlines()[-1])
 
 
 def emulator(context):
@@ -274,6 +303,7 @@ def register(suite):
         suite.add("threads-" + name, threads(name), 5)
     suite.add("build-emulator", emulator)
     suite.add("build-layers", layers, 1)
+    suite.add("build-layers-caught", layers_caught, 1)
     suite.add("build-branches", branches, 1)
     suite.add("caught-indirect-branch", branches_caught, 1)
     suite.add("build-stacks", stacks, 1)
