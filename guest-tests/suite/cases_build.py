@@ -303,7 +303,7 @@ def register(suite):
         suite.add("threads-" + name, threads(name), 5)
     suite.add("build-emulator", emulator)
     suite.add("build-layers", layers, 1)
-    suite.add("build-layers-caught", layers_caught, 1)
+    suite.add("caught-layers", layers_caught, 2)
     suite.add("build-branches", branches, 1)
     suite.add("caught-indirect-branch", branches_caught, 1)
     suite.add("build-stacks", stacks, 1)
