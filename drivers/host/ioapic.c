@@ -1,28 +1,23 @@
 // SPDX-License-Identifier: MIT
 #include "drivers/host/ioapic.h"
 
+#include "drivers/hw/ioapic.h"
 #include "hv/base/errno.h"
 #include "mm/space.h"
-
-enum { IOAPIC_VERSION = 1, IOAPIC_REDIRECTION = 0x10 };
-
-#define REDIRECTION_MASKED BIT(16)
-#define REDIRECTION_LEVEL BIT(15)
-#define REDIRECTION_LOW BIT(13)
 
 static volatile uint32_t *registers;
 static unsigned pins;
 
 static uint32_t read_register(unsigned index)
 {
-	registers[0] = index;
-	return registers[4];
+	registers[IOAPIC_INDEX / 4] = index;
+	return registers[IOAPIC_WINDOW / 4];
 }
 
 static void write_register(unsigned index, uint32_t value)
 {
-	registers[0] = index;
-	registers[4] = value;
+	registers[IOAPIC_INDEX / 4] = index;
+	registers[IOAPIC_WINDOW / 4] = value;
 }
 
 int ioapic_init(hpa_t base)
@@ -39,7 +34,7 @@ int ioapic_init(hpa_t base)
 	}
 	pins = (version >> 16 & 0xff) + 1;
 	for (unsigned pin = 0; pin < pins; pin++)
-		write_register(IOAPIC_REDIRECTION + 2 * pin, REDIRECTION_MASKED);
+		write_register(IOAPIC_REDIRECTION + 2 * pin, IOAPIC_ENTRY_MASKED);
 	return 0;
 }
 
@@ -49,13 +44,13 @@ int ioapic_route(const struct acpi_line *line, uint8_t vector, uint32_t apic_id)
 		return -E_NOENT;
 	write_register(IOAPIC_REDIRECTION + 2 * line->gsi + 1, apic_id << 24);
 	write_register(IOAPIC_REDIRECTION + 2 * line->gsi,
-		       (uint32_t)(vector | (line->level ? REDIRECTION_LEVEL : 0) |
-				  (line->low ? REDIRECTION_LOW : 0)));
+		       (uint32_t)(vector | (line->level ? IOAPIC_ENTRY_LEVEL : 0) |
+				  (line->low ? IOAPIC_ENTRY_LOW : 0)));
 	return 0;
 }
 
 void ioapic_mask(const struct acpi_line *line)
 {
 	if (registers && line->gsi < pins)
-		write_register(IOAPIC_REDIRECTION + 2 * line->gsi, REDIRECTION_MASKED);
+		write_register(IOAPIC_REDIRECTION + 2 * line->gsi, IOAPIC_ENTRY_MASKED);
 }

@@ -1,27 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "drivers/host/rtc.h"
 
+#include "drivers/hw/rtc.h"
 #include "hv/base/asm.h"
 
-enum {
-	RTC_SECONDS = 0,
-	RTC_MINUTES = 2,
-	RTC_HOURS = 4,
-	RTC_DAY = 7,
-	RTC_MONTH = 8,
-	RTC_YEAR = 9,
-	RTC_A = 10,
-	RTC_B = 11
-};
-#define RTC_A_UPDATING BIT(7)
-#define RTC_B_BINARY BIT(2)
-#define RTC_B_24_HOURS BIT(1)
 #define MAX_POLLS 100000
 
 static uint8_t read_cmos(uint8_t index)
 {
-	outb(0x70, index | 0x80); /* NMI off, as it is from boot on */
-	return inb(0x71);
+	outb(RTC_PORT_INDEX, index | RTC_INDEX_NMI_OFF); /* as from boot on */
+	return inb(RTC_PORT_DATA);
 }
 
 static unsigned number(uint8_t raw, bool binary)
@@ -52,9 +40,9 @@ uint64_t rtc_read_epoch(void)
 	second = number(read_cmos(RTC_SECONDS), binary);
 	minute = number(read_cmos(RTC_MINUTES), binary);
 	raw_hour = read_cmos(RTC_HOURS);
-	hour = number(raw_hour & 0x7f, binary);
+	hour = number(raw_hour & ~RTC_HOURS_PM, binary);
 	if (!(mode & RTC_B_24_HOURS))
-		hour = hour % 12 + (raw_hour & 0x80 ? 12 : 0);
+		hour = hour % 12 + (raw_hour & RTC_HOURS_PM ? 12 : 0);
 	day = number(read_cmos(RTC_DAY), binary);
 	month = number(read_cmos(RTC_MONTH), binary);
 	year = 2000 + number(read_cmos(RTC_YEAR), binary);

@@ -1,22 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "drivers/host/uart.h"
 
+#include "drivers/hw/uart.h"
 #include "hv/base/asm.h"
 
-enum {
-	UART_DATA = 0,
-	UART_IER = 1,
-	UART_FCR = 2,
-	UART_LCR = 3,
-	UART_MCR = 4,
-	UART_LSR = 5,
-	UART_SCRATCH = 7,
-};
-
-#define IER_RECEIVE 0x01
-#define LSR_DATA_READY BIT(0)
-#define LSR_THR_EMPTY BIT(5)
-#define LSR_IDLE BIT(6)
 /* More polls than a byte takes at 115200 baud on any machine; a port that stays busy is given up.
  */
 #define POLL_LIMIT 2000000
@@ -30,12 +17,13 @@ void uart_init(struct uart *uart, uint16_t port)
 	if (inb(port + UART_SCRATCH) != 0x5a)
 		return;
 	outb(port + UART_IER, 0);
-	outb(port + UART_LCR, 0x80); /* divisor latch */
+	outb(port + UART_LCR, UART_LCR_DIVISOR);
 	outb(port + UART_DATA, 1);
 	outb(port + UART_IER, 0);
-	outb(port + UART_LCR, 0x03);
-	outb(port + UART_FCR, 0x07); /* FIFOs on and cleared, receive threshold 1 */
-	outb(port + UART_MCR, 0x0b); /* DTR, RTS, OUT2 gates the interrupt line */
+	outb(port + UART_LCR, UART_LCR_8_BITS);
+	outb(port + UART_FCR, /* and the receive threshold is 1 */
+	     UART_FCR_ENABLE | UART_FCR_CLEAR_RECEIVE | UART_FCR_CLEAR_TRANSMIT);
+	outb(port + UART_MCR, UART_MCR_DTR | UART_MCR_RTS | UART_MCR_OUT2);
 	uart->port = port;
 }
 
@@ -44,7 +32,7 @@ bool uart_has_room(struct uart *uart, unsigned bytes)
 	if (!uart->port)
 		return true;
 	if (uart->room < bytes &&
-	    (inb(uart->port + UART_LSR) & LSR_THR_EMPTY || ++uart->polls >= POLL_LIMIT)) {
+	    (inb(uart->port + UART_LSR) & UART_LSR_THR_EMPTY || ++uart->polls >= POLL_LIMIT)) {
 		uart->room = UART_FIFO_DEPTH;
 		uart->polls = 0;
 	}
@@ -63,7 +51,7 @@ void uart_putc(struct uart *uart, char c)
 
 int uart_getc(struct uart *uart)
 {
-	if (!uart->port || !(inb(uart->port + UART_LSR) & LSR_DATA_READY))
+	if (!uart->port || !(inb(uart->port + UART_LSR) & UART_LSR_DATA))
 		return -1;
 	return inb(uart->port + UART_DATA);
 }
@@ -71,12 +59,12 @@ int uart_getc(struct uart *uart)
 void uart_drain(struct uart *uart)
 {
 	for (unsigned i = 0;
-	     uart->port && i < POLL_LIMIT && !(inb(uart->port + UART_LSR) & LSR_IDLE); i++)
+	     uart->port && i < POLL_LIMIT && !(inb(uart->port + UART_LSR) & UART_LSR_IDLE); i++)
 		cpu_relax();
 }
 
 void uart_set_receive_irq(struct uart *uart, bool on)
 {
 	if (uart->port)
-		outb(uart->port + UART_IER, on ? IER_RECEIVE : 0);
+		outb(uart->port + UART_IER, on ? UART_IER_RECEIVE : 0);
 }

@@ -2,21 +2,9 @@
 #include "drivers/guest/legacy/machine.h"
 
 #include "drivers/guest/irq/lapic.h"
+#include "drivers/hw/ioapic.h"
 
-enum { IOAPIC_INDEX = 0x00, IOAPIC_WINDOW = 0x10, IOAPIC_EOI = 0x40 };
-enum {
-	REGISTER_ID = 0,
-	REGISTER_VERSION = 1,
-	REGISTER_ARBITRATION = 2,
-	REGISTER_REDIRECTION = 0x10
-};
-
-#define ENTRY_MODE(e) ((unsigned)((e) >> 8) & 7)
-#define ENTRY_LOGICAL BIT(11)
-#define ENTRY_REMOTE_IRR BIT(14)
-#define ENTRY_LEVEL BIT(15)
-#define ENTRY_MASKED BIT(16)
-#define ENTRY_READ_ONLY (BIT(12) | ENTRY_REMOTE_IRR)
+#define ENTRY_READ_ONLY (IOAPIC_ENTRY_PENDING | IOAPIC_ENTRY_REMOTE_IRR)
 #define ENTRY_WRITABLE 0xff0000000001ffffULL
 #define VERSION (0x20U | (VIOAPIC_LINES - 1) << 16)
 
@@ -26,20 +14,20 @@ void vioapic_reset(struct vm *vm)
 
 	*io = (struct vioapic){ 0 };
 	for (unsigned i = 0; i < VIOAPIC_LINES; i++)
-		io->redirection[i] = ENTRY_MASKED;
+		io->redirection[i] = IOAPIC_ENTRY_MASKED;
 }
 
 static void deliver(struct vm *vm, struct vioapic *io, unsigned line)
 {
 	uint64_t *entry = &io->redirection[line];
-	bool level = *entry & ENTRY_LEVEL;
+	bool level = *entry & IOAPIC_ENTRY_LEVEL;
 
-	if ((*entry & ENTRY_MASKED) || (level && (*entry & ENTRY_REMOTE_IRR)))
+	if ((*entry & IOAPIC_ENTRY_MASKED) || (level && (*entry & IOAPIC_ENTRY_REMOTE_IRR)))
 		return;
 	if (level)
-		*entry |= ENTRY_REMOTE_IRR;
-	vlapic_deliver(vm, (uint32_t)(*entry >> 56), *entry & ENTRY_LOGICAL, ENTRY_MODE(*entry),
-		       (uint8_t)*entry, level);
+		*entry |= IOAPIC_ENTRY_REMOTE_IRR;
+	vlapic_deliver(vm, (uint32_t)(*entry >> 56), *entry & IOAPIC_ENTRY_LOGICAL,
+		       IOAPIC_ENTRY_MODE(*entry), (uint8_t)*entry, level);
 }
 
 void vioapic_set_line(struct vm *vm, unsigned line, bool level)
@@ -52,7 +40,7 @@ void vioapic_set_line(struct vm *vm, unsigned line, bool level)
 	was = io->levels >> line & 1;
 	io->levels = level ? io->levels | 1U << line : io->levels & ~(1U << line);
 	/* An edge is the change, a level the state. */
-	if (level && (!was || (io->redirection[line] & ENTRY_LEVEL)))
+	if (level && (!was || (io->redirection[line] & IOAPIC_ENTRY_LEVEL)))
 		deliver(vm, io, line);
 }
 
@@ -61,9 +49,10 @@ void vioapic_eoi(struct vm *vm, uint8_t vector)
 	struct vioapic *io = &vm_machine(vm)->ioapic;
 
 	for (unsigned i = 0; i < VIOAPIC_LINES; i++) {
-		if ((uint8_t)io->redirection[i] != vector || !(io->redirection[i] & ENTRY_LEVEL))
+		if ((uint8_t)io->redirection[i] != vector ||
+		    !(io->redirection[i] & IOAPIC_ENTRY_LEVEL))
 			continue;
-		io->redirection[i] &= ~ENTRY_REMOTE_IRR;
+		io->redirection[i] &= ~IOAPIC_ENTRY_REMOTE_IRR;
 		if (io->levels >> i & 1)
 			deliver(vm, io, i);
 	}
@@ -73,16 +62,16 @@ static uint32_t read_register(const struct vioapic *io)
 {
 	unsigned index = io->index & 0xff;
 
-	if (index >= REGISTER_REDIRECTION && index < REGISTER_REDIRECTION + 2 * VIOAPIC_LINES) {
-		uint64_t entry = io->redirection[(index - REGISTER_REDIRECTION) / 2];
+	if (index >= IOAPIC_REDIRECTION && index < IOAPIC_REDIRECTION + 2 * VIOAPIC_LINES) {
+		uint64_t entry = io->redirection[(index - IOAPIC_REDIRECTION) / 2];
 
 		return (uint32_t)(index & 1 ? entry >> 32 : entry);
 	}
 	switch (index) {
-	case REGISTER_ID:
-	case REGISTER_ARBITRATION:
+	case IOAPIC_ID:
+	case IOAPIC_ARBITRATION:
 		return io->id;
-	case REGISTER_VERSION:
+	case IOAPIC_VERSION:
 		return VERSION;
 	default:
 		return 0;
@@ -91,22 +80,22 @@ static uint32_t read_register(const struct vioapic *io)
 
 static void write_register(struct vm *vm, struct vioapic *io, uint32_t value)
 {
-	unsigned index = io->index & 0xff, line = (index - REGISTER_REDIRECTION) / 2;
+	unsigned index = io->index & 0xff, line = (index - IOAPIC_REDIRECTION) / 2;
 	uint64_t old, entry;
 
-	if (index == REGISTER_ID) {
+	if (index == IOAPIC_ID) {
 		io->id = value & 0x0f000000;
 		return;
 	}
-	if (index < REGISTER_REDIRECTION || line >= VIOAPIC_LINES)
+	if (index < IOAPIC_REDIRECTION || line >= VIOAPIC_LINES)
 		return;
 	old = io->redirection[line];
 	entry = index & 1 ? (uint64_t)value << 32 | (uint32_t)old : (old & ~0xffffffffULL) | value;
 	entry = (entry & ENTRY_WRITABLE & ~ENTRY_READ_ONLY) | (old & ENTRY_READ_ONLY);
-	if (!(entry & ENTRY_LEVEL))
-		entry &= ~ENTRY_REMOTE_IRR;
+	if (!(entry & IOAPIC_ENTRY_LEVEL))
+		entry &= ~IOAPIC_ENTRY_REMOTE_IRR;
 	io->redirection[line] = entry;
-	if ((entry & ENTRY_LEVEL) && (io->levels >> line & 1))
+	if ((entry & IOAPIC_ENTRY_LEVEL) && (io->levels >> line & 1))
 		deliver(vm, io, line);
 }
 

@@ -22,13 +22,13 @@ void vlapic_reset_registers(struct vcpu *vcpu)
 	struct vlapic *a = vcpu_vlapic(vcpu);
 
 	memset(a->page, 0, PAGE_SIZE);
-	VLAPIC(a, APIC_ID) = a->id;
-	VLAPIC(a, APIC_VERSION) = VLAPIC_VERSION;
-	VLAPIC(a, APIC_LDR) = vlapic_is_x2apic(a) ? vlapic_x2apic_ldr(a) : 0;
-	VLAPIC(a, APIC_DFR) = UINT32_MAX;
-	VLAPIC(a, APIC_SVR) = 0xff;
-	for (unsigned i = APIC_LVT_TIMER; i <= APIC_LVT_ERROR; i++)
-		VLAPIC(a, i) = VLAPIC_LVT_MASKED;
+	VLAPIC(a, LAPIC_ID) = a->id;
+	VLAPIC(a, LAPIC_VERSION) = VLAPIC_VERSION;
+	VLAPIC(a, LAPIC_LDR) = vlapic_is_x2apic(a) ? vlapic_x2apic_ldr(a) : 0;
+	VLAPIC(a, LAPIC_DFR) = UINT32_MAX;
+	VLAPIC(a, LAPIC_SVR) = 0xff;
+	for (unsigned i = LAPIC_LVT_TIMER; i <= LAPIC_LVT_ERROR; i++)
+		VLAPIC(a, i) = LAPIC_LVT_MASKED;
 	a->esr_pending = 0;
 	a->timer_start = a->tsc_deadline = 0;
 	a->isrv = -1;
@@ -41,15 +41,15 @@ void vlapic_reset(struct vcpu *vcpu, unsigned id, bool x2apic)
 {
 	struct vlapic *a = vcpu_vlapic(vcpu);
 
-	a->base_msr = VLAPIC_BASE_ADDRESS | VLAPIC_BASE_ENABLE | (id == 0 ? VLAPIC_BASE_BSP : 0) |
-		      (x2apic ? VLAPIC_BASE_X2APIC : 0);
+	a->base_msr = LAPIC_ADDRESS | LAPIC_BASE_ENABLE | (id == 0 ? LAPIC_BASE_BSP : 0) |
+		      (x2apic ? LAPIC_BASE_X2APIC : 0);
 	a->id = id;
 	vlapic_reset_registers(vcpu);
 }
 
 /* Of IRR, ISR and TMR each 32 bits are a register. Those that @words leaves out are 0; where it
  * names one in vain it forgets it. */
-static int highest(const struct vlapic *a, enum apic_register first, uint8_t *words)
+static int highest(const struct vlapic *a, enum lapic_register first, uint8_t *words)
 {
 	while (*words) {
 		unsigned i = 31U - (unsigned)__builtin_clz(*words);
@@ -62,7 +62,7 @@ static int highest(const struct vlapic *a, enum apic_register first, uint8_t *wo
 	return -1;
 }
 
-static inline uint32_t *word(const struct vlapic *a, enum apic_register first, uint8_t vector)
+static inline uint32_t *word(const struct vlapic *a, enum lapic_register first, uint8_t vector)
 {
 	return &VLAPIC(a, first + vector / 32U);
 }
@@ -74,7 +74,7 @@ static inline uint32_t bit(uint8_t vector)
 
 uint32_t vlapic_ppr(const struct vlapic *a)
 {
-	uint32_t in_service = a->isrv >= 0 ? (uint32_t)a->isrv : 0, tpr = VLAPIC(a, APIC_TPR);
+	uint32_t in_service = a->isrv >= 0 ? (uint32_t)a->isrv : 0, tpr = VLAPIC(a, LAPIC_TPR);
 
 	return (tpr & 0xf0) >= (in_service & 0xf0) ? tpr : in_service & 0xf0;
 }
@@ -86,13 +86,13 @@ static inline __attribute__((always_inline)) void accept_legal_bits(struct vcpu 
 								    unsigned index, uint32_t bits,
 								    bool level)
 {
-	uint32_t *tmr = &VLAPIC(a, APIC_TMR + index);
+	uint32_t *tmr = &VLAPIC(a, LAPIC_TMR + index);
 
 	if (unlikely((level ? ~*tmr : *tmr) & bits)) {
 		*tmr = level ? *tmr | bits : *tmr & ~bits;
 		a->tmr_changed = true;
 	}
-	VLAPIC(a, APIC_IRR + index) |= bits;
+	VLAPIC(a, LAPIC_IRR + index) |= bits;
 	a->irr_words |= (uint8_t)(1U << index);
 	vcpu_notify(vcpu);
 }
@@ -104,13 +104,13 @@ static inline __attribute__((always_inline)) void accept_legal_bits(struct vcpu 
 void vlapic_raise_error(struct vcpu *vcpu, uint32_t error)
 {
 	struct vlapic *a = vcpu_vlapic(vcpu);
-	uint8_t vector = (uint8_t)VLAPIC(a, APIC_LVT_ERROR);
+	uint8_t vector = (uint8_t)VLAPIC(a, LAPIC_LVT_ERROR);
 
 	a->esr_pending |= error;
-	if (VLAPIC(a, APIC_LVT_ERROR) & VLAPIC_LVT_MASKED)
+	if (VLAPIC(a, LAPIC_LVT_ERROR) & LAPIC_LVT_MASKED)
 		return;
 	if (vector < 16)
-		a->esr_pending |= VLAPIC_ESR_RECEIVE_ILLEGAL;
+		a->esr_pending |= LAPIC_ESR_RECEIVE_ILLEGAL;
 	else if (vlapic_is_enabled(a))
 		accept_legal_bits(vcpu, a, vector / 32U, bit(vector), false);
 }
@@ -122,7 +122,7 @@ void vlapic_accept_bits(struct vcpu *vcpu, unsigned index, uint32_t bits, bool l
 	if (unlikely(!vlapic_is_enabled(a)))
 		return;
 	if (unlikely(!index && (bits & 0xffff))) {
-		vlapic_raise_error(vcpu, VLAPIC_ESR_RECEIVE_ILLEGAL);
+		vlapic_raise_error(vcpu, LAPIC_ESR_RECEIVE_ILLEGAL);
 		bits &= ~0xffffU;
 	}
 	accept_legal_bits(vcpu, a, index, bits, level);
@@ -145,13 +145,13 @@ int vlapic_pending(struct vcpu *vcpu)
 		vlapic_set_assisted(vcpu, true);
 	if (!a->irr_words || !vlapic_is_enabled(a))
 		return -1;
-	vector = highest(a, APIC_IRR, &a->irr_words);
+	vector = highest(a, LAPIC_IRR, &a->irr_words);
 	return vector >= 0 && ((uint32_t)vector & 0xf0) > (vlapic_ppr(a) & 0xf0) ? vector : -1;
 }
 
 static inline void begin_service(struct vlapic *a, unsigned index, uint32_t bits, int vector)
 {
-	VLAPIC(a, APIC_ISR + index) |= bits;
+	VLAPIC(a, LAPIC_ISR + index) |= bits;
 	a->isr_words |= (uint8_t)(1U << index);
 	a->isrv = vector;
 }
@@ -160,8 +160,8 @@ void vlapic_take(struct vcpu *vcpu, uint8_t vector)
 {
 	struct vlapic *a = vcpu_vlapic(vcpu);
 
-	*word(a, APIC_IRR, vector) &= ~bit(vector);
-	if (!*word(a, APIC_IRR, vector))
+	*word(a, LAPIC_IRR, vector) &= ~bit(vector);
+	if (!*word(a, LAPIC_IRR, vector))
 		a->irr_words &= (uint8_t) ~(1U << vector / 32);
 	begin_service(a, vector / 32, bit(vector), vector);
 }
@@ -172,7 +172,7 @@ int vlapic_accept_and_take(struct vcpu *vcpu, unsigned index, uint32_t bits)
 	uint32_t vector = 32 * index + (uint32_t)__builtin_ctz(bits);
 
 	if ((bits & (bits - 1)) || a->irr_words || !vlapic_is_enabled(a) || vector < 16 ||
-	    (VLAPIC(a, APIC_TMR + index) & bits) || (vector & 0xf0) <= (vlapic_ppr(a) & 0xf0)) {
+	    (VLAPIC(a, LAPIC_TMR + index) & bits) || (vector & 0xf0) <= (vlapic_ppr(a) & 0xf0)) {
 		vlapic_accept_bits(vcpu, index, bits, false);
 		return -1;
 	}
@@ -191,13 +191,13 @@ int vlapic_set_assisted(struct vcpu *vcpu, bool assisted)
 
 	a->assisted = assisted;
 	a->irr_words = a->isr_words = UINT8_MAX;
-	a->isrv = highest(a, APIC_ISR, &a->isr_words);
+	a->isrv = highest(a, LAPIC_ISR, &a->isr_words);
 	return a->isrv;
 }
 
 uint8_t vlapic_requesting(struct vlapic *a, uint8_t rvi, uint8_t svi)
 {
-	int added = highest(a, APIC_IRR, &a->irr_words);
+	int added = highest(a, LAPIC_IRR, &a->irr_words);
 
 	a->irr_words = 0;
 	a->isrv = svi ? svi : -1;
@@ -206,15 +206,15 @@ uint8_t vlapic_requesting(struct vlapic *a, uint8_t rvi, uint8_t svi)
 
 uint64_t vlapic_level_vectors(const struct vlapic *a, unsigned index)
 {
-	return (uint64_t)VLAPIC(a, APIC_TMR + 2 * index + 1) << 32 |
-	       VLAPIC(a, APIC_TMR + 2 * index);
+	return (uint64_t)VLAPIC(a, LAPIC_TMR + 2 * index + 1) << 32 |
+	       VLAPIC(a, LAPIC_TMR + 2 * index);
 }
 
 void vlapic_after_eoi(struct vcpu *vcpu, uint8_t vector)
 {
 	struct vm *vm = vcpu_vm(vcpu);
 
-	if (*word(vcpu_vlapic(vcpu), APIC_TMR, vector) & bit(vector)) {
+	if (*word(vcpu_vlapic(vcpu), LAPIC_TMR, vector) & bit(vector)) {
 		vm_lock(vm);
 		vioapic_eoi(vm, vector);
 		vm_unlock(vm);
@@ -230,9 +230,9 @@ void vlapic_end_of_interrupt(struct vcpu *vcpu)
 	if (a->isrv < 0)
 		return;
 	vector = (uint8_t)a->isrv;
-	*word(a, APIC_ISR, vector) &= ~bit(vector);
-	a->isrv = highest(a, APIC_ISR, &a->isr_words);
-	if (a->irr_words || (*word(a, APIC_TMR, vector) & bit(vector)))
+	*word(a, LAPIC_ISR, vector) &= ~bit(vector);
+	a->isrv = highest(a, LAPIC_ISR, &a->isr_words);
+	if (a->irr_words || (*word(a, LAPIC_TMR, vector) & bit(vector)))
 		vlapic_after_eoi(vcpu, vector);
 }
 
@@ -245,10 +245,10 @@ static bool addressed(const struct vlapic *a, uint32_t dest, bool logical)
 		return true;
 	if (!logical)
 		return dest == a->id;
-	ldr = x2apic ? vlapic_x2apic_ldr(a) : VLAPIC(a, APIC_LDR);
+	ldr = x2apic ? vlapic_x2apic_ldr(a) : VLAPIC(a, LAPIC_LDR);
 	if (x2apic)
 		return dest >> 16 == ldr >> 16 && (dest & ldr & 0xffff);
-	if (VLAPIC(a, APIC_DFR) >> 28 == 0xf) /* flat */
+	if (VLAPIC(a, LAPIC_DFR) >> 28 == 0xf) /* flat */
 		return dest & ldr >> 24;
 	return (dest >> 4 == ldr >> 28) && (dest & ldr >> 24 & 0xf);
 }
@@ -298,7 +298,7 @@ void vlapic_send_ipi(struct vcpu *vcpu)
 	struct vm *vm = vcpu_vm(vcpu);
 
 	if ((mode == MODE_FIXED || mode == MODE_LOWEST) && vector < 16) {
-		vlapic_raise_error(vcpu, VLAPIC_ESR_SEND_ILLEGAL);
+		vlapic_raise_error(vcpu, LAPIC_ESR_SEND_ILLEGAL);
 		return;
 	}
 	if (mode == MODE_INIT &&
@@ -322,11 +322,11 @@ void vlapic_send_ipi(struct vcpu *vcpu)
 
 uint8_t vlapic_get_cr8(struct vcpu *vcpu)
 {
-	return (uint8_t)(VLAPIC(vcpu_vlapic(vcpu), APIC_TPR) >> 4);
+	return (uint8_t)(VLAPIC(vcpu_vlapic(vcpu), LAPIC_TPR) >> 4);
 }
 
 void vlapic_set_cr8(struct vcpu *vcpu, uint8_t cr8)
 {
-	VLAPIC(vcpu_vlapic(vcpu), APIC_TPR) = (uint32_t)cr8 << 4;
+	VLAPIC(vcpu_vlapic(vcpu), LAPIC_TPR) = (uint32_t)cr8 << 4;
 	vcpu_notify(vcpu);
 }

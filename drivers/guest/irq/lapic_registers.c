@@ -22,30 +22,30 @@ bool vlapic_has_mmio(struct vcpu *vcpu)
 {
 	const struct vlapic *a = vcpu_vlapic(vcpu);
 
-	return (a->base_msr & VLAPIC_BASE_ENABLE) && !vlapic_is_x2apic(a);
+	return (a->base_msr & LAPIC_BASE_ENABLE) && !vlapic_is_x2apic(a);
 }
 
 /* Bits that a write may set: others raise #GP in x2APIC mode and are dropped in xAPIC mode. */
 static uint32_t accepted_bits(unsigned reg)
 {
 	switch (reg) {
-	case APIC_TPR:
+	case LAPIC_TPR:
 		return 0xff;
-	case APIC_SVR:
+	case LAPIC_SVR:
 		return SVR_BITS | SVR_IGNORED;
-	case APIC_LVT_TIMER:
+	case LAPIC_LVT_TIMER:
 		return LVT_TIMER_BITS | LVT_IGNORED;
-	case APIC_LVT_THERMAL:
-	case APIC_LVT_PERF:
+	case LAPIC_LVT_THERMAL:
+	case LAPIC_LVT_PERF:
 		return LVT_SENSOR_BITS | LVT_IGNORED;
-	case APIC_LVT_LINT0:
-	case APIC_LVT_LINT1:
+	case LAPIC_LVT_LINT0:
+	case LAPIC_LVT_LINT1:
 		return LVT_LINT_BITS | LVT_IGNORED;
-	case APIC_LVT_ERROR:
+	case LAPIC_LVT_ERROR:
 		return LVT_ERROR_BITS | LVT_IGNORED;
-	case APIC_TIMER_INITIAL:
+	case LAPIC_TIMER_INITIAL:
 		return UINT32_MAX;
-	case APIC_TIMER_DIVIDE:
+	case LAPIC_TIMER_DIVIDE:
 		return 0xb;
 	default:
 		return 0;
@@ -56,16 +56,16 @@ static uint32_t accepted_bits(unsigned reg)
 static uint32_t lvt_value(const struct vlapic *a, uint32_t value)
 {
 	value &= ~LVT_IGNORED;
-	return vlapic_is_enabled(a) ? value : value | (uint32_t)VLAPIC_LVT_MASKED;
+	return vlapic_is_enabled(a) ? value : value | (uint32_t)LAPIC_LVT_MASKED;
 }
 
 static void write_svr(struct vcpu *vcpu, uint32_t value)
 {
 	struct vlapic *a = vcpu_vlapic(vcpu);
 
-	VLAPIC(a, APIC_SVR) = value & SVR_BITS;
-	for (unsigned i = APIC_LVT_TIMER; i <= APIC_LVT_ERROR && !vlapic_is_enabled(a); i++)
-		VLAPIC(a, i) |= VLAPIC_LVT_MASKED;
+	VLAPIC(a, LAPIC_SVR) = value & SVR_BITS;
+	for (unsigned i = LAPIC_LVT_TIMER; i <= LAPIC_LVT_ERROR && !vlapic_is_enabled(a); i++)
+		VLAPIC(a, i) |= LAPIC_LVT_MASKED;
 	vcpu_apic_mode_changed(vcpu);
 }
 
@@ -75,34 +75,34 @@ static bool write_common(struct vcpu *vcpu, unsigned reg, uint32_t value)
 	struct vlapic *a = vcpu_vlapic(vcpu);
 
 	switch (reg) {
-	case APIC_EOI:
+	case LAPIC_EOI:
 		vlapic_end_of_interrupt(vcpu);
 		return true;
-	case APIC_TPR:
-		VLAPIC(a, APIC_TPR) = value;
+	case LAPIC_TPR:
+		VLAPIC(a, LAPIC_TPR) = value;
 		vcpu_notify(vcpu);
 		return true;
-	case APIC_SVR:
+	case LAPIC_SVR:
 		write_svr(vcpu, value);
 		return true;
-	case APIC_ESR:
-		VLAPIC(a, APIC_ESR) = a->esr_pending;
+	case LAPIC_ESR:
+		VLAPIC(a, LAPIC_ESR) = a->esr_pending;
 		a->esr_pending = 0;
 		return true;
-	case APIC_LVT_TIMER:
+	case LAPIC_LVT_TIMER:
 		vlapic_timer_set_lvt(vcpu, lvt_value(a, value));
 		return true;
-	case APIC_LVT_THERMAL:
-	case APIC_LVT_PERF:
-	case APIC_LVT_LINT0:
-	case APIC_LVT_LINT1:
-	case APIC_LVT_ERROR:
+	case LAPIC_LVT_THERMAL:
+	case LAPIC_LVT_PERF:
+	case LAPIC_LVT_LINT0:
+	case LAPIC_LVT_LINT1:
+	case LAPIC_LVT_ERROR:
 		VLAPIC(a, reg) = lvt_value(a, value);
 		return true;
-	case APIC_TIMER_INITIAL:
+	case LAPIC_TIMER_INITIAL:
 		vlapic_timer_set_initial(vcpu, value);
 		return true;
-	case APIC_TIMER_DIVIDE:
+	case LAPIC_TIMER_DIVIDE:
 		vlapic_timer_set_divide(vcpu, value);
 		return true;
 	default:
@@ -117,28 +117,27 @@ static uint32_t read_common(struct vcpu *vcpu, unsigned reg)
 
 	if (reg >= 64 || !(VLAPIC_READABLE >> reg & 1))
 		return 0;
-	if (reg == APIC_PPR)
+	if (reg == LAPIC_PPR)
 		return vlapic_ppr(a);
-	return reg == APIC_TIMER_CURRENT ? vlapic_timer_current(vcpu) : VLAPIC(a, reg);
+	return reg == LAPIC_TIMER_CURRENT ? vlapic_timer_current(vcpu) : VLAPIC(a, reg);
 }
 
 /* SDM 10.12.5: only some changes of mode are legal. */
 static bool write_base(struct vcpu *vcpu, uint64_t value)
 {
 	struct vlapic *a = vcpu_vlapic(vcpu);
-	bool enable = value & VLAPIC_BASE_ENABLE, x2apic = value & VLAPIC_BASE_X2APIC;
+	bool enable = value & LAPIC_BASE_ENABLE, x2apic = value & LAPIC_BASE_X2APIC;
 
-	if ((value & ~(VLAPIC_BASE_ENABLE | VLAPIC_BASE_X2APIC | VLAPIC_BASE_BSP)) !=
-		    VLAPIC_BASE_ADDRESS ||
+	if ((value & ~(LAPIC_BASE_ENABLE | LAPIC_BASE_X2APIC | LAPIC_BASE_BSP)) != LAPIC_ADDRESS ||
 	    (x2apic && !enable))
 		return false;
 	if (vlapic_is_x2apic(a) && enable && !x2apic)
 		return false;
-	if (!(a->base_msr & VLAPIC_BASE_ENABLE) && x2apic)
+	if (!(a->base_msr & LAPIC_BASE_ENABLE) && x2apic)
 		return false;
 	if (x2apic && !vlapic_is_x2apic(a))
-		VLAPIC(a, APIC_LDR) = vlapic_x2apic_ldr(a);
-	a->base_msr = (value & ~VLAPIC_BASE_BSP) | (a->base_msr & VLAPIC_BASE_BSP);
+		VLAPIC(a, LAPIC_LDR) = vlapic_x2apic_ldr(a);
+	a->base_msr = (value & ~LAPIC_BASE_BSP) | (a->base_msr & LAPIC_BASE_BSP);
 	if (!enable)
 		vlapic_reset_registers(vcpu);
 	vcpu_apic_mode_changed(vcpu);
@@ -160,7 +159,7 @@ bool vlapic_msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 	}
 	if (!vlapic_is_x2apic(a) || reg >= 64 || !(VLAPIC_READABLE >> reg & 1))
 		return false;
-	*value = reg == APIC_ICR ? vlapic_icr(a) : read_common(vcpu, reg);
+	*value = reg == LAPIC_ICR ? vlapic_icr(a) : read_common(vcpu, reg);
 	return true;
 }
 
@@ -176,18 +175,18 @@ bool vlapic_msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 		return write_base(vcpu, value);
 	if (!vlapic_is_x2apic(a))
 		return false;
-	if (msr == MSR_X2APIC + APIC_ICR) {
+	if (msr == MSR_X2APIC + LAPIC_ICR) {
 		if (value & ~ICR_WRITABLE)
 			return false;
 		vlapic_set_icr(a, value);
 		vlapic_send_ipi(vcpu);
 		return true;
 	}
-	if (msr == MSR_X2APIC + APIC_SELF_IPI) {
+	if (msr == MSR_X2APIC + LAPIC_SELF_IPI) {
 		if (value > 0xff)
 			return false;
 		if (value < 16)
-			vlapic_raise_error(vcpu, VLAPIC_ESR_SEND_ILLEGAL);
+			vlapic_raise_error(vcpu, LAPIC_ESR_SEND_ILLEGAL);
 		else
 			vlapic_accept(vcpu, (uint8_t)value, false);
 		return true;
@@ -202,11 +201,11 @@ uint32_t vlapic_mmio_read(struct vcpu *vcpu, unsigned offset)
 	const struct vlapic *a = vcpu_vlapic(vcpu);
 
 	switch (offset >> 4) {
-	case APIC_ID:
+	case LAPIC_ID:
 		return a->id << 24;
-	case APIC_DFR:
-		return VLAPIC(a, APIC_DFR);
-	case APIC_ICR_HIGH:
+	case LAPIC_DFR:
+		return VLAPIC(a, LAPIC_DFR);
+	case LAPIC_ICR_HIGH:
 		return (uint32_t)(vlapic_icr(a) >> 32);
 	default:
 		return read_common(vcpu, offset >> 4);
@@ -219,17 +218,17 @@ void vlapic_mmio_write(struct vcpu *vcpu, unsigned offset, uint32_t value)
 	uint64_t icr = vlapic_icr(a);
 
 	switch (offset >> 4) {
-	case APIC_LDR:
-		VLAPIC(a, APIC_LDR) = value & 0xff000000;
+	case LAPIC_LDR:
+		VLAPIC(a, LAPIC_LDR) = value & 0xff000000;
 		break;
-	case APIC_DFR:
-		VLAPIC(a, APIC_DFR) = value | 0x0fffffff;
+	case LAPIC_DFR:
+		VLAPIC(a, LAPIC_DFR) = value | 0x0fffffff;
 		break;
-	case APIC_ICR:
+	case LAPIC_ICR:
 		vlapic_set_icr(a, (icr & ~0xffffffffULL) | (value & (uint32_t)ICR_WRITABLE));
 		vlapic_send_ipi(vcpu);
 		break;
-	case APIC_ICR_HIGH:
+	case LAPIC_ICR_HIGH:
 		vlapic_set_icr(a, (uint64_t)(value & 0xff000000) << 32 | (uint32_t)icr);
 		break;
 	default:

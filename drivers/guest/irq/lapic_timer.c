@@ -9,7 +9,7 @@ enum { TIMER_ONE_SHOT = 0, TIMER_PERIODIC = 1, TIMER_DEADLINE = 2 };
 
 static unsigned timer_mode(const struct vlapic *a)
 {
-	return VLAPIC(a, APIC_LVT_TIMER) >> 17 & 3;
+	return VLAPIC(a, LAPIC_LVT_TIMER) >> 17 & 3;
 }
 
 /*
@@ -19,14 +19,14 @@ static unsigned timer_mode(const struct vlapic *a)
 static unsigned divide_shift(const struct vlapic *a)
 {
 	unsigned code =
-		(VLAPIC(a, APIC_TIMER_DIVIDE) & 3) | (VLAPIC(a, APIC_TIMER_DIVIDE) >> 1 & 4);
+		(VLAPIC(a, LAPIC_TIMER_DIVIDE) & 3) | (VLAPIC(a, LAPIC_TIMER_DIVIDE) >> 1 & 4);
 
 	return (code + 1) & 7;
 }
 
 static uint64_t period(const struct vlapic *a)
 {
-	uint64_t ticks = (uint64_t)VLAPIC(a, APIC_TIMER_INITIAL) << divide_shift(a);
+	uint64_t ticks = (uint64_t)VLAPIC(a, LAPIC_TIMER_INITIAL) << divide_shift(a);
 
 	return ticks < MIN_PERIOD_TICKS && timer_mode(a) == TIMER_PERIODIC ? MIN_PERIOD_TICKS
 									   : ticks;
@@ -38,7 +38,7 @@ void vlapic_timer_set_initial(struct vcpu *vcpu, uint32_t count)
 
 	if (timer_mode(a) == TIMER_DEADLINE)
 		return;
-	VLAPIC(a, APIC_TIMER_INITIAL) = count;
+	VLAPIC(a, LAPIC_TIMER_INITIAL) = count;
 	a->timer_start = vcpu_tsc(vcpu);
 	vcpu_timer_arm(vcpu, count ? a->timer_start + period(a) : 0);
 }
@@ -46,7 +46,7 @@ void vlapic_timer_set_initial(struct vcpu *vcpu, uint32_t count)
 uint32_t vlapic_timer_current(struct vcpu *vcpu)
 {
 	const struct vlapic *a = vcpu_vlapic(vcpu);
-	uint64_t elapsed, count = VLAPIC(a, APIC_TIMER_INITIAL);
+	uint64_t elapsed, count = VLAPIC(a, LAPIC_TIMER_INITIAL);
 
 	if (!count)
 		return 0;
@@ -62,7 +62,7 @@ void vlapic_timer_set_divide(struct vcpu *vcpu, uint32_t divide)
 	struct vlapic *a = vcpu_vlapic(vcpu);
 	bool counting = vlapic_timer_current(vcpu) != 0;
 
-	VLAPIC(a, APIC_TIMER_DIVIDE) = divide;
+	VLAPIC(a, LAPIC_TIMER_DIVIDE) = divide;
 	if (counting)
 		vcpu_timer_arm(vcpu, a->timer_start + period(a));
 }
@@ -72,9 +72,9 @@ void vlapic_timer_set_lvt(struct vcpu *vcpu, uint32_t lvt)
 	struct vlapic *a = vcpu_vlapic(vcpu);
 	unsigned old = timer_mode(a);
 
-	VLAPIC(a, APIC_LVT_TIMER) = lvt;
+	VLAPIC(a, LAPIC_LVT_TIMER) = lvt;
 	if (timer_mode(a) != old && (timer_mode(a) == TIMER_DEADLINE || old == TIMER_DEADLINE)) {
-		VLAPIC(a, APIC_TIMER_INITIAL) = 0;
+		VLAPIC(a, LAPIC_TIMER_INITIAL) = 0;
 		a->tsc_deadline = 0;
 		vcpu_timer_arm(vcpu, 0);
 	}
@@ -86,7 +86,7 @@ void vlapic_timer_expired(struct vcpu *vcpu)
 
 	if (timer_mode(a) == TIMER_DEADLINE) {
 		a->tsc_deadline = 0;
-	} else if (timer_mode(a) == TIMER_PERIODIC && VLAPIC(a, APIC_TIMER_INITIAL)) {
+	} else if (timer_mode(a) == TIMER_PERIODIC && VLAPIC(a, LAPIC_TIMER_INITIAL)) {
 		uint64_t step = period(a), now = vcpu_tsc(vcpu);
 
 		/* Ticks that were missed are not made up for. */
@@ -95,8 +95,8 @@ void vlapic_timer_expired(struct vcpu *vcpu)
 			a->timer_start = now;
 		vcpu_timer_arm(vcpu, a->timer_start + step);
 	}
-	if (!(VLAPIC(a, APIC_LVT_TIMER) & VLAPIC_LVT_MASKED))
-		vlapic_accept(vcpu, (uint8_t)VLAPIC(a, APIC_LVT_TIMER), false);
+	if (!(VLAPIC(a, LAPIC_LVT_TIMER) & LAPIC_LVT_MASKED))
+		vlapic_accept(vcpu, (uint8_t)VLAPIC(a, LAPIC_LVT_TIMER), false);
 }
 
 void vlapic_write_tsc_deadline(struct vcpu *vcpu, uint64_t value)

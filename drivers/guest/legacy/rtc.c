@@ -1,26 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "drivers/guest/legacy/machine.h"
+#include "drivers/hw/rtc.h"
 
-enum {
-	RTC_SECONDS = 0,
-	RTC_MINUTES = 2,
-	RTC_HOURS = 4,
-	RTC_WEEKDAY = 6,
-	RTC_DAY = 7,
-	RTC_MONTH = 8,
-	RTC_YEAR = 9,
-	RTC_A = 10,
-	RTC_B = 11,
-	RTC_C = 12,
-	RTC_D = 13,
-	RTC_CENTURY = 0x32,
-};
-
-#define RTC_A_32KHZ 0x26
-#define RTC_A_UPDATING BIT(7)
-#define RTC_B_24_HOURS BIT(1)
-#define RTC_B_BINARY BIT(2)
-#define RTC_D_VALID 0x80
 /*
  * The update-in-progress bit is up for the last 1/512 of each second, as long as a real clock's 2
  * ms.

@@ -1,50 +1,23 @@
 // SPDX-License-Identifier: MIT
 #include "drivers/guest/legacy/machine.h"
-
-enum {
-	UART_DATA = 0,
-	UART_IER,
-	UART_IIR_FCR,
-	UART_LCR,
-	UART_MCR,
-	UART_LSR,
-	UART_MSR,
-	UART_SCRATCH
-};
-
-#define IER_RECEIVE BIT(0)
-#define IER_TRANSMIT BIT(1)
-#define IER_LINE BIT(2)
-#define IIR_NONE 0x01
-#define IIR_TRANSMIT 0x02
-#define IIR_RECEIVE 0x04
-#define IIR_LINE 0x06
-#define IIR_FIFOS 0xc0
-#define FCR_ENABLE BIT(0)
-#define FCR_CLEAR_RECEIVE BIT(1)
-#define LCR_DIVISOR BIT(7)
-#define MCR_OUT2 BIT(3)
-#define MCR_LOOPBACK BIT(4)
-#define LSR_DATA BIT(0)
-#define LSR_OVERRUN BIT(1)
-#define LSR_TRANSMIT_EMPTY 0x60
-#define MSR_READY 0xb0 /* carrier, data set and clear-to-send are up */
+#include "drivers/hw/uart.h"
 
 static uint8_t pending(const struct vuart *u)
 {
-	if ((u->ier & IER_LINE) && u->overrun)
-		return IIR_LINE;
-	if ((u->ier & IER_RECEIVE) && u->count)
-		return IIR_RECEIVE;
-	if ((u->ier & IER_TRANSMIT) && u->thr_event)
-		return IIR_TRANSMIT;
-	return IIR_NONE;
+	if ((u->ier & UART_IER_LINE) && u->overrun)
+		return UART_IIR_LINE;
+	if ((u->ier & UART_IER_RECEIVE) && u->count)
+		return UART_IIR_RECEIVE;
+	if ((u->ier & UART_IER_TRANSMIT) && u->thr_event)
+		return UART_IIR_TRANSMIT;
+	return UART_IIR_NONE;
 }
 
 /* OUT2 gates the line, as it does on a PC. */
 static void update_irq(struct vm *vm, struct vuart *u)
 {
-	bool level = pending(u) != IIR_NONE && (u->mcr & MCR_OUT2) && !(u->mcr & MCR_LOOPBACK);
+	bool level = pending(u) != UART_IIR_NONE && (u->mcr & UART_MCR_OUT2) &&
+		     !(u->mcr & UART_MCR_LOOPBACK);
 
 	if (level != u->irq) {
 		u->irq = level;
@@ -74,7 +47,7 @@ void vuart_receive(struct vm *vm, uint8_t byte)
 	struct vuart *u = &vm_machine(vm)->uart;
 
 	vm_assert_locked(vm);
-	if (u->mcr & MCR_LOOPBACK)
+	if (u->mcr & UART_MCR_LOOPBACK)
 		return;
 	push(u, byte, VUART_WAITING);
 	update_irq(vm, u);
@@ -95,8 +68,8 @@ static uint8_t read_data(struct vuart *u)
 /* In loopback the modem outputs come back as inputs: DTR, RTS, OUT1, OUT2 as DSR, CTS, RI, DCD. */
 static uint8_t modem_status(const struct vuart *u)
 {
-	if (!(u->mcr & MCR_LOOPBACK))
-		return MSR_READY;
+	if (!(u->mcr & UART_MCR_LOOPBACK))
+		return UART_MSR_READY;
 	return (uint8_t)((u->mcr & 1) << 5 | (u->mcr & 2) << 3 | (u->mcr & 4) << 4 |
 			 (u->mcr & 8) << 4);
 }
@@ -105,15 +78,15 @@ static uint8_t read_iir(struct vuart *u)
 {
 	uint8_t iir = pending(u);
 
-	if (iir == IIR_TRANSMIT) /* reading it takes the event back */
+	if (iir == UART_IIR_TRANSMIT) /* reading it takes the event back */
 		u->thr_event = false;
-	return iir | (u->fcr & FCR_ENABLE ? IIR_FIFOS : 0);
+	return iir | (u->fcr & UART_FCR_ENABLE ? UART_IIR_FIFOS : 0);
 }
 
 static uint8_t read_lsr(struct vuart *u)
 {
-	uint8_t lsr =
-		LSR_TRANSMIT_EMPTY | (u->count ? LSR_DATA : 0) | (u->overrun ? LSR_OVERRUN : 0);
+	uint8_t lsr = (UART_LSR_THR_EMPTY | UART_LSR_IDLE) | (u->count ? UART_LSR_DATA : 0) |
+		      (u->overrun ? UART_LSR_OVERRUN : 0);
 
 	u->overrun = false;
 	return lsr;
@@ -126,12 +99,12 @@ uint8_t vuart_read(struct vm *vm, unsigned offset)
 
 	switch (offset) {
 	case UART_DATA:
-		value = u->lcr & LCR_DIVISOR ? (uint8_t)u->divisor : read_data(u);
+		value = u->lcr & UART_LCR_DIVISOR ? (uint8_t)u->divisor : read_data(u);
 		break;
 	case UART_IER:
-		value = u->lcr & LCR_DIVISOR ? (uint8_t)(u->divisor >> 8) : u->ier;
+		value = u->lcr & UART_LCR_DIVISOR ? (uint8_t)(u->divisor >> 8) : u->ier;
 		break;
-	case UART_IIR_FCR:
+	case UART_IIR:
 		value = read_iir(u);
 		break;
 	case UART_LCR:
@@ -140,7 +113,8 @@ uint8_t vuart_read(struct vm *vm, unsigned offset)
 		return u->mcr;
 	case UART_LSR:
 		if (likely(!u->overrun))
-			return LSR_TRANSMIT_EMPTY | (u->count ? LSR_DATA : 0);
+			return (UART_LSR_THR_EMPTY | UART_LSR_IDLE) |
+			       (u->count ? UART_LSR_DATA : 0);
 		value = read_lsr(u);
 		break;
 	case UART_MSR:
@@ -154,7 +128,7 @@ uint8_t vuart_read(struct vm *vm, unsigned offset)
 
 static void write_data(struct vm *vm, struct vuart *u, uint8_t value)
 {
-	if (u->mcr & MCR_LOOPBACK)
+	if (u->mcr & UART_MCR_LOOPBACK)
 		push(u, value, VUART_FIFO);
 	else
 		vm_console_write(vm, value);
@@ -167,24 +141,24 @@ void vuart_write(struct vm *vm, unsigned offset, uint8_t value)
 
 	switch (offset) {
 	case UART_DATA:
-		if (u->lcr & LCR_DIVISOR)
+		if (u->lcr & UART_LCR_DIVISOR)
 			u->divisor = (uint16_t)((u->divisor & 0xff00) | value);
 		else
 			write_data(vm, u, value);
 		break;
 	case UART_IER:
-		if (u->lcr & LCR_DIVISOR) {
+		if (u->lcr & UART_LCR_DIVISOR) {
 			u->divisor = (uint16_t)((u->divisor & 0xff) | value << 8);
 			break;
 		}
 		/* Turning the transmit interrupt on reports an empty transmitter at once. */
-		if ((value & IER_TRANSMIT) && !(u->ier & IER_TRANSMIT))
+		if ((value & UART_IER_TRANSMIT) && !(u->ier & UART_IER_TRANSMIT))
 			u->thr_event = true;
 		u->ier = value & 0x0f;
 		break;
-	case UART_IIR_FCR:
+	case UART_IIR:
 		u->fcr = value;
-		if (value & FCR_CLEAR_RECEIVE)
+		if (value & UART_FCR_CLEAR_RECEIVE)
 			u->count = 0;
 		break;
 	case UART_LCR:
