@@ -5,7 +5,7 @@ BUILD ?= build
 BREAK ?=
 # UNLOCKED=hv/vm/vm.c: that file takes no lock, a defect that builds with EXTRA_CFLAGS=-DDEBUG_LOCKS notice.
 UNLOCKED ?=
-# FIRE=1: the test build in which CPUs without a VM send NMIs to the others (docs/ASI.md).
+# FIRE=1: the test build in which CPUs without a VM send NMIs to the others (docs/CHECKS.md).
 FIRE ?=
 MAKEFLAGS += --no-builtin-rules
 # One short line a step; `make V=1` shows the commands.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Transitions under fire (docs/ASI.md): NMIs at every instruction boundary between a VM exit and the next entry."""
+"""Transitions under fire (docs/CHECKS.md): NMIs at every instruction boundary between a VM exit and the next entry."""
 
 import os
 import threading

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The witness and the oracle (docs/ASI.md): what the maps reach and what the cores touched, as the emulator shows it."""
+"""The witness and the oracle (docs/CHECKS.md): what the maps reach and what the cores touched, as the emulator shows it."""
 
 import json
 import os

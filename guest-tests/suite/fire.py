@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where NMIs hit the hypervisor, against what it executed: both as addresses of instructions (docs/ASI.md, under fire)."""
+"""Where NMIs hit the hypervisor, against what it executed: both as addresses of instructions (docs/CHECKS.md, under fire)."""
 
 import os
 import re

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Transitions under fire (docs/ASI.md): only in the test build `make FIRE=1`. CPUs on which no VM
+ * Transitions under fire (docs/CHECKS.md): only in the test build `make FIRE=1`. CPUs on which no VM
  * runs do nothing but send NMIs to those on which one does, and what each NMI found is noted.
  */
 #ifndef HV_FIRE_H
