@@ -37,6 +37,7 @@
 #include "mm/frames.h"
 #include "mm/space.h"
 #include "vmx/caps.h"
+#include "vmx/cpuid.h"
 
 extern const char text_start[], text_end[], rodata_start[], rodata_end[], global_start[],
 	global_end[], data_start[], data_end[];
@@ -155,6 +156,7 @@ static void start_hardware(void)
 	if (!cpu_facts.tsc_hz)
 		refuse("neither the 8254 timer nor CPUID tells the TSC's frequency: no clock could "
 		       "be right");
+	cpuid_build();
 	if (lapic_init(cpu_facts.x2apic))
 		refuse("the local APIC cannot be mapped: too little memory");
 	smp_discover(bi);

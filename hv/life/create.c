@@ -13,7 +13,6 @@
 #include "hv/console/console.h"
 #include "hv/cpu/cpu.h"
 #include "hv/cpu/stack.h"
-#include "hv/life/cpuid.h"
 #include "hv/life/disk.h"
 #include "hv/net/vm_net.h"
 #include "hv/sched/mitigation.h"
@@ -25,6 +24,7 @@
 #include "mm/pgtable.h"
 #include "mm/space.h"
 #include "vmx/caps.h"
+#include "vmx/cpuid.h"
 #include "vmx/vcpu.h"
 
 /* A vCPU's stack with its record on top, the area for XSAVE, and the APIC's registers. */
@@ -83,7 +83,8 @@ static void describe(struct vm_record *record, const struct config_vm *config, u
 	vm->tsc_hz = cpu_facts.tsc_hz;
 	vm->phys_bits = (uint8_t)cpu_facts.phys_bits;
 	vm->preemption_shift = vmx_caps.preemption_shift;
-	vm_cpuid_build(vm);
+	vm->cr4_allowed = cpuid_table.cr4_allowed;
+	vm->xcr0_allowed = cpuid_table.xcr0_allowed;
 }
 
 /* The VM's devices on its PCI bus. */

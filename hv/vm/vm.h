@@ -16,18 +16,10 @@
 #include "hv/vm/vcpu.h"
 
 #define VM_POPULATE_CHUNK PAGE_SIZE_2M
-#define VM_CPUID_ENTRIES 64
 #define VM_MTRR_COUNT 28
 #define VM_MTRR_DEF_TYPE 27
 /* Guest memory whose presence is tracked, for lazy population. */
 #define VM_MAX_CHUNKS (GUEST_SPAN / VM_POPULATE_CHUNK)
-
-/** One CPUID leaf as the guest sees it. */
-struct cpuid_entry {
-	uint32_t leaf, subleaf;
-	uint32_t eax, ebx, ecx, edx;
-	uint8_t flags; /* enum cpuid_entry_flags */
-};
 
 #define SCHED_ANYWHERE (-1)
 
@@ -71,10 +63,6 @@ struct vm {
 	uint64_t cr4_allowed;
 	uint64_t xcr0_allowed;
 	uint64_t mtrr[VM_MTRR_COUNT];
-	struct cpuid_entry cpuid[VM_CPUID_ENTRIES];
-	uint8_t cpuid_count;
-	uint8_t cpuid_basic[0x20]; /* leaf -> first entry; CPUID_NO_ENTRY */
-	uint8_t cpuid_ext[0x10];
 	struct console_text console_out;
 	unsigned console_length;
 	char console_line[CONSOLE_GUEST_LINE];

@@ -1,33 +1,32 @@
 // SPDX-License-Identifier: MIT
-/* CPUID: answers come from the VM's own table (hv/life/cpuid.c); a few fields follow the vCPU's
- * state. */
+/* CPUID: answers come from the table of vmx/cpuid.c; a few fields follow the vCPU's state. */
 #include "hv/base/asm.h"
-#include "hv/life/cpuid.h"
 #include "hv/vm/vcpu.h"
-#include "hv/vm/vm.h"
+#include "vmx/cpuid.h"
 #include "vmx/exit/exit.h"
 #include "vmx/vcpu.h"
 #include "vmx/vmcs.h"
 
-static const struct cpuid_entry *find(const struct vm *vm, uint32_t leaf, uint32_t subleaf)
+static const struct cpuid_entry *find(uint32_t leaf, uint32_t subleaf)
 {
+	const struct cpuid_table *table = &cpuid_table;
 	unsigned index = CPUID_NO_ENTRY;
 	const struct cpuid_entry *e;
 
-	if (likely(leaf < ARRAY_SIZE(vm->cpuid_basic)))
-		index = vm->cpuid_basic[leaf];
-	else if (leaf - 0x80000000 < ARRAY_SIZE(vm->cpuid_ext))
-		index = vm->cpuid_ext[leaf - 0x80000000];
+	if (likely(leaf < ARRAY_SIZE(table->basic)))
+		index = table->basic[leaf];
+	else if (leaf - 0x80000000 < ARRAY_SIZE(table->ext))
+		index = table->ext[leaf - 0x80000000];
 	else
-		for (unsigned i = vm->cpuid_count; i-- > 0;)
-			if (vm->cpuid[i].leaf == leaf)
+		for (unsigned i = table->count; i-- > 0;)
+			if (table->entries[i].leaf == leaf)
 				index = i;
 	if (index == CPUID_NO_ENTRY)
 		return NULL;
-	e = &vm->cpuid[index];
+	e = &table->entries[index];
 	if (likely(!(e->flags & CPUID_SUBLEAVES)))
 		return e;
-	for (; index < vm->cpuid_count && e->leaf == leaf; index++, e++)
+	for (; index < table->count && e->leaf == leaf; index++, e++)
 		if (e->subleaf == subleaf)
 			return e;
 	return NULL;
@@ -38,12 +37,13 @@ static const struct cpuid_entry *find(const struct vm *vm, uint32_t leaf, uint32
 
 /* Size of the XSAVE area, standard or compacted, for the components that the guest has turned on.
  */
-static uint32_t xsave_size(const struct vm *vm, uint64_t xcr0, bool compacted)
+static uint32_t xsave_size(uint64_t xcr0, bool compacted)
 {
+	const struct cpuid_table *table = &cpuid_table;
 	uint32_t size = 576;
 
-	for (unsigned i = 0; i < vm->cpuid_count; i++) {
-		const struct cpuid_entry *e = &vm->cpuid[i];
+	for (unsigned i = 0; i < table->count; i++) {
+		const struct cpuid_entry *e = &table->entries[i];
 
 		if (e->leaf != 0xd || e->subleaf < 2 || !(xcr0 & BIT(e->subleaf)))
 			continue;
@@ -68,9 +68,11 @@ static __attribute__((noinline)) void adjust(struct vcpu *vcpu, const struct cpu
 	case 0xb:
 		vcpu->regs[REG_RDX] = vcpu->id;
 		vcpu->regs[REG_RCX] |= subleaf & 0xff;
+		if (subleaf == 1)
+			vcpu->regs[REG_RBX] = vcpu->vm->vcpu_count;
 		break;
 	case 0xd:
-		vcpu->regs[REG_RBX] = xsave_size(vcpu->vm, vcpu->xcr0, subleaf == 1);
+		vcpu->regs[REG_RBX] = xsave_size(vcpu->xcr0, subleaf == 1);
 		break;
 	default:
 		break;
@@ -80,7 +82,7 @@ static __attribute__((noinline)) void adjust(struct vcpu *vcpu, const struct cpu
 void exit_cpuid(struct vcpu *vcpu)
 {
 	uint32_t subleaf = (uint32_t)vcpu->regs[REG_RCX];
-	const struct cpuid_entry *e = find(vcpu->vm, (uint32_t)vcpu->regs[REG_RAX], subleaf);
+	const struct cpuid_entry *e = find((uint32_t)vcpu->regs[REG_RAX], subleaf);
 
 	if (likely(e)) {
 		vcpu->regs[REG_RAX] = e->eax;

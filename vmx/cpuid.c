@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-#include "hv/life/cpuid.h"
+#include "vmx/cpuid.h"
 
 #include "hv/base/asm.h"
+#include "hv/base/global.h"
 #include "hv/base/hypercall_abi.h"
 #include "hv/base/string.h"
 #include "hv/cpu/cpu.h"
@@ -31,24 +32,26 @@
 #define EXT1_EDX (BIT(11) | BIT(20) | BIT(26) | BIT(27) | BIT(29))
 #define XCR0_ALLOWED 0xe7ULL /* x87, SSE, AVX, AVX-512 */
 
-static struct cpuid_entry *add(struct vm *vm, uint32_t leaf, uint32_t subleaf, struct cpuid_regs r,
-			       uint8_t flags)
-{
-	struct cpuid_entry *e = &vm->cpuid[vm->cpuid_count];
+struct cpuid_table cpuid_table GLOBAL_DATA("what CPUID says to any program");
 
-	if (vm->cpuid_count == VM_CPUID_ENTRIES)
-		return NULL;
-	*e = (struct cpuid_entry){ leaf, subleaf, r.eax, r.ebx, r.ecx, r.edx, flags };
-	if (leaf < ARRAY_SIZE(vm->cpuid_basic) && vm->cpuid_basic[leaf] == CPUID_NO_ENTRY)
-		vm->cpuid_basic[leaf] = vm->cpuid_count;
-	if (leaf - 0x80000000 < ARRAY_SIZE(vm->cpuid_ext) &&
-	    vm->cpuid_ext[leaf - 0x80000000] == CPUID_NO_ENTRY)
-		vm->cpuid_ext[leaf - 0x80000000] = vm->cpuid_count;
-	vm->cpuid_count++;
-	return e;
+static void add(uint32_t leaf, uint32_t subleaf, struct cpuid_regs r, uint8_t flags)
+{
+	struct cpuid_table *table = &cpuid_table;
+	uint8_t at = table->count;
+
+	if (at == CPUID_ENTRIES)
+		return;
+	table->entries[at] =
+		(struct cpuid_entry){ leaf, subleaf, r.eax, r.ebx, r.ecx, r.edx, flags };
+	if (leaf < ARRAY_SIZE(table->basic) && table->basic[leaf] == CPUID_NO_ENTRY)
+		table->basic[leaf] = at;
+	if (leaf - 0x80000000 < ARRAY_SIZE(table->ext) &&
+	    table->ext[leaf - 0x80000000] == CPUID_NO_ENTRY)
+		table->ext[leaf - 0x80000000] = at;
+	table->count++;
 }
 
-static void add_features(struct vm *vm, uint32_t max)
+static void add_features(uint32_t max)
 {
 	struct cpuid_regs r = cpuid(1, 0);
 
@@ -57,8 +60,8 @@ static void add_features(struct vm *vm, uint32_t max)
 	if (!vmx_caps.invpcid && !cpu_facts.pcid)
 		r.ecx &= ~(uint32_t)BIT(17);
 	r.edx &= LEAF1_EDX;
-	add(vm, 1, 0, r, CPUID_DYNAMIC);
-	add(vm, 2, 0, cpuid(2, 0), 0);
+	add(1, 0, r, CPUID_DYNAMIC);
+	add(2, 0, cpuid(2, 0), 0);
 
 	if (max >= 4) {
 		for (uint32_t i = 0; i < 8; i++) {
@@ -66,10 +69,10 @@ static void add_features(struct vm *vm, uint32_t max)
 			if (!(r.eax & 31))
 				break;
 			r.eax &= 0x3fff; /* one core, and it shares with nobody */
-			add(vm, 4, i, r, CPUID_SUBLEAVES);
+			add(4, i, r, CPUID_SUBLEAVES);
 		}
 	}
-	add(vm, 6, 0, (struct cpuid_regs){ .eax = BIT(2) }, 0); /* ARAT: the timer never stops */
+	add(6, 0, (struct cpuid_regs){ .eax = BIT(2) }, 0); /* ARAT: the timer never stops */
 	if (max >= 7) {
 		r = cpuid(7, 0);
 		r.eax = 0;
@@ -80,50 +83,49 @@ static void add_features(struct vm *vm, uint32_t max)
 			r.ebx &= ~(uint32_t)BIT(10);
 		if (!vmx_caps.rdtscp)
 			r.ecx &= ~(uint32_t)BIT(22);
-		add(vm, 7, 0, r, CPUID_SUBLEAVES);
+		add(7, 0, r, CPUID_SUBLEAVES);
 	}
 }
 
-static void add_topology(struct vm *vm)
+static void add_topology(void)
 {
 	/* One thread a core, one core: EAX is the shift to the next level, ECX[15:8] the level's
 	 * type. */
-	add(vm, 0xb, 0, (struct cpuid_regs){ 0, 1, 1U << 8, 0 }, CPUID_SUBLEAVES | CPUID_DYNAMIC);
-	add(vm, 0xb, 1, (struct cpuid_regs){ 3, vm->vcpu_count, 2U << 8, 0 },
-	    CPUID_SUBLEAVES | CPUID_DYNAMIC);
+	add(0xb, 0, (struct cpuid_regs){ 0, 1, 1U << 8, 0 }, CPUID_SUBLEAVES | CPUID_DYNAMIC);
+	add(0xb, 1, (struct cpuid_regs){ 3, 0, 2U << 8, 0 }, CPUID_SUBLEAVES | CPUID_DYNAMIC);
 }
 
-static void add_xsave(struct vm *vm)
+static void add_xsave(void)
 {
 	struct cpuid_regs r;
 	uint32_t size = 576;
 
-	vm->xcr0_allowed = cpu_facts.xcr0_mask & XCR0_ALLOWED;
+	cpuid_table.xcr0_allowed = cpu_facts.xcr0_mask & XCR0_ALLOWED;
 	for (uint32_t i = 2; i < 8; i++) {
 		struct cpuid_regs part = cpuid(0xd, i);
 
-		if ((vm->xcr0_allowed & BIT(i)) && part.ebx + part.eax > size)
+		if ((cpuid_table.xcr0_allowed & BIT(i)) && part.ebx + part.eax > size)
 			size = part.ebx + part.eax;
 	}
-	r = (struct cpuid_regs){ (uint32_t)vm->xcr0_allowed, size, size, 0 };
-	add(vm, 0xd, 0, r, CPUID_SUBLEAVES | CPUID_DYNAMIC);
+	r = (struct cpuid_regs){ (uint32_t)cpuid_table.xcr0_allowed, size, size, 0 };
+	add(0xd, 0, r, CPUID_SUBLEAVES | CPUID_DYNAMIC);
 	r = cpuid(0xd, 1);
 	r = (struct cpuid_regs){ r.eax & LEAFD1_EAX, 0, 0, 0 };
-	add(vm, 0xd, 1, r, CPUID_SUBLEAVES | CPUID_DYNAMIC);
+	add(0xd, 1, r, CPUID_SUBLEAVES | CPUID_DYNAMIC);
 	for (uint32_t i = 2; i < 8; i++)
-		if (vm->xcr0_allowed & BIT(i))
-			add(vm, 0xd, i, cpuid(0xd, i), CPUID_SUBLEAVES);
+		if (cpuid_table.xcr0_allowed & BIT(i))
+			add(0xd, i, cpuid(0xd, i), CPUID_SUBLEAVES);
 }
 
-static void add_hypervisor(struct vm *vm)
+static void add_hypervisor(void)
 {
 	struct cpuid_regs r = { .eax = 0x40000001 };
 
 	memcpy(&r.ebx, "Cloi", 4);
 	memcpy(&r.ecx, "ster", 4);
 	memcpy(&r.edx, "HV\0", 4);
-	add(vm, 0x40000000, 0, r, 0);
-	add(vm, 0x40000001, 0, (struct cpuid_regs){ .eax = HYPERCALL_ABI_VERSION }, 0);
+	add(0x40000000, 0, r, 0);
+	add(0x40000001, 0, (struct cpuid_regs){ .eax = HYPERCALL_ABI_VERSION }, 0);
 	/*
 	 * A second interface that Linux knows, with no feature but one: Linux keeps the x2APIC on
 	 * without interrupt remapping only under a hypervisor of its list.
@@ -132,17 +134,16 @@ static void add_hypervisor(struct vm *vm)
 	memcpy(&r.ebx, "KVMK", 4);
 	memcpy(&r.ecx, "VMKV", 4);
 	memcpy(&r.edx, "M\0\0", 4);
-	add(vm, 0x40000100, 0, r, 0);
-	add(vm, 0x40000101, 0, (struct cpuid_regs){ .eax = BIT(1) },
-	    0); /* no delay after port I/O */
+	add(0x40000100, 0, r, 0);
+	add(0x40000101, 0, (struct cpuid_regs){ .eax = BIT(1) }, 0); /* no delay after port I/O */
 }
 
-static void add_extended(struct vm *vm)
+static void add_extended(void)
 {
 	uint32_t max = cpuid(0x80000000, 0).eax;
 	struct cpuid_regs r = { .eax = 0x80000008 };
 
-	add(vm, 0x80000000, 0, r, 0);
+	add(0x80000000, 0, r, 0);
 	r = cpuid(0x80000001, 0);
 	r.eax = r.ebx = 0;
 	r.ecx &= EXT1_ECX;
@@ -151,18 +152,18 @@ static void add_extended(struct vm *vm)
 		 BIT(29); /* SYSCALL: Intel shows it to 64-bit code only, and this code is */
 	if (!vmx_caps.rdtscp)
 		r.edx &= ~(uint32_t)BIT(27);
-	add(vm, 0x80000001, 0, r, 0);
+	add(0x80000001, 0, r, 0);
 	for (uint32_t leaf = 0x80000002; leaf <= 0x80000006 && leaf <= max; leaf++)
 		if (leaf != 0x80000005)
-			add(vm, leaf, 0, cpuid(leaf, 0), 0);
-	add(vm, 0x80000007, 0, (struct cpuid_regs){ .edx = BIT(8) }, 0); /* invariant TSC */
-	add(vm, 0x80000008, 0, (struct cpuid_regs){ .eax = cpu_facts.phys_bits | 48U << 8 }, 0);
+			add(leaf, 0, cpuid(leaf, 0), 0);
+	add(0x80000007, 0, (struct cpuid_regs){ .edx = BIT(8) }, 0); /* invariant TSC */
+	add(0x80000008, 0, (struct cpuid_regs){ .eax = cpu_facts.phys_bits | 48U << 8 }, 0);
 }
 
 /* CR4 bits follow the features; whatever is not here raises #GP as on a CPU without it. */
-static void derive_cr4(struct vm *vm)
+static void derive_cr4(void)
 {
-	uint32_t leaf1_ecx = vm->cpuid[vm->cpuid_basic[1]].ecx;
+	uint32_t leaf1_ecx = cpuid_table.entries[cpuid_table.basic[1]].ecx;
 	uint64_t cr4 = CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE |
 		       CR4_PGE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT;
 
@@ -170,8 +171,8 @@ static void derive_cr4(struct vm *vm)
 		cr4 |= CR4_PCIDE;
 	if (leaf1_ecx & BIT(26))
 		cr4 |= CR4_OSXSAVE;
-	if (vm->cpuid_basic[7] != CPUID_NO_ENTRY) {
-		const struct cpuid_entry *leaf7 = &vm->cpuid[vm->cpuid_basic[7]];
+	if (cpuid_table.basic[7] != CPUID_NO_ENTRY) {
+		const struct cpuid_entry *leaf7 = &cpuid_table.entries[cpuid_table.basic[7]];
 
 		if (leaf7->ebx & BIT(0))
 			cr4 |= CR4_FSGSBASE;
@@ -182,30 +183,29 @@ static void derive_cr4(struct vm *vm)
 		if (leaf7->ecx & BIT(2))
 			cr4 |= CR4_UMIP;
 	}
-	vm->cr4_allowed = cr4 & vmx_caps.cr4_fixed1 & ~CR4_VMXE;
+	cpuid_table.cr4_allowed = cr4 & vmx_caps.cr4_fixed1 & ~CR4_VMXE;
 }
 
-void vm_cpuid_build(struct vm *vm)
+void cpuid_build(void)
 {
 	struct cpuid_regs r = cpuid(0, 0);
 	uint32_t max = r.eax;
 
-	vm->cpuid_count = 0;
-	memset(vm->cpuid_basic, CPUID_NO_ENTRY, sizeof(vm->cpuid_basic));
-	memset(vm->cpuid_ext, CPUID_NO_ENTRY, sizeof(vm->cpuid_ext));
+	memset(cpuid_table.basic, CPUID_NO_ENTRY, sizeof(cpuid_table.basic));
+	memset(cpuid_table.ext, CPUID_NO_ENTRY, sizeof(cpuid_table.ext));
 	r.eax = 0x16;
-	add(vm, 0, 0, r, 0);
-	add_features(vm, max);
-	add_topology(vm);
+	add(0, 0, r, 0);
+	add_features(max);
+	add_topology();
 	if (cpu_facts.xsave)
-		add_xsave(vm);
+		add_xsave();
 	/* The crystal is the TSC itself, and the local APIC's timer counts at the same rate. */
-	add(vm, 0x15, 0, (struct cpuid_regs){ 1, 1, (uint32_t)vm->tsc_hz, 0 }, 0);
-	add(vm, 0x16, 0,
-	    (struct cpuid_regs){ (uint32_t)(vm->tsc_hz / 1000000), (uint32_t)(vm->tsc_hz / 1000000),
-				 100, 0 },
+	add(0x15, 0, (struct cpuid_regs){ 1, 1, (uint32_t)cpu_facts.tsc_hz, 0 }, 0);
+	add(0x16, 0,
+	    (struct cpuid_regs){ (uint32_t)(cpu_facts.tsc_hz / 1000000),
+				 (uint32_t)(cpu_facts.tsc_hz / 1000000), 100, 0 },
 	    0);
-	add_hypervisor(vm);
-	add_extended(vm);
-	derive_cr4(vm);
+	add_hypervisor();
+	add_extended();
+	derive_cr4();
 }
