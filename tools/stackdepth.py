@@ -12,6 +12,7 @@ from disassembly import CALLS, JUMPS, plain, target_of
 
 IMMEDIATE = re.compile(r"\$0x([0-9a-f]+),%rsp$")
 DISPLACED = re.compile(r"(-?)0x([0-9a-f]+)\(%rsp\),%rsp$")
+FROM_RBP = re.compile(r"-0x([0-9a-f]+)\(%rbp\),%rsp$")
 RETURNS = ("ret", "retq", "iretq", "lretq", "retfq")
 WRITES_RSP = re.compile(r"(.*,)?%(rsp|esp|sp|spl)$")
 READS_ONLY = ("cmp", "test", "push", "bt")
@@ -108,6 +109,8 @@ class Flow:
         if mnemonic == "lea" and displaced:
             offset = int(displaced.group(2), 16)
             return depth + (offset if displaced.group(1) else -offset), kept
+        if mnemonic == "lea" and kept is not None and FROM_RBP.match(operands):
+            return kept + int(FROM_RBP.match(operands).group(1), 16), kept
         if mnemonic == "and" and immediate and signed(immediate.group(1)) == -16:
             return depth + ALIGNMENT, kept
         if mnemonic == "mov" and operands == "%rsp,%rbp":

@@ -118,6 +118,12 @@ class Depth(Given):
 
 
 class Frames(Given):
+    def test_back_to_what_rbp_says(self):
+        begin = "root: push rbp\n mov rbp, rsp\n push rbx\n and rsp, -16\n sub rsp, 96\n lea rsp, [rbp - 8]\n"
+        self.assertEqual(self.depth(begin + " pop rbx\n pop rbp\n ret\n"), 120)
+        self.assertEqual(self.depth(begin + " call huge\n pop rbx\n pop rbp\n ret\n"), 16 + 8 + 1000)
+        self.assertIn("not known", self.problems("root: lea rsp, [rbp - 8]\n ret\n"))
+
     def test_leave(self):
         begin = "root: push rbp\n mov rbp, rsp\n sub rsp, 200\n"
         self.assertEqual(self.depth(begin + " leave\n ret\n"), 208)

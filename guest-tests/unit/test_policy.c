@@ -115,6 +115,7 @@ TEST(off_does_nothing)
 			CHECK(a.mode == POLICY_OFF && !a.restricts && !a.l1d && !a.buffers);
 			CHECK(!a.ibpb && !a.rsb_fill && !a.bhb && !a.spec_ctrl_host);
 			CHECK(!a.stun && !a.conditional && !a.flush_always && !a.spec_ctrl_swap);
+			CHECK(a.small_code == r[VULN_ITLB_MULTIHIT].affected);
 			for (unsigned v = 0; v < VULN_COUNT; v++)
 				CHECK(!strcmp(r[v].action,
 					      !r[v].affected ? "none needed"

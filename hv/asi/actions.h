@@ -58,6 +58,7 @@ struct policy_actions {
 	bool parked;		 /* the cores have siblings, and they run no guest */
 	bool paranoid;
 	bool smt_unsafe; /* safe only with siblings parked */
+	bool small_code; /* guests execute from small pages only (CVE-2018-12207) */
 };
 
 #endif

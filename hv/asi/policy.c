@@ -114,7 +114,6 @@ static const char *describe(const struct cpu_facts *facts, const struct policy_a
 					   "L1D flush by reading 64 KiB" };
 	static const char *const bhb[] = { "none", "BHB clear loop", "BHI_DIS_S" };
 
-	/* It ends the machine for all, and costs next to nothing: no policy leaves it out. */
 	if (vuln == VULN_ITLB_MULTIHIT)
 		return "no large page that is executable";
 	if (a->mode == POLICY_OFF)
@@ -173,6 +172,8 @@ void policy_resolve(const struct cpu_facts *facts, enum config_mitigation reques
 		choose_flush(facts, affected, paranoid, actions);
 		choose_branches(facts, affected, paranoid, actions);
 	}
+	/* Whatever the mode: it ends the machine for all, and costs next to nothing. */
+	actions->small_code = affected & BIT(VULN_ITLB_MULTIHIT);
 	actions->smt_unsafe = smt && (leaks & CROSSES_THREADS) && !actions->stun;
 	for (unsigned v = 0; reasons && v < VULN_COUNT; v++) {
 		bool hit = affected >> v & 1;

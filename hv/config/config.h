@@ -37,6 +37,7 @@ enum config_mitigation {
 	CONFIG_MITIGATION_COND_FLUSH,
 	CONFIG_MITIGATION_ASI,
 	CONFIG_MITIGATION_ASI_STUN,
+	CONFIG_MITIGATION_COUNT,
 };
 
 /* `timer =`: what interrupts a guest when its timer is due. */

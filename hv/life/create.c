@@ -5,7 +5,6 @@
 
 #include "drivers/guest/legacy/machine.h"
 #include "drivers/guest/virtio/virtio.h"
-#include "hv/asi/vulnerability.h"
 #include "hv/base/errno.h"
 #include "hv/base/layout.h"
 #include "hv/base/string.h"
@@ -102,7 +101,6 @@ static int attach_devices(struct vm_record *record)
 
 static int create(struct vm_record *record, const struct config_vm *config, uint16_t id)
 {
-	const char *why;
 	int err;
 
 	/* What is there of it, for vm_destroy(). */
@@ -132,10 +130,8 @@ static int create(struct vm_record *record, const struct config_vm *config, uint
 		return err;
 	vm_breathe();
 	err = pgtable_create(&record->ept, PG_EPT, vmx_caps.ept_2m ? 2 : 1);
-	/* A guest that changes the size of a page it executes from could raise a machine check
-	 * (CVE-2018-12207). */
-	if (vulnerability_affects(&cpu_facts, VULN_ITLB_MULTIHIT, mitigation_chosen()->paranoid,
-				  &why))
+	/* A guest that changes the size of a page it executes from could raise a machine check. */
+	if (mitigation_wants()->small_code)
 		record->ept.max_exec_level = 1;
 	if (!err)
 		err = vm_memory_create(record);

@@ -21,6 +21,8 @@ static struct spinlock lock;
 static uint32_t generation; /* how often the policy has changed */
 static struct mitigation_choice chosen;
 static struct policy_actions wanted;
+/* What each choice resolves to, and why at boot: what the processor is does not change. */
+static struct policy_actions resolved[CONFIG_MITIGATION_COUNT][2][2]; /* [mode][smt][paranoid] */
 static struct policy_reason reasons[VULN_COUNT];
 
 void mitigation_report(void)
@@ -39,7 +41,6 @@ void mitigation_report(void)
 	record_bool("smt_unsafe", wanted.smt_unsafe);
 	record_bool("smt", cpu_facts.smt && !wanted.parked);
 	record_bool("paranoid", wanted.paranoid);
-	/* What the CPU is does not change. */
 	for (unsigned i = 0; i < VULN_COUNT && generation == 0; i++) {
 		record_object(reasons[i].name);
 		record_bool("affected", reasons[i].affected);
@@ -50,23 +51,35 @@ void mitigation_report(void)
 	record_end();
 }
 
-static void resolve(const struct mitigation_choice *choice)
+static void choose(const struct mitigation_choice *choice)
 {
 	chosen = *choice;
-	policy_resolve(&cpu_facts, choice->mode, cpu_facts.smt && choice->smt, choice->paranoid,
-		       &wanted, reasons);
+	wanted = resolved[choice->mode][choice->smt][choice->paranoid];
 }
 
 void mitigation_init(const struct config *config)
 {
-	resolve(&(struct mitigation_choice){ config->mitigation, config->paranoid,
-					     !config->smt_off });
+	struct policy_actions unused;
+
+	for (unsigned i = 0; i < 4 * CONFIG_MITIGATION_COUNT; i++)
+		policy_resolve(&cpu_facts, (enum config_mitigation)(i / 4),
+			       cpu_facts.smt && (i & 2), i & 1, &resolved[i / 4][i >> 1 & 1][i & 1],
+			       NULL);
+	policy_resolve(&cpu_facts, config->mitigation, cpu_facts.smt && !config->smt_off,
+		       config->paranoid, &unused, reasons);
+	choose(&(struct mitigation_choice){ config->mitigation, config->paranoid,
+					    !config->smt_off });
 	mitigation_report();
 }
 
 const struct mitigation_choice *mitigation_chosen(void)
 {
 	return &chosen;
+}
+
+const struct policy_actions *mitigation_wants(void)
+{
+	return &wanted;
 }
 
 /* Flags are set and interrupts sent: the one for those that are about to sleep, the other for those
@@ -84,13 +97,13 @@ int mitigation_request(const struct mitigation_choice *choice)
 {
 	int err = 0;
 
-	if ((unsigned)choice->mode > CONFIG_MITIGATION_ASI_STUN)
+	if ((unsigned)choice->mode >= CONFIG_MITIGATION_COUNT)
 		return -E_INVAL;
 	spinlock_acquire(&lock);
 	if (mitigation_is_changing()) {
 		err = -E_BUSY;
 	} else {
-		resolve(choice);
+		choose(choice);
 		generation++;
 		__atomic_store_n(&mitigation_changing, true, __ATOMIC_SEQ_CST);
 	}

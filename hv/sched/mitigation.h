@@ -26,6 +26,8 @@ void mitigation_report(void);
 
 /** What was chosen last. Full map. */
 const struct mitigation_choice *mitigation_chosen(void);
+/** What that resolves to. Full map. */
+const struct policy_actions *mitigation_wants(void);
 
 /**
  * Asks every CPU to go over to another policy; the `policy` record says when all have. Full map.
