@@ -2,8 +2,8 @@
 /*
  * Stunning, Address Space Isolation and the core scheduler on the hardware threads of one core, under asi+stun.
  *
- * A comment "function: tag" marks the step that stands for the line of that function with the comment "model: tag"
- * (hv/, vmx/); guest-tests/model/check compares the two, function by function and in order. docs/CHECKS.md says what is
+ * A comment "function: tag" marks the step that stands for what that function's comment "model: tag: code" (hv/, vmx/) names;
+ * guest-tests/model/check compares the two, and the comment with the code, function by function and in order. docs/CHECKS.md says what is
  * modelled, what is not, and what came out.
  *
  * -D options: THREADS (2), SCHED (1: two VMs share the core; 0: one VM), HALT (1: vCPUs halt), LIVE (a pending

@@ -62,35 +62,41 @@ static void account(struct vcpu *vcpu, enum asi_cause cause, uint64_t rip, uint6
 	site->count++;
 }
 
+/* model: hold: stun_hold(); root: cr3_full; work: cpu->vcpu->work |= WORK_ASI */
 static void leave(struct percpu *cpu, enum asi_cause cause, uint64_t rip, uint64_t address)
 {
 	bool defended = flush_predictor();
 
 	if (flush_actions()->stun)
-		stun_hold(cpu);	  /* model: hold */
-	write_cr3(cpu->cr3_full); /* model: root */
+		stun_hold(cpu);
+	write_cr3(cpu->cr3_full);
 	cpu->asi_state = ASI_FULL;
 	/* Where exits land in full, this only ends a wait, and the next entry is made from there.
 	 */
 	if (cpu->vcpu && flush_actions()->restricts) {
-		cpu->vcpu->work |= WORK_ASI; /* model: work */
+		cpu->vcpu->work |= WORK_ASI;
 		cpu->vcpu->stats.predictor += defended;
 		account(cpu->vcpu, cause, rip, address);
 	}
 }
 
+/* model: leave: leave() */
 void asi_exit(enum asi_cause cause)
 {
 	struct percpu *cpu = this_cpu();
 
 	stack_look();
 	if (cpu->asi_state == ASI_RESTRICTED)
-		leave(cpu, cause, (uint64_t)__builtin_return_address(0), 0); /* model: leave */
+		leave(cpu, cause, (uint64_t)__builtin_return_address(0), 0);
 	else if (cpu->vcpu && flush_actions()->conditional)
 		cpu->vcpu->work |= WORK_FLUSH;
 }
 
 /* One place, where tools stop to look. */
+/* model:
+ * root: cr3_restricted; flush: flush_core(); release: stun_release();
+ * work: vcpu->work &= ~(uint32_t)WORK_ASI
+ */
 __attribute__((noinline)) void asi_enter(void)
 {
 	struct percpu *cpu = this_cpu();
@@ -103,17 +109,18 @@ __attribute__((noinline)) void asi_enter(void)
 	stack_scrub();
 	/* The root goes first: what the flush leaves in the caches must come from restricted memory
 	 * only. */
-	write_cr3(cpu->cr3_restricted); /* model: root */
+	write_cr3(cpu->cr3_restricted);
 #ifndef BREAK_skip_flush
-	flush_core(vcpu ? &vcpu->stats : NULL); /* model: flush */
+	flush_core(vcpu ? &vcpu->stats : NULL);
 #endif
 	cpu->asi_state = ASI_RESTRICTED;
 	/* From here on a sibling may run its guest. */
-	stun_release(cpu); /* model: release */
+	stun_release(cpu);
 	if (vcpu)
-		vcpu->work &= ~(uint32_t)WORK_ASI; /* model: work */
+		vcpu->work &= ~(uint32_t)WORK_ASI;
 }
 
+/* model: enter: asi_enter() */
 void asi_rest(void)
 {
 	struct percpu *cpu = this_cpu();
@@ -121,7 +128,7 @@ void asi_rest(void)
 	if (!flush_actions()->restricts && !flush_actions()->stun)
 		stun_release(cpu);
 	else if (cpu->asi_state == ASI_FULL)
-		asi_enter(); /* model: enter */
+		asi_enter();
 }
 
 void asi_wake(void)

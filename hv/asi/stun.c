@@ -56,11 +56,12 @@ static bool in_guest(const struct stun_gate *gate)
  * The gates stay shut for ever, so no guest runs on this core again. Nothing sensitive was touched,
  * nor may it be while this is told: the silent sibling may still be in its guest.
  */
+/* model: closed: closed = true; halt: halt_forever() */
 static _Noreturn void fail_closed(unsigned sibling)
 {
-	this_cpu()->closed = true; /* model: closed */
+	this_cpu()->closed = true;
 	panic_tell_closed(sibling);
-	halt_forever(); /* model: halt */
+	halt_forever();
 }
 
 /* One that is idle takes this too, and nothing happens. */
@@ -74,15 +75,16 @@ static void interrupt_sibling(const struct percpu_sibling *sibling)
 }
 
 /* Until @sibling is out of its guest; false: it is silent. */
+/* model: out: in_guest(); bound: patience_is_over() */
 static bool wait_for_ack(const struct percpu_sibling *sibling)
 {
 #ifndef BREAK_skip_ack
 	struct patience patience =
 		patience_of(ack_bound_us * ticks_per_us, ACK_GRAIN_US * ticks_per_us);
 
-	while (in_guest(&gates[sibling->id])) { /* model: out */
+	while (in_guest(&gates[sibling->id])) {
 		if (patience_is_over(&patience))
-			return false; /* model: bound */
+			return false;
 		cpu_relax();
 	}
 #else
@@ -106,6 +108,11 @@ static void let_pass(const struct stun_gate *gate)
 		cpu_relax();
 }
 
+/* model:
+ * closed: if (cpu->closed); again: if (cpu->holding); holding: cpu->holding = true;
+ * count: __atomic_fetch_sub(&gates[cpu->siblings[i].id].word; interrupt: interrupt_sibling();
+ * wait: wait_for_ack()
+ */
 void stun_hold(struct percpu *cpu)
 {
 	struct vcpu *vcpu = cpu->vcpu;
@@ -114,17 +121,17 @@ void stun_hold(struct percpu *cpu)
 	uint64_t start;
 
 	/* On the way to full once more, from within the report: held, but not acknowledged. */
-	if (cpu->closed) /* model: closed */
+	if (cpu->closed)
 		halt_forever();
-	if (cpu->holding) /* model: again */
+	if (cpu->holding)
 		return;
 	for (unsigned i = 0; i < cpu->sibling_count; i++)
 		let_pass(&gates[cpu->siblings[i].id]);
-	cpu->holding = true; /* model: holding */
+	cpu->holding = true;
 	/* The subtraction is a fence too: what follows it is seen by nobody before it. */
 	for (unsigned i = 0; i < cpu->sibling_count; i++)
 		if (__atomic_fetch_sub(&gates[cpu->siblings[i].id].word, STUN_HOLD,
-				       __ATOMIC_SEQ_CST) & /* model: count */
+				       __ATOMIC_SEQ_CST) &
 		    STUN_IN_GUEST)
 			running |= 1U << i;
 	if (likely(!running))
@@ -132,11 +139,11 @@ void stun_hold(struct percpu *cpu)
 	start = rdtsc();
 	for (unsigned i = 0; i < cpu->sibling_count; i++)
 		if (running >> i & 1) {
-			interrupt_sibling(&cpu->siblings[i]); /* model: interrupt */
+			interrupt_sibling(&cpu->siblings[i]);
 			sent++;
 		}
 	for (unsigned i = 0; i < cpu->sibling_count; i++)
-		if ((running >> i & 1) && !wait_for_ack(&cpu->siblings[i])) /* model: wait */
+		if ((running >> i & 1) && !wait_for_ack(&cpu->siblings[i]))
 			fail_closed(cpu->siblings[i].id);
 	if (vcpu) {
 		histogram_add(&vcpu->stats.stun_wait, rdtsc() - start);
@@ -152,14 +159,17 @@ bool stun_keeps_waiting(const struct percpu *cpu)
 	return false;
 }
 
+/* model:
+ * not: if (!cpu->holding); count: __atomic_fetch_add(&gates[cpu->siblings[i].id].word;
+ * holding: cpu->holding = false
+ */
 void stun_release(struct percpu *cpu)
 {
-	if (!cpu->holding) /* model: not */
+	if (!cpu->holding)
 		return;
 	for (unsigned i = 0; i < cpu->sibling_count; i++)
-		__atomic_fetch_add(&gates[cpu->siblings[i].id].word, STUN_HOLD,
-				   __ATOMIC_SEQ_CST); /* model: count */
-	cpu->holding = false;			      /* model: holding */
+		__atomic_fetch_add(&gates[cpu->siblings[i].id].word, STUN_HOLD, __ATOMIC_SEQ_CST);
+	cpu->holding = false;
 }
 
 bool stun_for_good(struct percpu *cpu)
@@ -178,22 +188,24 @@ bool stun_for_good(struct percpu *cpu)
 	return true;
 }
 
+/* model: out: __atomic_store_n((uint32_t *)&vcpu->gate->word */
 void stun_left_guest(struct vcpu *vcpu)
 {
 	/* The low half only: siblings change the high one meanwhile. */
-	__atomic_store_n((uint32_t *)&vcpu->gate->word, 0, __ATOMIC_RELEASE); /* model: out */
+	__atomic_store_n((uint32_t *)&vcpu->gate->word, 0, __ATOMIC_RELEASE);
 }
 
+/* model: out: stun_left_guest(); shut: __atomic_compare_exchange_n(&gate->word */
 void stun_wait(struct vcpu *vcpu)
 {
 	struct stun_gate *gate = vcpu->gate;
 	uint64_t start = rdtsc();
 	int64_t open = 0;
 
-	stun_left_guest(vcpu); /* model: out */
+	stun_left_guest(vcpu);
 	__atomic_store_n(&gate->waited_for, true, __ATOMIC_SEQ_CST);
 	while (!__atomic_compare_exchange_n(&gate->word, &open, STUN_IN_GUEST, false,
-					    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) { /* model: shut */
+					    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
 		open = 0;
 		cpu_relax();
 	}

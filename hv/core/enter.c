@@ -18,6 +18,7 @@
 #include "vmx/exit/exit.h"
 #include "vmx/vcpu.h"
 
+/* model: work: vcpu->work |= WORK_ASI */
 _Noreturn void vm_enter(struct vm_record *record, unsigned index)
 {
 	struct percpu *cpu = this_cpu();
@@ -36,15 +37,16 @@ _Noreturn void vm_enter(struct vm_record *record, unsigned index)
 	if (index == 0 && vcpu->vm->has_console)
 		input_route(cpu->id);
 	if (flush_actions()->restricts)
-		vcpu->work |= WORK_ASI; /* model: work */
+		vcpu->work |= WORK_ASI;
 	else if (!flush_actions()->stun)
 		stun_release(cpu);
 	vmx_begin(vcpu);
 }
 
+/* model: window: vm_set_window() */
 _Noreturn void vm_run(struct vm_record *record, unsigned index)
 {
-	vm_set_window(&record->window); /* model: window */
+	vm_set_window(&record->window);
 	if (record->state == VM_LOADING)
 		vm_load(record);
 	vm_enter(record, index);

@@ -41,22 +41,30 @@ static bool monitor_takes_input(struct percpu *cpu, int *wanted)
 }
 
 /* Sleeps until there is something to do. */
+/* model:
+ * idle: __atomic_store_n(&cpu->idle; free: wake_begin_rest();
+ * kicked: __atomic_load_n(&cpu->kicked; rest: asi_rest(); wait: interrupts_wait();
+ * idle: cpu->idle = false
+ */
 static void rest(struct percpu *cpu)
 {
 	timer_program(NULL);
 	FIRE_ONLY(fire_shoot());
-	__atomic_store_n(&cpu->idle, true, __ATOMIC_SEQ_CST); /* model: idle */
-	if (cpu->free && wake_begin_rest())		      /* model: free */
+	__atomic_store_n(&cpu->idle, true, __ATOMIC_SEQ_CST);
+	if (cpu->free && wake_begin_rest())
 		cpu->kicked = true;
-	/* model: kicked */
 	while (!__atomic_load_n(&cpu->kicked, __ATOMIC_SEQ_CST)) {
-		asi_rest();	   /* model: rest */
-		interrupts_wait(); /* model: wait */
+		asi_rest();
+		interrupts_wait();
 	}
 	wake_end_rest();
-	cpu->idle = false; /* model: idle */
+	cpu->idle = false;
 }
 
+/* model:
+ * take: interrupts_take(); full: asi_exit(); kicked: cpu->kicked = false; rotate: sched_rotate();
+ * attach: record = sched_attach(cpu, &vcpu); run: vm_run(); sleep: rest()
+ */
 void cpu_loop(void)
 {
 	struct percpu *cpu = this_cpu();
@@ -68,9 +76,9 @@ void cpu_loop(void)
 		int wanted;
 
 		/* What came for the VM that left would else be the next one's first exit. */
-		interrupts_take();	      /* model: take */
-		asi_exit(ASI_CAUSE_SCHEDULE); /* model: full */
-		cpu->kicked = false;	      /* model: kicked */
+		interrupts_take();
+		asi_exit(ASI_CAUSE_SCHEDULE);
+		cpu->kicked = false;
 		mitigation_follow();
 		monitor_poll();
 		nmi_report();
@@ -80,13 +88,13 @@ void cpu_loop(void)
 		/* A command may have taken its time: interrupts come first. */
 		if (monitor_takes_input(cpu, &wanted))
 			continue;
-		sched_rotate(wanted); /* model: rotate */
+		sched_rotate(wanted);
 		if (mitigation_is_changing()) {
 			cpu->slice_end = rdtsc() + entity_us(FOLLOW_US);
 			cpu->slice_last = true;
 			cpu->free = false;
 		} else {
-			record = sched_attach(cpu, &vcpu); /* model: attach */
+			record = sched_attach(cpu, &vcpu);
 		}
 		console_pump();
 		timer_by(monitor_deadline());
@@ -96,7 +104,7 @@ void cpu_loop(void)
 		if (scrubs)
 			timer_by(record ? rdtsc() + entity_us(SCRUB_US) : 1);
 		if (record)
-			vm_run(record, vcpu); /* model: run */
-		rest(cpu);		      /* model: sleep */
+			vm_run(record, vcpu);
+		rest(cpu);
 	}
 }

@@ -43,6 +43,7 @@ void timer_program(const struct vcpu *vcpu)
 	lapic_arm(timer_earlier(deadline, this_cpu()->slice_end));
 }
 
+/* model: soon: cpu->slice_last = true */
 void timer_by(uint64_t time)
 {
 	struct percpu *cpu = this_cpu();
@@ -50,7 +51,7 @@ void timer_by(uint64_t time)
 	if (!time)
 		return;
 	cpu->slice_end = timer_earlier(cpu->slice_end, time);
-	cpu->slice_last = true; /* model: soon */
+	cpu->slice_last = true;
 	if (cpu->vcpu)
 		timer_program(cpu->vcpu);
 }

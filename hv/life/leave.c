@@ -16,15 +16,19 @@
 #include "vmx/vcpu.h"
 
 /* On the idle stack, which does not lie in the window that is about to vanish. */
+/* model:
+ * detach: wake_detach(); work: vcpu->work &= ~(uint32_t)(WORK_SWITCH | WORK_ASI);
+ * vcpu: cpu->vcpu = NULL
+ */
 static void after_leave(void)
 {
 	struct percpu *cpu = this_cpu();
 	struct vcpu *vcpu = cpu->vcpu;
 
 	lapic_arm(0);
-	wake_detach(vcpu);				   /* model: detach */
-	vcpu->work &= ~(uint32_t)(WORK_SWITCH | WORK_ASI); /* model: work */
-	cpu->vcpu = NULL;				   /* model: vcpu */
+	wake_detach(vcpu);
+	vcpu->work &= ~(uint32_t)(WORK_SWITCH | WORK_ASI);
+	cpu->vcpu = NULL;
 	vm_part(&vm_records[vcpu->vm->id]);
 	cpu_loop();
 }
@@ -39,9 +43,10 @@ static _Noreturn void detach(struct vcpu *vcpu)
 	__builtin_unreachable();
 }
 
+/* model: full: asi_exit() */
 void vm_yield(struct vcpu *vcpu)
 {
-	asi_exit(ASI_CAUSE_SCHEDULE); /* model: full */
+	asi_exit(ASI_CAUSE_SCHEDULE);
 	detach(vcpu);
 }
 

@@ -236,6 +236,7 @@ static bool is_last(const struct vm_record *record, unsigned joined)
 	return record->state == VM_ENDING && record->joined == joined;
 }
 
+/* model: window: vm_leave_window() */
 void vm_part(struct vm_record *record)
 {
 	bool last;
@@ -244,7 +245,7 @@ void vm_part(struct vm_record *record)
 	last = is_last(record, 1);
 	spinlock_release(&record->lock);
 	if (!last) {
-		vm_leave_window(); /* model: window */
+		vm_leave_window();
 		spinlock_acquire(&record->lock);
 		record->joined--;
 		last = is_last(record, 0);

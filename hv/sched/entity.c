@@ -132,6 +132,7 @@ static uint64_t deadline(const struct entity *e)
 	return earliest;
 }
 
+/* model: ready: e->state = ENTITY_READY */
 void entity_make_ready(struct entity *e)
 {
 	uint64_t slice = entity_us(SCHED_SLICE_US), floor = 0;
@@ -147,7 +148,7 @@ void entity_make_ready(struct entity *e)
 	if (sleeps(e))
 		__atomic_fetch_and(&sched_of(e)->asleep, (uint8_t)~e->mask, __ATOMIC_SEQ_CST);
 	e->ready_since = rdtsc();
-	e->state = ENTITY_READY; /* model: ready */
+	e->state = ENTITY_READY;
 }
 
 void entity_begin(struct entity *e, unsigned leader)
@@ -170,12 +171,13 @@ void entity_settle(struct entity *e)
 	e->tsc_begin = now;
 }
 
+/* model: asleep: e->state = sleeps(e) ? ENTITY_ASLEEP : ENTITY_READY */
 void entity_end(struct entity *e, unsigned leader)
 {
 	entity_settle(e);
 	e->home = leader;
 	e->ready_since = e->tsc_begin;
-	e->state = sleeps(e) ? ENTITY_ASLEEP : ENTITY_READY; /* model: asleep */
+	e->state = sleeps(e) ? ENTITY_ASLEEP : ENTITY_READY;
 	if (e->leader == ENTITY_ANY_CORE)
 		for (unsigned mask = e->mask; mask; mask &= mask - 1)
 			vm_records[e->vm].cpu[__builtin_ctz(mask)] = VM_NO_CPU;
@@ -303,6 +305,7 @@ uint64_t entity_next_timer(unsigned leader)
 	return earliest;
 }
 
+/* model: wanted: wake_set_wanted() */
 void entity_publish(void)
 {
 	uint64_t wanted[WAKE_CPU_WORDS] = { 0 };
@@ -315,16 +318,18 @@ void entity_publish(void)
 		else
 			wanted[e->leader / 64] |= BIT(e->leader % 64);
 	}
-	wake_set_wanted(wanted); /* model: wanted */
+	wake_set_wanted(wanted);
 }
 
+/* model: take: wake_pending(); ready: entity_make_ready(); publish: entity_publish(); done:
+ * wake_done() */
 void entity_take_woken(void)
 {
 	uint64_t taken[WAKE_VCPU_WORDS], now = rdtsc();
 	bool any = false;
 
 	for (unsigned i = 0; i < WAKE_VCPU_WORDS; i++)
-		taken[i] = wake_pending(i); /* model: take */
+		taken[i] = wake_pending(i);
 	for (struct entity *e = first(); e; e = after(e)) {
 		unsigned bit = e->vm * CONFIG_MAX_VCPUS;
 		uint64_t since;
@@ -334,7 +339,7 @@ void entity_take_woken(void)
 		since = deadline(e);
 		if (since - 1 >= now && !(taken[bit / 64] >> (bit % 64) & e->mask))
 			continue;
-		entity_make_ready(e); /* model: ready */
+		entity_make_ready(e);
 		/* Not only since somebody looked, which may be a turn of the least length later. */
 		if (since - 1 >= now)
 			since = now - entity_us(SCHED_MIN_SLICE_US);
@@ -342,11 +347,11 @@ void entity_take_woken(void)
 		any = true;
 	}
 	if (any)
-		entity_publish(); /* model: publish */
+		entity_publish();
 	/* Not before: who finds no bit has to find the core wanted. */
 	for (unsigned i = 0; i < WAKE_VCPU_WORDS; i++)
 		if (taken[i])
-			wake_done(i, taken[i]); /* model: done */
+			wake_done(i, taken[i]);
 }
 
 /* The slot of VM @index for a vCPU that is bound to CPU @id: its core's first without one. */

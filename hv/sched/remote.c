@@ -24,14 +24,15 @@ static inline bool set_remote(struct vcpu *vcpu, unsigned bit)
 
 /* The vCPU's CPU is told, once, until it takes the bit; one that has no CPU is brought to one. @vm
  * is its VM, seen as @vcpu is: in the current window or through the physmap. */
+/* model: remote: set_remote(); attached: __atomic_load_n(&vcpu->attached; wake: wake_vcpu() */
 static inline void post(struct vm *vm, struct vcpu *vcpu, unsigned bit)
 {
-	if (!set_remote(vcpu, bit)) /* model: remote */
+	if (!set_remote(vcpu, bit))
 		return;
-	if (__atomic_load_n(&vcpu->attached, __ATOMIC_SEQ_CST)) /* model: attached */
+	if (__atomic_load_n(&vcpu->attached, __ATOMIC_SEQ_CST))
 		lapic_send(vcpu->host_apic_id, HOST_VECTOR_KICK);
 	else
-		wake_vcpu(vm, vcpu); /* model: wake */
+		wake_vcpu(vm, vcpu);
 }
 
 void vcpu_post(struct vcpu *vcpu, uint8_t vector, bool level)

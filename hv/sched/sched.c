@@ -44,14 +44,18 @@ static struct core *core_of(unsigned cpu)
 	return &cores[cpus[cpu].leader];
 }
 
+/* model:
+ * flag: __atomic_store_n(&cpus[id].percpu->kicked;
+ * interrupt: lapic_send()
+ */
 void sched_kick(unsigned id)
 {
 	if (!cpus[id].online)
 		return;
-	__atomic_store_n(&cpus[id].percpu->kicked, true, __ATOMIC_SEQ_CST); /* model: flag */
+	__atomic_store_n(&cpus[id].percpu->kicked, true, __ATOMIC_SEQ_CST);
 	/* One that is awake will see the flag, and an interrupt would cost its guest an exit. */
 	if (__atomic_load_n(&cpus[id].percpu->idle, __ATOMIC_SEQ_CST))
-		lapic_send(cpus[id].apic_id, HOST_VECTOR_KICK); /* model: interrupt */
+		lapic_send(cpus[id].apic_id, HOST_VECTOR_KICK);
 }
 
 static void kick_core(unsigned leader)
@@ -94,23 +98,27 @@ static void plan_slice(struct core *core, unsigned leader)
 }
 
 /* Every thread of the core is to leave its VM. */
+/* model:
+ * switching: core->switching = true; resched: __atomic_store_n(&cpus[i].percpu->resched;
+ * interrupt: lapic_send()
+ */
 static void begin_switch(unsigned leader, struct entity *next)
 {
 	struct core *core = &cores[leader];
 
 	spinlock_assert(&lock);
-	core->switching = true; /* model: switching */
+	core->switching = true;
 	core->next = next;
 	for (unsigned i = leader; i < cpu_count; i++) {
 		if (!entity_is_thread(leader, i) || i == this_cpu()->id)
 			continue;
-		/* model: resched */
 		__atomic_store_n(&cpus[i].percpu->resched, true, __ATOMIC_SEQ_CST);
-		lapic_send(cpus[i].apic_id, HOST_VECTOR_KICK); /* model: interrupt */
+		lapic_send(cpus[i].apic_id, HOST_VECTOR_KICK);
 	}
 }
 
 /* The core is free: whose turn is it? */
+/* model: turn: core->entity = e; publish: entity_publish() */
 static void begin_turn(struct core *core, unsigned leader)
 {
 	struct entity *e = core->next;
@@ -121,12 +129,12 @@ static void begin_turn(struct core *core, unsigned leader)
 		e = entity_overdue(leader, entity_us(SCHED_MIN_SLICE_US));
 	if (!e)
 		e = entity_best_for(leader);
-	core->entity = e; /* model: turn */
+	core->entity = e;
 	if (e)
 		entity_begin(e, leader);
 	core->turn_begin = core->slice_begin = rdtsc();
 	plan_slice(core, leader);
-	entity_publish(); /* model: publish */
+	entity_publish();
 }
 
 /* @to may have the core of @from, of the same VM, before its time: on the account of the one that
@@ -207,6 +215,7 @@ static struct entity *choose(struct percpu *cpu, struct core *core, int wanted)
 	return NULL;
 }
 
+/* model: woken: entity_take_woken(); switch: begin_switch() */
 void sched_rotate(int wanted)
 {
 	struct percpu *cpu = this_cpu();
@@ -215,12 +224,12 @@ void sched_rotate(int wanted)
 	struct entity *next = NULL;
 
 	spinlock_acquire(&lock);
-	entity_take_woken(); /* model: woken */
+	entity_take_woken();
 	/* Another thread may have been here already. */
 	if ((cpu->asked || wanted >= 0) && !core->switching && entity_is_thread(leader, cpu->id))
 		next = choose(cpu, core, wanted);
 	if (next)
-		begin_switch(leader, next); /* model: switch */
+		begin_switch(leader, next);
 	cpu->asked = false;
 	cpu->yields_to = 0;
 	spinlock_release(&lock);
@@ -235,15 +244,22 @@ void sched_attached(void)
 	spinlock_release(&lock);
 }
 
+/* model: attached: core->attached-- */
 void sched_detached(void)
 {
 	struct core *core = core_of(this_cpu()->id);
 
 	spinlock_acquire(&lock);
-	core->attached--; /* model: attached */
+	core->attached--;
 	spinlock_release(&lock);
 }
 
+/* model:
+ * last: if (core->switching && !core->attached); switching: core->switching = false;
+ * end: entity_end(); begin: begin_turn();
+ * turn: if (core->entity && !core->switching && takes_part); attached: core->attached++;
+ * resched: cpu->resched = core->switching; kick: kick_core()
+ */
 struct vm_record *sched_attach(struct percpu *cpu, unsigned *vcpu)
 {
 	unsigned leader = cpus[cpu->id].leader;
@@ -253,30 +269,30 @@ struct vm_record *sched_attach(struct percpu *cpu, unsigned *vcpu)
 
 	spinlock_acquire(&lock);
 	takes_part = entity_is_thread(leader, cpu->id);
-	if (core->switching && !core->attached) { /* model: last */
-		core->switching = false;	  /* model: switching */
+	if (core->switching && !core->attached) {
+		core->switching = false;
 		if (core->entity)
-			entity_end(core->entity, leader); /* model: end */
+			entity_end(core->entity, leader);
 		core->entity = NULL;
 	}
 	/* A visitor may be attached: sched_attached(). */
 	if (!core->switching && !core->attached && !core->entity) {
-		begin_turn(core, leader); /* model: begin */
+		begin_turn(core, leader);
 		turned = core->entity != NULL;
 	}
-	if (core->entity && !core->switching && takes_part) { /* model: turn */
+	if (core->entity && !core->switching && takes_part) {
 		int index = entity_vcpu_on(core->entity, cpu->id);
 
 		record = &vm_records[core->entity->vm];
 		if (index >= 0 && vm_join(record, (unsigned)index)) {
-			core->attached++; /* model: attached */
+			core->attached++;
 			*vcpu = (unsigned)index;
 			record->cpu[index] = cpu->id;
 		} else {
 			record = NULL;
 		}
 	}
-	cpu->resched = core->switching; /* model: resched */
+	cpu->resched = core->switching;
 	cpu->free = !core->switching && !core->entity && takes_part;
 	cpu->turn_begin = core->turn_begin;
 	/* A parked thread does not watch the clock: with nothing to give up, it would be woken by a
@@ -288,7 +304,7 @@ struct vm_record *sched_attach(struct percpu *cpu, unsigned *vcpu)
 	cpu->sliced = core->slice_end != 0;
 	spinlock_release(&lock);
 	if (turned)
-		kick_core(leader); /* model: kick */
+		kick_core(leader);
 	return record;
 }
 

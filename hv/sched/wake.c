@@ -77,6 +77,10 @@ uint64_t vm_run_ticks(const struct vm *vm, unsigned vcpu)
 	return ticks + (start && now > start ? now - start : 0);
 }
 
+/* model:
+ * asleep: __atomic_fetch_or(&s->asleep; attached: __atomic_store_n(&vcpu->attached;
+ * remote: __atomic_load_n(&vcpu->remote; awake: __atomic_fetch_and(&s->asleep
+ */
 void wake_detach(struct vcpu *vcpu)
 {
 	struct vm_sched *s = &vcpu->vm->sched;
@@ -88,41 +92,44 @@ void wake_detach(struct vcpu *vcpu)
 	/* What it was interrupted before is due already. */
 	s->deadline[vcpu->id] = (vcpu->work & WORK_IRQ) ? rdtsc() : vcpu->timer_deadline;
 	if (waits)
-		__atomic_fetch_or(&s->asleep, bit, __ATOMIC_SEQ_CST); /* model: asleep */
-	__atomic_store_n(&vcpu->attached, false, __ATOMIC_SEQ_CST);   /* model: attached */
+		__atomic_fetch_or(&s->asleep, bit, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&vcpu->attached, false, __ATOMIC_SEQ_CST);
 	/* Who posted before saw it attached, and its interrupt is too late. */
-	if (__atomic_load_n(&vcpu->remote, __ATOMIC_SEQ_CST))			 /* model: remote */
-		__atomic_fetch_and(&s->asleep, (uint8_t)~bit, __ATOMIC_SEQ_CST); /* model: awake */
+	if (__atomic_load_n(&vcpu->remote, __ATOMIC_SEQ_CST))
+		__atomic_fetch_and(&s->asleep, (uint8_t)~bit, __ATOMIC_SEQ_CST);
 }
 
+/* model: kicked: cpu->kicked = true; switch: cpu->vcpu->work |= WORK_SWITCH */
 void wake_call_scheduler(void)
 {
 	struct percpu *cpu = this_cpu();
 
 	cpu->asked = true;
-	cpu->kicked = true; /* model: kicked */
+	cpu->kicked = true;
 	if (cpu->vcpu)
-		cpu->vcpu->work |= WORK_SWITCH; /* model: switch */
+		cpu->vcpu->work |= WORK_SWITCH;
 }
 
 /* If this CPU's core is wanted it goes to the scheduler: at once if its VM only waits, else when
  * that has had a slice of the least length. */
+/* model: wanted: is_wanted(); schedule: wake_call_scheduler() */
 static void give_up_soon(void)
 {
 	struct percpu *cpu = this_cpu();
 
-	if (!is_wanted(cpu->id)) /* model: wanted */
+	if (!is_wanted(cpu->id))
 		return;
 	if (!cpu->vcpu || all_wait(cpu->vcpu)) {
-		wake_call_scheduler(); /* model: schedule */
+		wake_call_scheduler();
 		return;
 	}
 	timer_by(cpu->turn_begin + min_slice);
 }
 
+/* model: soon: give_up_soon() */
 void wake_interrupt(void)
 {
-	give_up_soon(); /* model: soon */
+	give_up_soon();
 }
 
 /* A CPU that rests; -1: none. */
@@ -137,48 +144,53 @@ static int resting_cpu(void)
 	return -1;
 }
 
+/* model:
+ * awake: __atomic_fetch_and(&s->asleep; woken: set_bit(); look: cpu = resting_cpu();
+ * interrupt: lapic_send(); soon: give_up_soon()
+ */
 void wake_vcpu(struct vm *vm, const struct vcpu *vcpu)
 {
 	struct vm_sched *s = &vm->sched;
 	uint8_t bit = (uint8_t)(1U << vcpu->id), group = s->group[vcpu->id];
-	/* model: awake */
 	uint8_t was = __atomic_fetch_and(&s->asleep, (uint8_t)~bit, __ATOMIC_SEQ_CST);
 	int cpu = s->cpu[vcpu->id];
 
 	/* Its turn comes by itself, or another poster has done this. */
 	if (!(was & bit) || (group & ~was))
 		return;
-	set_bit(woken, vm->id * CONFIG_MAX_VCPUS + vcpu->id); /* model: woken */
+	set_bit(woken, vm->id * CONFIG_MAX_VCPUS + vcpu->id);
 	/* If none rests, the poster's own VM pays. */
 	if (cpu == SCHED_ANYWHERE)
-		cpu = resting_cpu(); /* model: look */
+		cpu = resting_cpu();
 	if (cpu >= 0)
-		lapic_send(topology[cpu].apic_id, HOST_VECTOR_WAKE); /* model: interrupt */
+		lapic_send(topology[cpu].apic_id, HOST_VECTOR_WAKE);
 	else
-		give_up_soon(); /* model: soon */
+		give_up_soon();
 }
 
+/* model: resting: set_bit(); wanted: is_wanted() */
 bool wake_begin_rest(void)
 {
 	unsigned id = this_cpu()->id;
 
-	set_bit(resting, id); /* model: resting */
-	return is_wanted(id); /* model: wanted */
+	set_bit(resting, id);
+	return is_wanted(id);
 }
 
+/* model: resting: clear_bit() */
 void wake_end_rest(void)
 {
-	clear_bit(resting, this_cpu()->id); /* model: resting */
+	clear_bit(resting, this_cpu()->id);
 }
 
+/* model: waiting: __atomic_fetch_or(&s->waiting; rest: all_wait() */
 bool wake_begin_wait(struct vcpu *vcpu)
 {
 	struct vm_sched *s = &vcpu->vm->sched;
 
 	wake_stop_clock(vcpu->vm, vcpu->id);
-	/* model: waiting */
 	__atomic_fetch_or(&s->waiting, (uint8_t)(1U << vcpu->id), __ATOMIC_SEQ_CST);
-	return all_wait(vcpu) && wake_begin_rest(); /* model: rest */
+	return all_wait(vcpu) && wake_begin_rest();
 }
 
 void wake_end_wait(struct vcpu *vcpu)
@@ -244,15 +256,17 @@ uint64_t wake_pending(unsigned word)
 	return __atomic_load_n(&woken[word], __ATOMIC_SEQ_CST);
 }
 
+/* model: done: __atomic_fetch_and(&woken[word] */
 void wake_done(unsigned word, uint64_t bits)
 {
-	__atomic_fetch_and(&woken[word], ~bits, __ATOMIC_SEQ_CST); /* model: done */
+	__atomic_fetch_and(&woken[word], ~bits, __ATOMIC_SEQ_CST);
 }
 
+/* model: wanted: __atomic_exchange_n(&wanted[i] */
 void wake_set_wanted(const uint64_t bits[WAKE_CPU_WORDS])
 {
 	for (unsigned i = 0; i < WAKE_CPU_WORDS; i++)
-		__atomic_exchange_n(&wanted[i], bits[i], __ATOMIC_SEQ_CST); /* model: wanted */
+		__atomic_exchange_n(&wanted[i], bits[i], __ATOMIC_SEQ_CST);
 	for (unsigned i = 0; i < WAKE_CPU_WORDS; i++) {
 		uint64_t rest = __atomic_load_n(&resting[i], __ATOMIC_SEQ_CST);
 

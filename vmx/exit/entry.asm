@@ -37,6 +37,7 @@ VCPU_GATE equ 136
 	pop r15
 %endmacro
 
+; model: out: mov dword [rbx], 0
 %macro leave_guest 1
 	push r15
 	push r14
@@ -55,7 +56,7 @@ VCPU_GATE equ 136
 	push rcx
 	push rax
 	mov rbx, [rsp + VCPU_GATE]
-	mov dword [rbx], 0	; out of the guest: what a stunning sibling waits for; model: out
+	mov dword [rbx], 0	; out of the guest: what a stunning sibling waits for
 	mov rax, cr2
 	mov [rsp + VCPU_CR2], rax
 	mov rdi, rsp
@@ -88,15 +89,16 @@ vmx_exit_entry_stunned:
 
 	align 64
 	global vmx_exit_entry
+; model: count: lock inc qword [rbx]; test: js .shut; enter: vmresume; wait: call vmx_wait_at_gate
 vmx_exit_entry:
 	leave_guest vmx_exit
-.gate:	lock inc qword [rbx]	; in the guest, unless somebody holds the gate (hv/asi/stun.h); model: count
-	js .shut		; model: test
+.gate:	lock inc qword [rbx]	; in the guest, unless somebody holds the gate (hv/asi/stun.h)
+	js .shut
 .enter:	restore_guest
-	vmresume		; model: enter
+	vmresume
 	jmp entry_failed
 .shut:	mov rdi, rsp
-	call vmx_wait_at_gate	; model: wait
+	call vmx_wait_at_gate
 	jmp .enter
 
 ; void vmx_begin(struct vcpu *): the first entry, the last thing that is done on the CPU's idle stack: from the vCPU's own
@@ -106,17 +108,18 @@ vmx_begin:
 	mov rsp, rdi
 	call vmx_begin_work
 	global vmx_launch
+; model: count: lock inc qword [rbx]; test: js .shut; enter: vmlaunch; wait: call vmx_wait_at_gate
 vmx_launch:
 	mov rbx, [rsp + VCPU_GATE]
-.gate:	lock inc qword [rbx]	; model: count
-	js .shut		; model: test
+.gate:	lock inc qword [rbx]
+	js .shut
 .enter:	mov rax, [rsp + VCPU_CR2]
 	mov cr2, rax
 	restore_guest
-	vmlaunch		; model: enter
+	vmlaunch
 	jmp entry_failed
 .shut:	mov rdi, rsp
-	call vmx_wait_at_gate	; model: wait
+	call vmx_wait_at_gate
 	jmp .enter
 
 entry_failed:

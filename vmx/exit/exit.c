@@ -208,6 +208,7 @@ static inline void dispatch(struct vcpu *vcpu, uint32_t reason)
 }
 
 /* What keeps the vCPU from running at all: the end of its VM, another VM's turn, or a wait. */
+/* model: switch: vm_yield(); wait: vcpu_wait() */
 static void hold_back(struct vcpu *vcpu)
 {
 	while (vcpu->work & (WORK_STOP | WORK_REQUEST | WORK_SWITCH | WORK_INIT | WORK_HALT |
@@ -222,17 +223,18 @@ static void hold_back(struct vcpu *vcpu)
 		if (vcpu->work & (WORK_STOP | WORK_REQUEST))
 			vm_leave(vcpu);
 		if (vcpu->work & WORK_SWITCH)
-			vm_yield(vcpu); /* model: switch */
+			vm_yield(vcpu);
 		if (vcpu->work & WORK_PRINT)
 			vm_print(vcpu);
 		else if (vcpu->work & WORK_INIT)
 			vcpu_take_init(vcpu);
 		else if (vcpu->work & (WORK_HALT | WORK_SIPI))
-			vcpu_wait(vcpu); /* model: wait */
+			vcpu_wait(vcpu);
 	}
 }
 
 /* In an order that matters: nothing sensitive may follow asi_enter(), so it comes last. */
+/* model: enter: asi_enter() */
 __attribute__((noinline)) void vmx_do_work(struct vcpu *vcpu)
 {
 	if (unlikely(vcpu->work & WORK_TAKE)) {
@@ -251,7 +253,7 @@ __attribute__((noinline)) void vmx_do_work(struct vcpu *vcpu)
 	if (vcpu->work & WORK_ASI) {
 		uint64_t start = rdtsc();
 
-		asi_enter(); /* model: enter */
+		asi_enter();
 		vcpu->flush_ticks = rdtsc() - start;
 	}
 	if (unlikely(vcpu->work & WORK_FLUSH)) {
@@ -303,16 +305,17 @@ void vmx_exit(struct vcpu *vcpu)
 
 /* What others asked for meanwhile is done first: its interrupt would only end the entry at once,
  * and an NMI in its stead met the wait. */
+/* model: wait: stun_wait(); kick: interrupt_take_kick(); out: stun_left_guest() */
 void vmx_wait_at_gate(struct vcpu *vcpu)
 {
 	for (;;) {
 		uint32_t before = vcpu->work;
 
-		stun_wait(vcpu);       /* model: wait */
-		interrupt_take_kick(); /* model: kick */
+		stun_wait(vcpu);
+		interrupt_take_kick();
 		if (vcpu->work == before)
 			return;
-		stun_left_guest(vcpu); /* model: out */
+		stun_left_guest(vcpu);
 		vmx_do_work(vcpu);
 	}
 }

@@ -42,16 +42,17 @@ static OWN_FRAME void timer_interrupt(void)
 	timer_program(vcpu);
 }
 
+/* model: kicked: cpu->kicked = true; switch: vcpu->work |= WORK_SWITCH */
 static inline void take_kick(void)
 {
 	struct percpu *cpu = this_cpu();
 	struct vcpu *vcpu = cpu->vcpu;
 
-	cpu->kicked = true; /* model: kicked */
+	cpu->kicked = true;
 	if (!vcpu)
 		return;
 	if (unlikely(cpu->resched || mitigation_is_changing()))
-		vcpu->work |= WORK_SWITCH; /* model: switch */
+		vcpu->work |= WORK_SWITCH;
 	vcpu_take_remote(vcpu);
 }
 

@@ -37,6 +37,7 @@ void vm_print(struct vcpu *vcpu)
 		asi_wake();
 }
 
+/* model: begin: wake_begin_wait(); rest: asi_rest(); wait: interrupts_wait() */
 void vcpu_wait(struct vcpu *vcpu)
 {
 	uint64_t start = rdtsc(), waited;
@@ -55,12 +56,12 @@ void vcpu_wait(struct vcpu *vcpu)
 		return;
 	}
 	vcpu->halted_since = start;
-	if (wake_begin_wait(vcpu)) { /* model: begin */
+	if (wake_begin_wait(vcpu)) {
 		wake_call_scheduler();
 	} else {
 		timer_program(vcpu);
-		asi_rest();	   /* model: rest */
-		interrupts_wait(); /* model: wait */
+		asi_rest();
+		interrupts_wait();
 		asi_wake();
 	}
 	wake_end_wait(vcpu);
