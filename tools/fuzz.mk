@@ -24,7 +24,8 @@ $(FUZZ_AT)/fuzz_$(1): guest-tests/fuzz/fuzz_$(1).c \
 		$$(shell sed -n '1s,.*fuzz-sources: *\(.*[^ ]\) *\*/,\1,p' guest-tests/fuzz/fuzz_$(1).c) | $(SETUP)
 	@mkdir -p $$(@D)
 	$(call say,FUZZ,$$@)
-	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer -MMD -MP -MF $$@.d $$(filter %.c,$$^) $(FUZZ_LIBS_$(1)) -o $$@
+	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) -MM -MP -MT $$@ $$(filter %.c,$$^) > $$@.d
+	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer $$(filter %.c,$$^) $(FUZZ_LIBS_$(1)) -o $$@
 -include $(FUZZ_AT)/fuzz_$(1).d
 endef
 $(foreach name,$(FUZZ_OWN),$(eval $(call FUZZ_RULE,$(name))))

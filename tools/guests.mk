@@ -68,7 +68,8 @@ $(BUILD)/unit/$(1): guest-tests/unit/test_$(1).c guest-tests/unit/unit.h $(DSDT)
 		$(call UNIT_SOURCES,$(1)) | $(SETUP)
 	@mkdir -p $$(@D)
 	$(call say,TEST,$$@)
-	$(Q)$(CC) $(UNIT_CFLAGS) -MMD -MP -MF $$@.d $$< $(call UNIT_SOURCES,$(1)) -o $$@
+	$(Q)$(CC) $(UNIT_CFLAGS) -MM -MP -MT $$@ $$< $(call UNIT_SOURCES,$(1)) > $$@.d
+	$(Q)$(CC) $(UNIT_CFLAGS) $$< $(call UNIT_SOURCES,$(1)) -o $$@
 -include $(BUILD)/unit/$(1).d
 endef
 $(foreach name,$(UNIT_NAMES),$(eval $(call UNIT_RULE,$(name))))
@@ -82,7 +83,8 @@ define THREADS_RULE
 $(BUILD)/threads/$(1)$(2): guest-tests/threads/$(1).c $$(wildcard guest-tests/unit/*.h) $(call THREADS_SOURCES,$(1)) | $(SETUP)
 	@mkdir -p $$(@D)
 	$(call say,TEST,$$@)
-	$(Q)$(CC) $(THREADS_CFLAGS) $(3) -MMD -MP -MF $$@.d $$< $(call THREADS_SOURCES,$(1)) -o $$@
+	$(Q)$(CC) $(THREADS_CFLAGS) $(3) -MM -MP -MT $$@ $$< $(call THREADS_SOURCES,$(1)) > $$@.d
+	$(Q)$(CC) $(THREADS_CFLAGS) $(3) $$< $(call THREADS_SOURCES,$(1)) -o $$@
 -include $(BUILD)/threads/$(1)$(2).d
 unit: $(BUILD)/threads/$(1)$(2)
 endef
