@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Makes a vCPU: its VMCS with controls, host state and the guest's power-on state, and its MSR
- * bitmap. */
+/* Makes a vCPU: its VMCS with controls, host state and the guest's power-on state. */
 #include "drivers/guest/firmware/loader.h"
 #include "drivers/guest/irq/lapic.h"
 #include "drivers/guest/platform.h"
@@ -20,6 +19,7 @@
 #include "hv/vm/vm.h"
 #include "mm/frames.h"
 #include "vmx/caps.h"
+#include "vmx/msr.h"
 #include "vmx/vcpu.h"
 #include "vmx/vmcs.h"
 
@@ -29,56 +29,6 @@
 #define PAUSE_LOOP_GAP 128
 #define PAUSE_LOOP_WINDOW 4096
 #define EPTP_WB_4_LEVELS (6 | 3 << 3)
-
-/* MSRs that are the guest's own in hardware: reading and writing them concerns nobody else. */
-static const uint32_t guest_msrs[] = {
-	MSR_SYSENTER_CS, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP, MSR_PAT,
-	MSR_EFER,	 MSR_STAR,	   MSR_LSTAR,	     MSR_CSTAR,
-	MSR_FMASK,	 MSR_FS_BASE,	   MSR_GS_BASE,	     MSR_KERNEL_GS_BASE,
-};
-
-enum {
-	BITMAP_READ_LOW = 0,
-	BITMAP_READ_HIGH = 1024,
-	BITMAP_WRITE_LOW = 2048,
-	BITMAP_WRITE_HIGH = 3072
-};
-
-static void bitmap_allow(uint8_t *bitmap, uint32_t msr, bool write)
-{
-	unsigned base = msr >= 0xc0000000 ? (write ? BITMAP_WRITE_HIGH : BITMAP_READ_HIGH)
-					  : (write ? BITMAP_WRITE_LOW : BITMAP_READ_LOW);
-	unsigned bit = msr & 0x1fff;
-
-	bitmap[base + bit / 8] &= (uint8_t) ~(1U << (bit % 8));
-}
-
-/* What the processor serves from the page of registers: reads of what lies there, and writes of
- * TPR, EOI and SELF_IPI. All others have to exit: they would reach the host's own APIC. */
-static void allow_x2apic(uint8_t *bitmap)
-{
-	static const uint8_t written[] = { 0x08, 0x0b, 0x3f };
-
-	for (unsigned i = 0; i < 64; i++)
-		if (VLAPIC_READABLE >> i & 1 && i != VLAPIC_CURRENT_COUNT)
-			bitmap_allow(bitmap, MSR_X2APIC_FIRST + i, false);
-	for (unsigned i = 0; i < ARRAY_SIZE(written); i++)
-		bitmap_allow(bitmap, MSR_X2APIC_FIRST + written[i], true);
-}
-
-static void fill_msr_bitmap(uint8_t *bitmap)
-{
-	memset(bitmap, 0xff, PAGE_SIZE);
-	for (unsigned i = 0; i < ARRAY_SIZE(guest_msrs); i++) {
-		bitmap_allow(bitmap, guest_msrs[i], false);
-		bitmap_allow(bitmap, guest_msrs[i], true);
-	}
-	bitmap_allow(bitmap, MSR_TSC, false); /* TSC offsetting applies */
-	if (vmx_caps.rdtscp) {
-		bitmap_allow(bitmap, MSR_TSC_AUX, false);
-		bitmap_allow(bitmap, MSR_TSC_AUX, true);
-	}
-}
 
 static void vmclear(hpa_t vmcs)
 {
@@ -92,17 +42,12 @@ static void vmptrld(hpa_t vmcs)
 
 int vcpu_create(struct vm_record *record)
 {
-	uint8_t *bitmaps;
-
 	record->msr_bitmap = frames_alloc(VCPU_MSR_BITMAP_ORDER, MEM_SENSITIVE, PURPOSE_VMX);
 	static_assert(BITMAP_COUNT == 1 << VCPU_MSR_BITMAP_ORDER, "one allocation");
 	record->msr_area = frames_alloc(0, MEM_SENSITIVE, PURPOSE_VMX);
 	if (hpa_is_none(record->msr_bitmap) || hpa_is_none(record->msr_area))
 		return -E_NOMEM;
-	bitmaps = hpa_to_ptr(record->msr_bitmap);
-	for (unsigned i = 0; i < BITMAP_COUNT; i++)
-		fill_msr_bitmap(bitmaps + i * PAGE_SIZE);
-	allow_x2apic(bitmaps + BITMAP_ASSISTED * PAGE_SIZE);
+	msr_fill_bitmaps(hpa_to_ptr(record->msr_bitmap));
 	for (unsigned i = 0; i < record->config->vcpus; i++) {
 		record->vmcs[i] = frames_alloc(0, MEM_SENSITIVE, PURPOSE_VMX);
 		if (hpa_is_none(record->vmcs[i]))

@@ -5,23 +5,13 @@
 #include "hv/base/string.h"
 #include "hv/cpu/cpu.h"
 #include "hv/vm/vcpu.h"
-#include "vmx/caps.h"
+#include "vmx/msr.h"
 #include "vmx/vcpu.h"
-
-static const uint32_t saved_msrs[] = { MSR_STAR,  MSR_LSTAR,	      MSR_CSTAR,
-				       MSR_FMASK, MSR_KERNEL_GS_BASE, MSR_TSC_AUX };
-static_assert(ARRAY_SIZE(saved_msrs) == VCPU_SAVED_MSRS, "struct vcpu_hardware");
 
 #define FCW_INITIAL 0x037f
 #define MXCSR_INITIAL 0x1f80
 #define MXCSR_OFFSET 24
 #define DR6_INITIAL 0xffff0ff0
-
-/* TSC_AUX comes last and not everywhere. */
-static unsigned msr_count(void)
-{
-	return vmx_caps.rdtscp ? VCPU_SAVED_MSRS : VCPU_SAVED_MSRS - 1;
-}
 
 void vcpu_reset_hardware(struct vcpu *vcpu)
 {
@@ -42,8 +32,7 @@ void vcpu_load_hardware(const struct vcpu *vcpu)
 	const struct vcpu_hardware *h = &vcpu->hardware;
 	const void *area = vcpu_xsave_area(vcpu->id);
 
-	for (unsigned i = 0; i < msr_count(); i++)
-		wrmsr(saved_msrs[i], h->msrs[i]);
+	msr_load(h);
 	__asm__ volatile("mov %0, %%dr0; mov %1, %%dr1; mov %2, %%dr2; mov %3, %%dr3"
 			 :
 			 : "r"(h->dr[0]), "r"(h->dr[1]), "r"(h->dr[2]), "r"(h->dr[3]));
@@ -61,8 +50,7 @@ void vcpu_load_hardware(const struct vcpu *vcpu)
 static void scrub_hardware(void)
 {
 #ifndef BREAK_skip_scrub
-	for (unsigned i = 0; i < msr_count(); i++)
-		wrmsr(saved_msrs[i], 0);
+	msr_scrub();
 	__asm__ volatile("mov %0, %%dr0; mov %0, %%dr1; mov %0, %%dr2; mov %0, %%dr3"
 			 :
 			 : "r"(0ULL));
@@ -76,8 +64,7 @@ void vcpu_save_hardware(struct vcpu *vcpu)
 	struct vcpu_hardware *h = &vcpu->hardware;
 	void *area = vcpu_xsave_area(vcpu->id);
 
-	for (unsigned i = 0; i < msr_count(); i++)
-		h->msrs[i] = rdmsr(saved_msrs[i]);
+	msr_save(h);
 	__asm__ volatile("mov %%dr0, %0; mov %%dr1, %1; mov %%dr2, %2; mov %%dr3, %3"
 			 : "=r"(h->dr[0]), "=r"(h->dr[1]), "=r"(h->dr[2]), "=r"(h->dr[3]));
 	h->dr6 = read_dr6();

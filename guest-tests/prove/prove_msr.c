@@ -1,14 +1,18 @@
-/* prove: vmx/exit/msr.c */
+/* prove: vmx/msr.c */
 /* prove-before: guest-tests/prove/instructions.h guest-tests/prove/window.h */
-/* prove-options: precision=0 coverage=95 quick -eva-slevel=200 */
+/* prove-options: precision=0 coverage=90 quick -eva-slevel=200 */
 /* SPDX-License-Identifier: MIT */
-/* Any value to any MSR, and any MSR read. */
-#include "vmx/exit/exit.h"
+/* Any value to any MSR, and any MSR read; the bitmaps, and what is switched. */
+#include "vmx/caps.h"
+#include "vmx/msr.h"
+#include "vmx/vcpu.h"
 
 struct percpu prove_cpu;
 struct vcpu prove_vcpu;
 static struct vm the_vm;
 static uint32_t page[1024];
+static uint8_t bitmaps[BITMAP_COUNT * PAGE_SIZE];
+struct vmx_caps vmx_caps;
 
 bool vlapic_msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
@@ -53,13 +57,18 @@ void prove(void)
 {
 	prove_vcpu.vm = &the_vm;
 	prove_vcpu.lapic.page = page;
+	vmx_caps.rdtscp = any8 & 1;
+	msr_fill_bitmaps(bitmaps);
+	msr_load(&prove_vcpu.hardware);
+	msr_save(&prove_vcpu.hardware);
+	msr_scrub();
 	the_vm.vcpu_count = any_within(1, CONFIG_MAX_VCPUS);
 	while (any8) {
 		any_bytes(prove_vcpu.regs, sizeof(prove_vcpu.regs));
 		prove_vcpu.lapic.base_msr = any64;
 		if (any8)
-			exit_msr_read(&prove_vcpu);
+			msr_exit_read(&prove_vcpu);
 		else
-			exit_msr_write(&prove_vcpu);
+			msr_exit_write(&prove_vcpu);
 	}
 }

@@ -14,7 +14,7 @@
 #include "hv/config/config.h"
 
 #define VM_MAX_ESCALATION_SITES 32
-#define VCPU_SAVED_MSRS 6
+#define VCPU_SAVED_MSRS 8 /* at most */
 
 /* vcpu.work: what has to be done before the next VM entry; zero on nearly every exit. */
 enum vcpu_work {
@@ -99,7 +99,7 @@ struct escalation_site {
 
 /** What hardware keeps for a vCPU outside its VMCS, while another VM has the CPU. */
 struct vcpu_hardware {
-	uint64_t msrs[VCPU_SAVED_MSRS]; /* saved_msrs[], vmx/switch.c */
+	uint64_t msrs[VCPU_SAVED_MSRS]; /* saved_msrs[], vmx/msr.c */
 	uint64_t dr[4];
 	uint64_t dr6;
 };

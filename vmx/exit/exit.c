@@ -16,6 +16,7 @@
 #include "vmx/exit/host_interrupt.h"
 #include "vmx/exit/trace.h"
 #include "vmx/exit/wait.h"
+#include "vmx/msr.h"
 #include "vmx/vmcs.h"
 
 /* vmx/exit/entry.asm */
@@ -164,9 +165,9 @@ static __attribute__((always_inline)) inline void dispatch_known(struct vcpu *vc
 		if (reason == EXIT_IO)
 			exit_io(vcpu);
 		else if (reason == EXIT_MSR_WRITE)
-			exit_msr_write(vcpu);
+			msr_exit_write(vcpu);
 		else if (reason == EXIT_MSR_READ)
-			exit_msr_read(vcpu);
+			msr_exit_read(vcpu);
 		else if (reason == EXIT_EPT_VIOLATION)
 			exit_ept_violation(vcpu);
 		else if (reason == EXIT_CR_ACCESS)

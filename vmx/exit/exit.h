@@ -37,8 +37,6 @@ void vmx_wait_at_gate(struct vcpu *vcpu);
 _Noreturn void vmx_entry_failed(struct vcpu *vcpu);
 
 void exit_cpuid(struct vcpu *vcpu);
-void exit_msr_read(struct vcpu *vcpu);
-void exit_msr_write(struct vcpu *vcpu);
 void exit_cr_access(struct vcpu *vcpu);
 void exit_xsetbv(struct vcpu *vcpu);
 void exit_io(struct vcpu *vcpu);
