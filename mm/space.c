@@ -5,24 +5,6 @@
 #include "hv/base/layout.h"
 #include "mm/frames.h"
 
-const char *const space_reasons[REASON_COUNT] = {
-	[REASON_TEXT] = "code of the hypervisor: public",
-	[REASON_RODATA] = "constants and symbols of the hypervisor: public",
-	[REASON_DATA_GLOBAL] =
-		"variables annotated GLOBAL_DATA, each with its reason in the source",
-	[REASON_STATISTICS] = "counters of events, which the guests may read by hypercall anyway",
-	[REASON_TOPOLOGY] = "cores, siblings and their run state, which timing shows anyway",
-	[REASON_VM_DIRECTORY] = "names and states of the VMs: the console shows them",
-	[REASON_FLUSH_BUFFER] = "zeroes that the software L1D flush reads",
-	[REASON_MMIO] = "registers of interrupt controllers: uncached, hold no data",
-	[REASON_GUEST_RAM] = "memory of the VM that runs here: its own",
-	[REASON_VM_PRIVATE] =
-		"registers, stacks and device state of the VM that runs here: its own",
-	[REASON_DISK] = "disk images of the VM that runs here: its own, or given to it to read",
-	[REASON_CPU_LOCAL] =
-		"descriptor tables and stacks of this CPU, which never hold guest data",
-};
-
 /* Of firmware's memory that the memory map does not call ACPI tables: what is mapped of it. */
 #define MAX_FIRMWARE MIB(16)
 

@@ -18,26 +18,30 @@
 #include "boot/boot_info.h"
 #include "mm/pgtable.h"
 
-/* Why a page may be seen in the restricted map: one entry per kind, with its written reason in
- * space_reasons[]. */
-enum mem_reason {
-	REASON_TEXT,	     /* image: code */
-	REASON_RODATA,	     /* image: constants, symbol table */
-	REASON_DATA_GLOBAL,  /* image: .data.global */
-	REASON_STATISTICS,   /* counters */
-	REASON_TOPOLOGY,     /* cores, siblings, run state words */
-	REASON_VM_DIRECTORY, /* names and states of VMs */
-	REASON_FLUSH_BUFFER, /* what the software L1D flush reads */
-	REASON_MMIO,	     /* LAPIC, IOAPIC registers */
-	REASON_GUEST_RAM,    /* window: the current VM's RAM */
-	REASON_VM_PRIVATE,   /* window: struct vm, vCPU records and stacks, device state */
-	REASON_DISK,	     /* window: images of the current VM's disks */
-	REASON_CPU_LOCAL,    /* this CPU's private page, stacks, descriptor tables */
-	REASON_COUNT,
-};
+/** Why a page may be seen in the restricted map: ROW(name, name in the records, the reason). */
+#define SPACE_REASONS(ROW)                                                                         \
+	ROW(TEXT, "text", "code of the hypervisor: public")                                        \
+	ROW(RODATA, "rodata", "constants and symbols of the hypervisor: public")                   \
+	ROW(DATA_GLOBAL, "data_global",                                                            \
+	    "variables annotated GLOBAL_DATA, each with its reason in the source")                 \
+	ROW(STATISTICS, "statistics",                                                              \
+	    "counters of events, which the guests may read by hypercall anyway")                   \
+	ROW(TOPOLOGY, "topology",                                                                  \
+	    "cores, siblings and their run state, which timing shows anyway")                      \
+	ROW(VM_DIRECTORY, "vm_directory", "names and states of the VMs: the console shows them")   \
+	ROW(FLUSH_BUFFER, "flush_buffer", "zeroes that the software L1D flush reads")              \
+	ROW(MMIO, "mmio", "registers of interrupt controllers: uncached, hold no data")            \
+	ROW(GUEST_RAM, "guest_ram", "memory of the VM that runs here: its own")                    \
+	ROW(VM_PRIVATE, "vm_private",                                                              \
+	    "registers, stacks and device state of the VM that runs here: its own")                \
+	ROW(DISK, "disk", "disk images of the VM that runs here: its own, or given to it to read") \
+	ROW(CPU_LOCAL, "cpu_local",                                                                \
+	    "descriptor tables and stacks of this CPU, which never hold guest data")
 
-/** The sentence for docs, audit and reviewers. */
-extern const char *const space_reasons[REASON_COUNT];
+#define SPACE_REASON_NUMBER(name, text, why) REASON_##name,
+enum mem_reason { SPACE_REASONS(SPACE_REASON_NUMBER) REASON_COUNT };
+#define SPACE_REASON_IS_WRITTEN(name, text, why) static_assert(sizeof(why) > 10, #name);
+SPACE_REASONS(SPACE_REASON_IS_WRITTEN)
 
 /** The two roots of one CPU. */
 struct space_pair {

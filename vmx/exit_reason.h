@@ -5,61 +5,63 @@
 
 #include "hv/base/types.h"
 
-enum exit_reason {
-	EXIT_EXCEPTION_NMI = 0,
-	EXIT_EXTERNAL_INTERRUPT = 1,
-	EXIT_TRIPLE_FAULT = 2,
-	EXIT_INIT = 3,
-	EXIT_SIPI = 4,
-	EXIT_INTERRUPT_WINDOW = 7,
-	EXIT_NMI_WINDOW = 8,
-	EXIT_TASK_SWITCH = 9,
-	EXIT_CPUID = 10,
-	EXIT_GETSEC = 11,
-	EXIT_HLT = 12,
-	EXIT_INVD = 13,
-	EXIT_INVLPG = 14,
-	EXIT_RDPMC = 15,
-	EXIT_RDTSC = 16,
-	EXIT_VMCALL = 18,
-	EXIT_VMCLEAR = 19,
-	EXIT_VMLAUNCH = 20,
-	EXIT_VMPTRLD = 21,
-	EXIT_VMPTRST = 22,
-	EXIT_VMREAD = 23,
-	EXIT_VMRESUME = 24,
-	EXIT_VMWRITE = 25,
-	EXIT_VMXOFF = 26,
-	EXIT_VMXON = 27,
-	EXIT_CR_ACCESS = 28,
-	EXIT_MOV_DR = 29,
-	EXIT_IO = 30,
-	EXIT_MSR_READ = 31,
-	EXIT_MSR_WRITE = 32,
-	EXIT_INVALID_GUEST_STATE = 33,
-	EXIT_MSR_LOADING = 34,
-	EXIT_MWAIT = 36,
-	EXIT_MONITOR = 39,
-	EXIT_PAUSE = 40,
-	EXIT_MACHINE_CHECK = 41,
-	EXIT_VIRTUALIZED_EOI = 45,
-	EXIT_EPT_VIOLATION = 48,
-	EXIT_EPT_MISCONFIG = 49,
-	EXIT_INVEPT = 50,
-	EXIT_RDTSCP = 51,
-	EXIT_PREEMPTION_TIMER = 52,
-	EXIT_INVVPID = 53,
-	EXIT_WBINVD = 54,
-	EXIT_XSETBV = 55,
-	EXIT_APIC_WRITE = 56,
-	EXIT_INVPCID = 58,
-	EXIT_XSAVES = 63,
-	EXIT_XRSTORS = 64,
-	EXIT_BUS_LOCK = 74,
-	EXIT_SEAMCALL = 76,
-	EXIT_TDCALL = 77,
-	EXIT_REASON_COUNT = 80,
-};
+/** ROW(name, number, name in the records). */
+#define EXIT_REASONS(ROW)                                                                          \
+	ROW(EXCEPTION_NMI, 0, "exception-nmi")                                                     \
+	ROW(EXTERNAL_INTERRUPT, 1, "external-interrupt")                                           \
+	ROW(TRIPLE_FAULT, 2, "triple-fault")                                                       \
+	ROW(INIT, 3, "init")                                                                       \
+	ROW(SIPI, 4, "sipi")                                                                       \
+	ROW(INTERRUPT_WINDOW, 7, "interrupt-window")                                               \
+	ROW(NMI_WINDOW, 8, "nmi-window")                                                           \
+	ROW(TASK_SWITCH, 9, "task-switch")                                                         \
+	ROW(CPUID, 10, "cpuid")                                                                    \
+	ROW(GETSEC, 11, "getsec")                                                                  \
+	ROW(HLT, 12, "hlt")                                                                        \
+	ROW(INVD, 13, "invd")                                                                      \
+	ROW(INVLPG, 14, "invlpg")                                                                  \
+	ROW(RDPMC, 15, "rdpmc")                                                                    \
+	ROW(RDTSC, 16, "rdtsc")                                                                    \
+	ROW(VMCALL, 18, "vmcall")                                                                  \
+	ROW(VMCLEAR, 19, "vmclear")                                                                \
+	ROW(VMLAUNCH, 20, "vmlaunch")                                                              \
+	ROW(VMPTRLD, 21, "vmptrld")                                                                \
+	ROW(VMPTRST, 22, "vmptrst")                                                                \
+	ROW(VMREAD, 23, "vmread")                                                                  \
+	ROW(VMRESUME, 24, "vmresume")                                                              \
+	ROW(VMWRITE, 25, "vmwrite")                                                                \
+	ROW(VMXOFF, 26, "vmxoff")                                                                  \
+	ROW(VMXON, 27, "vmxon")                                                                    \
+	ROW(CR_ACCESS, 28, "cr-access")                                                            \
+	ROW(MOV_DR, 29, "mov-dr")                                                                  \
+	ROW(IO, 30, "io")                                                                          \
+	ROW(MSR_READ, 31, "msr-read")                                                              \
+	ROW(MSR_WRITE, 32, "msr-write")                                                            \
+	ROW(INVALID_GUEST_STATE, 33, "invalid-guest-state")                                        \
+	ROW(MSR_LOADING, 34, "msr-loading")                                                        \
+	ROW(MWAIT, 36, "mwait")                                                                    \
+	ROW(MONITOR, 39, "monitor")                                                                \
+	ROW(PAUSE, 40, "pause")                                                                    \
+	ROW(MACHINE_CHECK, 41, "machine-check")                                                    \
+	ROW(VIRTUALIZED_EOI, 45, "virtualized-eoi")                                                \
+	ROW(EPT_VIOLATION, 48, "ept-violation")                                                    \
+	ROW(EPT_MISCONFIG, 49, "ept-misconfig")                                                    \
+	ROW(INVEPT, 50, "invept")                                                                  \
+	ROW(RDTSCP, 51, "rdtscp")                                                                  \
+	ROW(PREEMPTION_TIMER, 52, "preemption-timer")                                              \
+	ROW(INVVPID, 53, "invvpid")                                                                \
+	ROW(WBINVD, 54, "wbinvd")                                                                  \
+	ROW(XSETBV, 55, "xsetbv")                                                                  \
+	ROW(APIC_WRITE, 56, "apic-write")                                                          \
+	ROW(INVPCID, 58, "invpcid")                                                                \
+	ROW(XSAVES, 63, "xsaves")                                                                  \
+	ROW(XRSTORS, 64, "xrstors")                                                                \
+	ROW(BUS_LOCK, 74, "bus-lock")                                                              \
+	ROW(SEAMCALL, 76, "seamcall")                                                              \
+	ROW(TDCALL, 77, "tdcall")
+
+#define EXIT_REASON_NUMBER(name, number, text) EXIT_##name = (number),
+enum exit_reason { EXIT_REASONS(EXIT_REASON_NUMBER) EXIT_REASON_COUNT = 80 };
 
 /* Bit 31 of the exit reason: the VM entry failed, the guest did not run. */
 #define EXIT_ENTRY_FAILURE BIT(31)

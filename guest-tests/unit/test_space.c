@@ -261,10 +261,4 @@ TEST(a_destroyed_window_returns_all_but_the_ram)
 	CHECK(frames_class(chunks[2]) == MEM_FREE);
 }
 
-TEST(every_reason_is_written_down)
-{
-	for (unsigned i = 0; i < REASON_COUNT; i++)
-		CHECK(space_reasons[i] && strlen(space_reasons[i]) > 10);
-}
-
 UNIT_MAIN

@@ -10,17 +10,8 @@
 #include "hv/vm/vcpu.h"
 #include "mm/pgtable.h"
 
-static const char *const cause_names[ASI_CAUSE_COUNT] = {
-	[ASI_CAUSE_FAULT] = "sensitive-access",
-	[ASI_CAUSE_CONSOLE] = "console",
-	[ASI_CAUSE_POPULATE] = "populate",
-	[ASI_CAUSE_VM_STATE] = "vm-state",
-	[ASI_CAUSE_CHECK] = "check",
-	[ASI_CAUSE_SCHEDULE] = "schedule",
-	[ASI_CAUSE_POLICY] = "policy",
-	[ASI_CAUSE_NET] = "network",
-	[ASI_CAUSE_SPLIT] = "split",
-};
+#define CAUSE_TEXT(name, text, object) text,
+static const char *const cause_names[] = { ASI_CAUSES(CAUSE_TEXT) };
 
 #define PF_PRESENT BIT(0)
 #define PF_RESERVED BIT(3)

@@ -12,19 +12,29 @@
 #include "hv/base/panic.h"
 #include "hv/base/types.h"
 
-/* Why a CPU left the restricted map. */
-enum asi_cause {
-	ASI_CAUSE_FAULT,    /* code touched sensitive data without asking first */
-	ASI_CAUSE_CONSOLE,  /* the picture, and text that waits for the UART */
-	ASI_CAUSE_POPULATE, /* guest memory is taken from the pool on first touch */
-	ASI_CAUSE_VM_STATE, /* a VM starts, stops or is reset */
-	ASI_CAUSE_CHECK,    /* the maps are examined */
-	ASI_CAUSE_SCHEDULE, /* the core goes to another VM, or an idle CPU looks for one */
-	ASI_CAUSE_POLICY,   /* another policy is asked for, or adopted */
-	ASI_CAUSE_NET,	    /* frames go to other VMs */
-	ASI_CAUSE_SPLIT,    /* a guest executes from a large page that is not executable */
-	ASI_CAUSE_COUNT,
-};
+/** Why a CPU left the restricted map: ROW(name, name in the records, what the code asks for). */
+#define ASI_CAUSES(ROW)                                                                            \
+	/* code touched sensitive data without asking first */                                     \
+	ROW(FAULT, "sensitive-access", "")                                                         \
+	/* the picture, and text that waits for the UART */                                        \
+	ROW(CONSOLE, "console", "console")                                                         \
+	/* guest memory is taken from the pool on first touch */                                   \
+	ROW(POPULATE, "populate", "pool of frames")                                                \
+	/* a VM starts, stops or is reset */                                                       \
+	ROW(VM_STATE, "vm-state", "state of VMs")                                                  \
+	/* the maps are examined */                                                                \
+	ROW(CHECK, "check", "page tables")                                                         \
+	/* the core goes to another VM, or an idle CPU looks for one */                            \
+	ROW(SCHEDULE, "schedule", "scheduler")                                                     \
+	/* another policy is asked for, or adopted */                                              \
+	ROW(POLICY, "policy", "policy")                                                            \
+	/* frames go to other VMs */                                                               \
+	ROW(NET, "network", "networks")                                                            \
+	/* a guest executes from a large page that is not executable */                            \
+	ROW(SPLIT, "split", "page tables")
+
+#define ASI_CAUSE_NUMBER(name, text, object) ASI_CAUSE_##name,
+enum asi_cause { ASI_CAUSES(ASI_CAUSE_NUMBER) ASI_CAUSE_COUNT };
 
 const char *asi_cause_name(enum asi_cause cause);
 

@@ -46,17 +46,8 @@ static const char *const names[OBJECT_COUNT] = {
 };
 
 /* What the code wants where it asks by itself. */
-static const char *const requested[ASI_CAUSE_COUNT] = {
-	[ASI_CAUSE_FAULT] = "",
-	[ASI_CAUSE_CONSOLE] = "console",
-	[ASI_CAUSE_POPULATE] = "pool of frames",
-	[ASI_CAUSE_VM_STATE] = "state of VMs",
-	[ASI_CAUSE_CHECK] = "page tables",
-	[ASI_CAUSE_SCHEDULE] = "scheduler",
-	[ASI_CAUSE_POLICY] = "policy",
-	[ASI_CAUSE_NET] = "networks",
-	[ASI_CAUSE_SPLIT] = "page tables",
-};
+#define CAUSE_OBJECT(name, text, object) object,
+static const char *const requested[] = { ASI_CAUSES(CAUSE_OBJECT) };
 
 static enum object_kind sensitive_kind(uint16_t purpose)
 {

@@ -14,20 +14,8 @@
 /* More would say the same again: one mistake in a table shows in thousands of pages. */
 #define MAX_REPORTED 64
 
-static const char *const reason_names[REASON_COUNT] = {
-	[REASON_TEXT] = "text",
-	[REASON_RODATA] = "rodata",
-	[REASON_DATA_GLOBAL] = "data_global",
-	[REASON_STATISTICS] = "statistics",
-	[REASON_TOPOLOGY] = "topology",
-	[REASON_VM_DIRECTORY] = "vm_directory",
-	[REASON_FLUSH_BUFFER] = "flush_buffer",
-	[REASON_MMIO] = "mmio",
-	[REASON_GUEST_RAM] = "guest_ram",
-	[REASON_VM_PRIVATE] = "vm_private",
-	[REASON_DISK] = "disk",
-	[REASON_CPU_LOCAL] = "cpu_local",
-};
+#define REASON_TEXT_OF(name, text, why) text,
+static const char *const reason_names[] = { SPACE_REASONS(REASON_TEXT_OF) };
 
 static unsigned runs; /* audits so far */
 
