@@ -69,7 +69,8 @@ void flush_core(struct vcpu_stats *stats)
 	(void)selector;
 #endif
 	if (stats) {
-		stats->l1d_flush[actions->l1d]++;
+		stats->l1d_flush_msr += actions->l1d == POLICY_L1D_MSR;
+		stats->l1d_flush_software += actions->l1d == POLICY_L1D_SOFTWARE;
 		stats->verw += actions->buffers == POLICY_BUFFERS_VERW;
 	}
 }

@@ -79,6 +79,8 @@ static uint64_t total_exits(const struct vcpu_stats *stats)
 	return total;
 }
 
+#define ADD(name, how, whom) sum->name += s->name;
+
 /* Over all vCPUs; those that run meanwhile may be a few exits ahead. */
 static void sum_up(const struct vm *vm, struct vcpu_stats *sum)
 {
@@ -90,18 +92,7 @@ static void sum_up(const struct vm *vm, struct vcpu_stats *sum)
 			sum->exits[j] += s->exits[j];
 			sum->ticks[j] += s->ticks[j];
 		}
-		for (unsigned j = 0; j < ARRAY_SIZE(sum->l1d_flush); j++)
-			sum->l1d_flush[j] += s->l1d_flush[j];
-		sum->exits_full += s->exits_full;
-		sum->escalations += s->escalations;
-		sum->verw += s->verw;
-		sum->predictor += s->predictor;
-		sum->ibpb += s->ibpb;
-		sum->injected += s->injected;
-		sum->halted_ticks += s->halted_ticks;
-		sum->stuns_sent += s->stuns_sent;
-		sum->stunned += s->stunned;
-		sum->stunned_ticks += s->stunned_ticks;
+		VCPU_COUNTERS(ADD)
 		histogram_merge(&sum->stun_wait, &s->stun_wait);
 	}
 }
@@ -156,6 +147,10 @@ static void print_net(const struct vm *vm)
 	record_object_end();
 }
 
+#define PRINT_PLAIN(name) record_u64(#name, stats.name);
+#define PRINT_APART(name)
+#define PRINT(name, how, whom) PRINT_##how(name)
+
 static void print_summary(const struct vm *vm)
 {
 	struct vcpu_stats stats;
@@ -171,14 +166,7 @@ static void print_summary(const struct vm *vm)
 	record_str("policy", policy_mode_name(flush_actions()->mode));
 	record_u64("total", total_exits(&stats));
 	record_u64("restricted", restricted(&stats));
-	record_u64("escalations", stats.escalations);
-	record_u64("l1d_flush_msr", stats.l1d_flush[POLICY_L1D_MSR]);
-	record_u64("l1d_flush_software", stats.l1d_flush[POLICY_L1D_SOFTWARE]);
-	record_u64("verw", stats.verw);
-	record_u64("predictor", stats.predictor);
-	record_u64("ibpb", stats.ibpb);
-	record_u64("injected", stats.injected);
-	record_u64("halted_ticks", stats.halted_ticks);
+	VCPU_COUNTERS(PRINT)
 	record_u64("run_ticks", run_ticks(vm));
 	pause();
 	if (flush_actions()->stun)
@@ -221,6 +209,10 @@ void vm_print_stats(const struct vm *vm)
 	} while (!done);
 }
 
+#define COPY_GUEST(name) out->name = stats.name;
+#define COPY_OWN(name)
+#define COPY(name, how, whom) COPY_##whom(name)
+
 void vm_copy_stats(const struct vm *vm, struct hypercall_stats *out)
 {
 	struct vcpu_stats stats;
@@ -230,20 +222,14 @@ void vm_copy_stats(const struct vm *vm, struct hypercall_stats *out)
 	out->size = sizeof(*out);
 	out->exits = total_exits(&stats);
 	out->exits_restricted = restricted(&stats);
-	out->escalations = stats.escalations;
-	out->l1d_flush_msr = stats.l1d_flush[POLICY_L1D_MSR];
-	out->l1d_flush_software = stats.l1d_flush[POLICY_L1D_SOFTWARE];
-	out->verw = stats.verw;
-	out->injected = stats.injected;
+	VCPU_COUNTERS(COPY)
 	for (unsigned i = 0; i < HYPERCALL_STATS_REASONS; i++) {
 		out->exits_by_reason[i] = stats.exits[i];
 		out->ticks_by_reason[i] = stats.ticks[i];
 	}
-	out->stuns_sent = stats.stuns_sent;
 	out->stun_wait_min = stats.stun_wait.min;
 	out->stun_wait_median = histogram_percentile(&stats.stun_wait, 50);
 	out->stun_wait_p99 = histogram_percentile(&stats.stun_wait, 99);
-	out->stunned = stats.stunned;
 	out->run_ticks = run_ticks(vm);
 }
 

@@ -68,21 +68,31 @@ enum {
 #define VCPU_EXIT_COUNTERS 128
 static_assert(VCPU_EXIT_COUNTERS >= HYPERCALL_STATS_REASONS, "all reasons have one");
 
+/**
+ * What else a vCPU counts: ROW(name, how, for whom). A PLAIN one is a member of its own in the
+ * `stats` record, an APART one is told otherwise (hv/life/stats.c). What is the GUEST's, struct
+ * hypercall_stats has by the same name.
+ */
+#define VCPU_COUNTERS(ROW)                                                                         \
+	ROW(exits_full, APART, OWN) /* left the restricted map */                                  \
+	ROW(escalations, PLAIN, GUEST)                                                             \
+	ROW(l1d_flush_msr, PLAIN, GUEST)                                                           \
+	ROW(l1d_flush_software, PLAIN, GUEST)                                                      \
+	ROW(verw, PLAIN, GUEST)                                                                    \
+	ROW(predictor, PLAIN, OWN) /* flush_predictor() */                                         \
+	ROW(ibpb, PLAIN, OWN)                                                                      \
+	ROW(injected, PLAIN, GUEST)                                                                \
+	ROW(halted_ticks, PLAIN, OWN)                                                              \
+	ROW(stuns_sent, APART, GUEST)  /* siblings that had to be interrupted */                   \
+	ROW(stunned, APART, GUEST)     /* entries that found the gate shut */                      \
+	ROW(stunned_ticks, APART, OWN) /* spent before it */
+
+#define VCPU_COUNTER(name, how, whom) uint64_t name;
 struct vcpu_stats {
 	uint64_t exits[VCPU_EXIT_COUNTERS]; /* by basic exit reason */
 	uint64_t ticks[VCPU_EXIT_COUNTERS]; /* from exit to entry, halted time left out */
-	uint64_t exits_full;		    /* exits that left the restricted map */
-	uint64_t escalations;
-	uint64_t l1d_flush[3]; /* by enum policy_l1d */
-	uint64_t verw;
-	uint64_t predictor; /* flush_predictor() */
-	uint64_t ibpb;
-	uint64_t injected;
-	uint64_t halted_ticks;
-	uint64_t stuns_sent;	    /* siblings that had to be interrupted */
+	VCPU_COUNTERS(VCPU_COUNTER)
 	struct histogram stun_wait; /* ticks from the first IPI to the last acknowledgement */
-	uint64_t stunned;	    /* entries that found the gate shut */
-	uint64_t stunned_ticks;	    /* spent before it */
 };
 
 /** A place in the code that left the restricted map. */
