@@ -104,10 +104,10 @@ int mitigation_request(const struct mitigation_choice *choice)
 	return any8 ? 0 : -1;
 }
 
-bool config_mitigation_named(const char *name, enum config_mitigation *mitigation)
+bool config_mitigation_named(const char *name, enum hypercall_policy *mitigation)
 {
 	/*@ assert ends: strlen(name) < MONITOR_LINE_SIZE; */
-	*mitigation = (enum config_mitigation)any_within(0, CONFIG_MITIGATION_ASI_STUN);
+	*mitigation = (enum hypercall_policy)any_within(0, HYPERCALL_POLICY_COUNT - 1);
 	return any8 & 1;
 }
 

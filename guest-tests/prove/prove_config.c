@@ -35,7 +35,7 @@ static void is_complete(void)
 void prove(void)
 {
 	char word[32];
-	enum config_mitigation mitigation;
+	enum hypercall_policy mitigation;
 
 	//@ widen_hints global:"all", 4;
 	//@ widen_hints global:config, 16;

@@ -106,7 +106,7 @@ TEST(config_complete)
 	      "memory = 2G\n");
 	CHECK(cfg.error_count == 0);
 	CHECK(cfg.console == (CONFIG_CONSOLE_COM1 | CONFIG_CONSOLE_COM2));
-	CHECK(cfg.mitigation == CONFIG_MITIGATION_ASI && cfg.paranoid && cfg.debug_hypercalls);
+	CHECK(cfg.mitigation == HYPERCALL_POLICY_ASI && cfg.paranoid && cfg.debug_hypercalls);
 	CHECK(cfg.timer == CONFIG_TIMER_PREEMPTION && cfg.apicv_off);
 	CHECK(cfg.exit_port == 0xf4);
 	CHECK(cfg.vm_count == 2);
@@ -128,7 +128,7 @@ TEST(config_defaults)
 	parse("[vm a]\nkernel=k");
 	CHECK(cfg.error_count == 0 && cfg.vm_count == 1);
 	CHECK(cfg.console == (CONFIG_CONSOLE_COM1 | CONFIG_CONSOLE_FRAMEBUFFER));
-	CHECK(cfg.mitigation == CONFIG_MITIGATION_AUTO && cfg.timer == CONFIG_TIMER_AUTO);
+	CHECK(cfg.mitigation == HYPERCALL_POLICY_AUTO && cfg.timer == CONFIG_TIMER_AUTO);
 	CHECK(!cfg.apicv_off && cfg.exit_port == 0);
 	CHECK(!cfg.paranoid && !cfg.debug_hypercalls);
 	CHECK(cfg.vms[0].memory == MIB(256) && cfg.vms[0].vcpus == 1 && cfg.vms[0].cpu_mask == 0);
@@ -169,7 +169,7 @@ TEST(config_modules)
 TEST(config_text_forms)
 {
 	parse("[hypervisor]\r\nmitigation = off\r\n\r\n[vm a]\r\nkernel = k\r\ncmdline = x y\r\n");
-	CHECK(cfg.error_count == 0 && cfg.mitigation == CONFIG_MITIGATION_OFF &&
+	CHECK(cfg.error_count == 0 && cfg.mitigation == HYPERCALL_POLICY_OFF &&
 	      !strcmp(cfg.vms[0].cmdline, "x y"));
 	parse("\xef\xbb\xbf[vm a]\nkernel = k\n");
 	CHECK(cfg.error_count == 0 && cfg.vm_count == 1);
@@ -184,15 +184,15 @@ TEST(config_takes_every_policy)
 {
 	static const struct {
 		const char *line;
-		enum config_mitigation mitigation;
+		enum hypercall_policy mitigation;
 	} policies[] = {
-		{ "auto", CONFIG_MITIGATION_AUTO },
-		{ "off", CONFIG_MITIGATION_OFF },
-		{ "always-flush", CONFIG_MITIGATION_ALWAYS_FLUSH },
-		{ "always-flush+stun", CONFIG_MITIGATION_ALWAYS_FLUSH_STUN },
-		{ "cond-flush", CONFIG_MITIGATION_COND_FLUSH },
-		{ "asi", CONFIG_MITIGATION_ASI },
-		{ "asi+stun", CONFIG_MITIGATION_ASI_STUN },
+		{ "auto", HYPERCALL_POLICY_AUTO },
+		{ "off", HYPERCALL_POLICY_OFF },
+		{ "always-flush", HYPERCALL_POLICY_ALWAYS_FLUSH },
+		{ "always-flush+stun", HYPERCALL_POLICY_ALWAYS_FLUSH_STUN },
+		{ "cond-flush", HYPERCALL_POLICY_COND_FLUSH },
+		{ "asi", HYPERCALL_POLICY_ASI },
+		{ "asi+stun", HYPERCALL_POLICY_ASI_STUN },
 	};
 
 	for (unsigned i = 0; i < sizeof(policies) / sizeof(policies[0]); i++) {

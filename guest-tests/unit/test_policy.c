@@ -3,20 +3,13 @@
 #include "guest-tests/unit/cpu_models.h"
 #include "guest-tests/unit/unit.h"
 
-static const enum config_mitigation requests[] = {
-	CONFIG_MITIGATION_AUTO,		CONFIG_MITIGATION_OFF,
-	CONFIG_MITIGATION_ALWAYS_FLUSH, CONFIG_MITIGATION_ALWAYS_FLUSH_STUN,
-	CONFIG_MITIGATION_COND_FLUSH,	CONFIG_MITIGATION_ASI,
-	CONFIG_MITIGATION_ASI_STUN,
-};
-
 TEST(each_cpu_has_what_it_has)
 {
 	for (unsigned i = 0; i < CPUS; i++) {
 		struct policy_reason r[VULN_COUNT];
 		struct policy_actions a;
 
-		policy_resolve(&cpus[i].facts, CONFIG_MITIGATION_ASI, false, false, &a, r);
+		policy_resolve(&cpus[i].facts, HYPERCALL_POLICY_ASI, false, false, &a, r);
 		for (unsigned v = 0; v < VULN_COUNT; v++) {
 			bool expected = cpus[i].affected >> v & 1;
 
@@ -36,7 +29,7 @@ TEST(asi_does_what_each_cpu_needs)
 		const struct cpu_case *c = &cpus[i];
 		struct policy_actions a;
 
-		policy_resolve(&c->facts, CONFIG_MITIGATION_ASI, false, false, &a, NULL);
+		policy_resolve(&c->facts, HYPERCALL_POLICY_ASI, false, false, &a, NULL);
 		if (a.l1d != c->l1d || a.buffers != c->buffers || a.bhb != c->bhb ||
 		    a.rsb_fill != c->rsb_fill || a.spec_ctrl_host != c->spec_ctrl ||
 		    a.spec_ctrl_swap != c->swap)
@@ -61,8 +54,7 @@ TEST(auto_is_the_cheapest_safe_mode)
 			uint8_t expected = smt ? cpus[i].automatic_smt : cpus[i].automatic;
 			struct policy_actions a;
 
-			policy_resolve(&cpus[i].facts, CONFIG_MITIGATION_AUTO, smt, false, &a,
-				       NULL);
+			policy_resolve(&cpus[i].facts, HYPERCALL_POLICY_AUTO, smt, false, &a, NULL);
 			if (a.mode != expected)
 				printf("%s: %s\n", cpus[i].cpu, policy_mode_name(a.mode));
 			CHECK(a.mode == expected);
@@ -74,17 +66,17 @@ TEST(auto_is_the_cheapest_safe_mode)
 TEST(a_mode_is_what_its_name_says)
 {
 	static const struct {
-		enum config_mitigation request;
+		enum hypercall_policy request;
 		const char *name;
 		bool restricts, stun, conditional, flush_always;
 	} modes[] = {
-		{ CONFIG_MITIGATION_OFF, "off", false, false, false, false },
-		{ CONFIG_MITIGATION_ALWAYS_FLUSH, "always-flush", false, false, false, true },
-		{ CONFIG_MITIGATION_ALWAYS_FLUSH_STUN, "always-flush+stun", false, true, false,
+		{ HYPERCALL_POLICY_OFF, "off", false, false, false, false },
+		{ HYPERCALL_POLICY_ALWAYS_FLUSH, "always-flush", false, false, false, true },
+		{ HYPERCALL_POLICY_ALWAYS_FLUSH_STUN, "always-flush+stun", false, true, false,
 		  true },
-		{ CONFIG_MITIGATION_COND_FLUSH, "cond-flush", false, false, true, false },
-		{ CONFIG_MITIGATION_ASI, "asi", true, false, false, false },
-		{ CONFIG_MITIGATION_ASI_STUN, "asi+stun", true, true, false, false },
+		{ HYPERCALL_POLICY_COND_FLUSH, "cond-flush", false, false, true, false },
+		{ HYPERCALL_POLICY_ASI, "asi", true, false, false, false },
+		{ HYPERCALL_POLICY_ASI_STUN, "asi+stun", true, true, false, false },
 	};
 
 	for (unsigned i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
@@ -110,9 +102,10 @@ TEST(off_does_nothing)
 			struct policy_reason r[VULN_COUNT];
 			struct policy_actions a;
 
-			policy_resolve(&cpus[i].facts, CONFIG_MITIGATION_OFF, false, paranoid, &a,
+			policy_resolve(&cpus[i].facts, HYPERCALL_POLICY_OFF, false, paranoid, &a,
 				       r);
-			CHECK(a.mode == POLICY_OFF && !a.restricts && !a.l1d && !a.buffers);
+			CHECK(a.mode == HYPERCALL_POLICY_OFF && !a.restricts && !a.l1d &&
+			      !a.buffers);
 			CHECK(!a.ibpb && !a.rsb_fill && !a.bhb && !a.spec_ctrl_host);
 			CHECK(!a.stun && !a.conditional && !a.flush_always && !a.spec_ctrl_swap);
 			CHECK(a.small_code == r[VULN_ITLB_MULTIHIT].affected);
@@ -133,8 +126,8 @@ TEST(paranoid_trusts_no_bit)
 		struct policy_reason r[VULN_COUNT];
 		struct policy_actions a;
 
-		policy_resolve(f, CONFIG_MITIGATION_AUTO, true, true, &a, r);
-		CHECK(a.mode == POLICY_ASI_STUN && a.rsb_fill);
+		policy_resolve(f, HYPERCALL_POLICY_AUTO, true, true, &a, r);
+		CHECK(a.mode == HYPERCALL_POLICY_ASI_STUN && a.rsb_fill);
 		CHECK(a.l1d == (f->l1d_flush ? POLICY_L1D_MSR : POLICY_L1D_SOFTWARE));
 		if (f->md_clear)
 			CHECK(a.buffers == POLICY_BUFFERS_VERW);
@@ -189,8 +182,9 @@ TEST(no_action_without_its_instruction)
 
 		if (f.arch_capabilities)
 			f.arch_cap = unit_random(&seed);
-		policy_resolve(&f, requests[(x >> 20) % 7], smt, paranoid, &a, r);
-		CHECK(a.mode < POLICY_MODE_COUNT);
+		policy_resolve(&f, (enum hypercall_policy)((x >> 20) % HYPERCALL_POLICY_COUNT), smt,
+			       paranoid, &a, r);
+		CHECK(a.mode < HYPERCALL_POLICY_COUNT);
 		CHECK(f.ibrs || (!a.ibpb && !a.spec_ctrl_host && !a.spec_ctrl_swap));
 		CHECK(f.bhi_ctrl || a.bhb != POLICY_BHB_DIS_S);
 		CHECK(!(a.spec_ctrl_host & SPEC_CTRL_BHI_DIS_S) == (a.bhb != POLICY_BHB_DIS_S));
@@ -198,9 +192,10 @@ TEST(no_action_without_its_instruction)
 		CHECK(!a.spec_ctrl_swap || (a.spec_ctrl_host & SPEC_CTRL_IBRS));
 		CHECK(!a.stun || smt || (a.restricts && f.smt));
 		CHECK(!a.smt_unsafe || smt);
-		CHECK(a.mode == POLICY_OFF || !r[VULN_RETBLEED].affected || a.rsb_fill);
-		CHECK(a.mode == POLICY_OFF || !r[VULN_BHI].affected || a.bhb != POLICY_BHB_NONE);
-		if (a.mode != POLICY_OFF && r[VULN_MDS].affected && f.md_clear)
+		CHECK(a.mode == HYPERCALL_POLICY_OFF || !r[VULN_RETBLEED].affected || a.rsb_fill);
+		CHECK(a.mode == HYPERCALL_POLICY_OFF || !r[VULN_BHI].affected ||
+		      a.bhb != POLICY_BHB_NONE);
+		if (a.mode != HYPERCALL_POLICY_OFF && r[VULN_MDS].affected && f.md_clear)
 			CHECK(a.buffers == POLICY_BUFFERS_VERW);
 	}
 }

@@ -3,18 +3,8 @@
 #ifndef HV_ACTIONS_H
 #define HV_ACTIONS_H
 
+#include "hv/base/hypercall_abi.h"
 #include "hv/base/types.h"
-
-/* In the order of enum config_mitigation, which begins with AUTO. */
-enum policy_mode {
-	POLICY_OFF,		  /* exits land in full; no defence at all */
-	POLICY_ALWAYS_FLUSH,	  /* exits land in full; flush before every VM entry */
-	POLICY_ALWAYS_FLUSH_STUN, /* the same; siblings leave their guests on every exit */
-	POLICY_COND_FLUSH,	  /* exits land in full; flush if asi_exit() was asked for */
-	POLICY_ASI,		  /* exits land in restricted; flush on the way back from full */
-	POLICY_ASI_STUN,	  /* the same; siblings leave their guests while in full */
-	POLICY_MODE_COUNT,
-};
 
 enum policy_l1d {
 	POLICY_L1D_NONE,     /* the CPU does not leak its L1D */
@@ -42,7 +32,7 @@ enum policy_bhb {
  * at the way into full: on every exit where that lands in full, otherwise in asi_exit().
  */
 struct policy_actions {
-	uint8_t mode;	   /* enum policy_mode */
+	uint8_t mode;	   /* enum hypercall_policy, never AUTO */
 	bool restricts;	   /* VM exits load the restricted root */
 	bool stun;	   /* siblings leave their guests before anything sensitive is touched;
 			      without @smt in all policies that restrict */

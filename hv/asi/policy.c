@@ -9,19 +9,24 @@
 #define CROSSES_THREADS                                                                            \
 	(BIT(VULN_L1TF) | BIT(VULN_MDS) | BIT(VULN_TAA) | BIT(VULN_MMIO) | BIT(VULN_GDS))
 
-static const struct {
-	const char *name;
-	bool restricts, stun, conditional, flush_always;
-} modes[POLICY_MODE_COUNT] = {
-	[POLICY_OFF] = { "off", false, false, false, false },
-	[POLICY_ALWAYS_FLUSH] = { "always-flush", false, false, false, true },
-	[POLICY_ALWAYS_FLUSH_STUN] = { "always-flush+stun", false, true, false, true },
-	[POLICY_COND_FLUSH] = { "cond-flush", false, false, true, false },
-	[POLICY_ASI] = { "asi", true, false, false, false },
-	[POLICY_ASI_STUN] = { "asi+stun", true, true, false, false },
-};
-static_assert(CONFIG_MITIGATION_ASI_STUN == POLICY_ASI_STUN + 1, "AUTO, then the modes");
+/* What each policy does, by its name. */
+enum {
+	RESTRICTS = 1 << 0,    /* exits land in restricted, else in full */
+	STUN = 1 << 1,	       /* siblings leave their guests: while in full, or on every exit */
+	CONDITIONAL = 1 << 2,  /* flush if asi_exit() was asked for */
+	FLUSH_ALWAYS = 1 << 3, /* flush before every VM entry */
 
+	DOES_AUTO = 0, /* it is resolved to one of the others */
+	DOES_OFF = 0,
+	DOES_ALWAYS_FLUSH = FLUSH_ALWAYS,
+	DOES_ALWAYS_FLUSH_STUN = FLUSH_ALWAYS | STUN,
+	DOES_COND_FLUSH = CONDITIONAL,
+	DOES_ASI = RESTRICTS, /* flush on the way back from full */
+	DOES_ASI_STUN = RESTRICTS | STUN,
+};
+#define DOES(name, number, word, before) [number] = DOES_##name,
+static const uint8_t does[] = { HYPERCALL_POLICIES(DOES) };
+static const char *const mode_names[] = { HYPERCALL_POLICIES(HYPERCALL_POLICY_WORD) };
 static const char *const l1d_names[] = { "none", "msr", "software" };
 static const char *const buffers_names[] = { "none", "verw" };
 static const char *const bhb_names[] = { "none", "clear", "bhi-dis-s" };
@@ -36,7 +41,7 @@ static const char *const vulnerability_names[VULN_COUNT] = {
 
 const char *policy_mode_name(unsigned mode)
 {
-	return modes[mode].name;
+	return mode_names[mode];
 }
 
 const char *policy_l1d_name(unsigned l1d)
@@ -62,13 +67,14 @@ static bool verw_works(const struct cpu_facts *facts)
 }
 
 /* The cheapest mode that leaves nothing for the CPU to leak. */
-static enum policy_mode choose_mode(uint32_t leaks, bool smt)
+static enum hypercall_policy choose_mode(uint32_t leaks, bool smt)
 {
 	if (smt && (leaks & CROSSES_THREADS))
-		return POLICY_ASI_STUN;
+		return HYPERCALL_POLICY_ASI_STUN;
 	if (leaks & (CROSSES_THREADS | BIT(VULN_RFDS)))
-		return POLICY_ASI;
-	return POLICY_COND_FLUSH; /* with nothing to flush: only the predictor is defended */
+		return HYPERCALL_POLICY_ASI;
+	/* With nothing to flush: only the predictor is defended. */
+	return HYPERCALL_POLICY_COND_FLUSH;
 }
 
 static void choose_flush(const struct cpu_facts *facts, uint32_t affected, bool paranoid,
@@ -116,7 +122,7 @@ static const char *describe(const struct cpu_facts *facts, const struct policy_a
 
 	if (vuln == VULN_ITLB_MULTIHIT)
 		return "no large page that is executable";
-	if (a->mode == POLICY_OFF)
+	if (a->mode == HYPERCALL_POLICY_OFF)
 		return "none: mitigation = off";
 	switch (vuln) {
 	case VULN_L1TF:
@@ -146,7 +152,7 @@ static const char *describe(const struct cpu_facts *facts, const struct policy_a
 	}
 }
 
-void policy_resolve(const struct cpu_facts *facts, enum config_mitigation requested, bool smt,
+void policy_resolve(const struct cpu_facts *facts, enum hypercall_policy requested, bool smt,
 		    bool paranoid, struct policy_actions *actions,
 		    struct policy_reason reasons[VULN_COUNT])
 {
@@ -160,15 +166,15 @@ void policy_resolve(const struct cpu_facts *facts, enum config_mitigation reques
 	if (facts->arch_cap & ARCH_CAP_GDS_CTRL)
 		leaks &= ~(uint32_t)BIT(VULN_GDS);
 	*actions = (struct policy_actions){ .parked = facts->smt && !smt, .paranoid = paranoid };
-	actions->mode = (uint8_t)(requested == CONFIG_MITIGATION_AUTO ? choose_mode(leaks, smt)
-								      : (unsigned)requested - 1);
-	actions->restricts = modes[actions->mode].restricts;
+	actions->mode =
+		(uint8_t)(requested == HYPERCALL_POLICY_AUTO ? choose_mode(leaks, smt) : requested);
+	actions->restricts = does[actions->mode] & RESTRICTS;
 	/* Parked siblings run no guest, but they do run the hypervisor, and a guest may run beside
 	 * them then. */
-	actions->stun = smt ? modes[actions->mode].stun : actions->restricts && facts->smt;
-	actions->conditional = modes[actions->mode].conditional;
-	actions->flush_always = modes[actions->mode].flush_always;
-	if (actions->mode != POLICY_OFF) {
+	actions->stun = smt ? does[actions->mode] & STUN : actions->restricts && facts->smt;
+	actions->conditional = does[actions->mode] & CONDITIONAL;
+	actions->flush_always = does[actions->mode] & FLUSH_ALWAYS;
+	if (actions->mode != HYPERCALL_POLICY_OFF) {
 		choose_flush(facts, affected, paranoid, actions);
 		choose_branches(facts, affected, paranoid, actions);
 	}

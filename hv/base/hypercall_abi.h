@@ -49,15 +49,19 @@ enum hypercall {
 				    of violations, or -E_BUSY: another vCPU's is under way */
 };
 
-enum hypercall_policy {
-	HYPERCALL_POLICY_AUTO = 0,
-	HYPERCALL_POLICY_OFF = 1,
-	HYPERCALL_POLICY_ALWAYS_FLUSH = 2,
-	HYPERCALL_POLICY_ALWAYS_FLUSH_STUN = 3,
-	HYPERCALL_POLICY_COND_FLUSH = 4,
-	HYPERCALL_POLICY_ASI = 5,
-	HYPERCALL_POLICY_ASI_STUN = 6,
-};
+/* The mitigation policies: ROW(name, number, word, what stands before the word in their list). */
+#define HYPERCALL_POLICIES(ROW)                                                                    \
+	ROW(AUTO, 0, "auto", "")                                                                   \
+	ROW(OFF, 1, "off", ", ")                                                                   \
+	ROW(ALWAYS_FLUSH, 2, "always-flush", ", ")                                                 \
+	ROW(ALWAYS_FLUSH_STUN, 3, "always-flush+stun", ", ")                                       \
+	ROW(COND_FLUSH, 4, "cond-flush", ", ")                                                     \
+	ROW(ASI, 5, "asi", ", ")                                                                   \
+	ROW(ASI_STUN, 6, "asi+stun", " or ")
+
+#define HYPERCALL_POLICY_NUMBER(name, number, word, before) HYPERCALL_POLICY_##name = (number),
+enum hypercall_policy { HYPERCALL_POLICIES(HYPERCALL_POLICY_NUMBER) HYPERCALL_POLICY_COUNT };
+#define HYPERCALL_POLICY_WORD(name, number, word, before) [number] = (word),
 #define HYPERCALL_POLICY_PARANOID 0x100
 #define HYPERCALL_POLICY_CHANGING 0x200
 #define HYPERCALL_POLICY_SMT_OFF 0x400

@@ -6,6 +6,7 @@
 #ifndef HV_CONFIG_H
 #define HV_CONFIG_H
 
+#include "hv/base/hypercall_abi.h"
 #include "hv/base/types.h"
 
 #define CONFIG_MAX_VMS 16
@@ -26,18 +27,6 @@ enum config_console {
 	CONFIG_CONSOLE_COM1 = 1 << 0,
 	CONFIG_CONSOLE_COM2 = 1 << 1,
 	CONFIG_CONSOLE_FRAMEBUFFER = 1 << 2,
-};
-
-/* Values of `mitigation =`; the design's policy table. */
-enum config_mitigation {
-	CONFIG_MITIGATION_AUTO,
-	CONFIG_MITIGATION_OFF,
-	CONFIG_MITIGATION_ALWAYS_FLUSH,
-	CONFIG_MITIGATION_ALWAYS_FLUSH_STUN,
-	CONFIG_MITIGATION_COND_FLUSH,
-	CONFIG_MITIGATION_ASI,
-	CONFIG_MITIGATION_ASI_STUN,
-	CONFIG_MITIGATION_COUNT,
 };
 
 /* `timer =`: what interrupts a guest when its timer is due. */
@@ -113,7 +102,7 @@ struct config_vm {
 struct config {
 	unsigned console; /* bits of enum config_console; default com1 | framebuffer; 0 after
 			     `console = none` */
-	enum config_mitigation mitigation;
+	enum hypercall_policy mitigation;
 	bool paranoid;	       /* treat every CPU as vulnerable */
 	bool smt_off;	       /* one thread of each core runs guests, the others are parked */
 	bool debug_hypercalls; /* the hypercalls that only tests need */
@@ -129,11 +118,11 @@ struct config {
 	char errors[CONFIG_MAX_ERRORS][CONFIG_ERROR_LEN];
 };
 
-#define CONFIG_MITIGATION_NAMES                                                                    \
-	"auto, off, always-flush, always-flush+stun, cond-flush, asi or asi+stun"
+#define CONFIG_MITIGATION_NAME(name, number, word, before) before word
+#define CONFIG_MITIGATION_NAMES HYPERCALL_POLICIES(CONFIG_MITIGATION_NAME)
 
 /** The policy that @name names; false if none. */
-bool config_mitigation_named(const char *name, enum config_mitigation *mitigation);
+bool config_mitigation_named(const char *name, enum hypercall_policy *mitigation);
 
 /**
  * Parses @size bytes of configuration text. Never fails as a whole: each bad line becomes one entry

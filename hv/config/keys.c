@@ -87,26 +87,20 @@ static bool set_console(const struct config_target *target, struct text value)
 	return true;
 }
 
-static bool mitigation_named(struct text name, enum config_mitigation *mitigation)
+#define POLICY_CHOICE(name, number, word, before) { word, number },
+
+static bool mitigation_named(struct text name, enum hypercall_policy *mitigation)
 {
-	static const struct choice policies[] = {
-		{ "auto", CONFIG_MITIGATION_AUTO },
-		{ "off", CONFIG_MITIGATION_OFF },
-		{ "always-flush", CONFIG_MITIGATION_ALWAYS_FLUSH },
-		{ "always-flush+stun", CONFIG_MITIGATION_ALWAYS_FLUSH_STUN },
-		{ "cond-flush", CONFIG_MITIGATION_COND_FLUSH },
-		{ "asi", CONFIG_MITIGATION_ASI },
-		{ "asi+stun", CONFIG_MITIGATION_ASI_STUN },
-	};
+	static const struct choice policies[] = { HYPERCALL_POLICIES(POLICY_CHOICE) };
 	unsigned v;
 
 	if (!choose(name, policies, ARRAY_SIZE(policies), &v))
 		return false;
-	*mitigation = (enum config_mitigation)v;
+	*mitigation = (enum hypercall_policy)v;
 	return true;
 }
 
-bool config_mitigation_named(const char *name, enum config_mitigation *mitigation)
+bool config_mitigation_named(const char *name, enum hypercall_policy *mitigation)
 {
 	return mitigation_named((struct text){ name, name + strlen(name) }, mitigation);
 }

@@ -22,7 +22,7 @@ static uint32_t generation; /* how often the policy has changed */
 static struct mitigation_choice chosen;
 static struct policy_actions wanted;
 /* What each choice resolves to, and why at boot: what the processor is does not change. */
-static struct policy_actions resolved[CONFIG_MITIGATION_COUNT][2][2]; /* [mode][smt][paranoid] */
+static struct policy_actions resolved[HYPERCALL_POLICY_COUNT][2][2]; /* [mode][smt][paranoid] */
 static struct policy_reason reasons[VULN_COUNT];
 
 void mitigation_report(void)
@@ -61,8 +61,8 @@ void mitigation_init(const struct config *config)
 {
 	struct policy_actions unused;
 
-	for (unsigned i = 0; i < 4 * CONFIG_MITIGATION_COUNT; i++)
-		policy_resolve(&cpu_facts, (enum config_mitigation)(i / 4),
+	for (unsigned i = 0; i < 4 * HYPERCALL_POLICY_COUNT; i++)
+		policy_resolve(&cpu_facts, (enum hypercall_policy)(i / 4),
 			       cpu_facts.smt && (i & 2), i & 1, &resolved[i / 4][i >> 1 & 1][i & 1],
 			       NULL);
 	policy_resolve(&cpu_facts, config->mitigation, cpu_facts.smt && !config->smt_off,
@@ -97,7 +97,7 @@ int mitigation_request(const struct mitigation_choice *choice)
 {
 	int err = 0;
 
-	if ((unsigned)choice->mode >= CONFIG_MITIGATION_COUNT)
+	if ((unsigned)choice->mode >= HYPERCALL_POLICY_COUNT)
 		return -E_INVAL;
 	spinlock_acquire(&lock);
 	if (mitigation_is_changing()) {

@@ -12,7 +12,7 @@
 #include "hv/asi/policy.h"
 
 struct mitigation_choice {
-	enum config_mitigation mode;
+	enum hypercall_policy mode;
 	bool paranoid; /* every CPU counts as vulnerable */
 	bool smt;      /* hyperthreads of one core run guests side by side */
 };

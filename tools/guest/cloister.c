@@ -19,16 +19,7 @@
 #define MAX_LABEL 32
 #define WORD_OF(field) (offsetof(struct hypercall_stats, field) / 8)
 
-static const char *const policies[] = {
-	[HYPERCALL_POLICY_AUTO] = "auto",
-	[HYPERCALL_POLICY_OFF] = "off",
-	[HYPERCALL_POLICY_ALWAYS_FLUSH] = "always-flush",
-	[HYPERCALL_POLICY_ALWAYS_FLUSH_STUN] = "always-flush+stun",
-	[HYPERCALL_POLICY_COND_FLUSH] = "cond-flush",
-	[HYPERCALL_POLICY_ASI] = "asi",
-	[HYPERCALL_POLICY_ASI_STUN] = "asi+stun",
-};
-#define POLICY_COUNT (sizeof(policies) / sizeof(policies[0]))
+static const char *const policies[] = { HYPERCALL_POLICIES(HYPERCALL_POLICY_WORD) };
 
 static const struct {
 	const char *name;
@@ -147,7 +138,7 @@ static int show_policy(void)
 	if (now < 0)
 		return failed("policy", now);
 	printf("%s%s%s%s\n",
-	       (uint64_t)(now & 0xff) < POLICY_COUNT ? policies[now & 0xff] : "unknown",
+	       (uint64_t)(now & 0xff) < HYPERCALL_POLICY_COUNT ? policies[now & 0xff] : "unknown",
 	       now & HYPERCALL_POLICY_PARANOID ? " paranoid" : "",
 	       now & HYPERCALL_POLICY_SMT_OFF ? " smt-off" : "",
 	       now & HYPERCALL_POLICY_CHANGING ? " (changing)" : "");
@@ -159,11 +150,11 @@ static int set_policy(int count, char **words)
 	uint64_t wanted = 0;
 	int64_t result;
 
-	while (wanted < POLICY_COUNT && strcmp(words[0], policies[wanted]) != 0)
+	while (wanted < HYPERCALL_POLICY_COUNT && strcmp(words[0], policies[wanted]) != 0)
 		wanted++;
-	if (wanted == POLICY_COUNT) {
+	if (wanted == HYPERCALL_POLICY_COUNT) {
 		fprintf(stderr, "cloister: policy %s: allowed are", words[0]);
-		for (unsigned i = 0; i < POLICY_COUNT; i++)
+		for (unsigned i = 0; i < HYPERCALL_POLICY_COUNT; i++)
 			fprintf(stderr, " %s", policies[i]);
 		fputc('\n', stderr);
 		return 2;

@@ -220,13 +220,11 @@ static OWN_FRAME int64_t debug(const struct vcpu *vcpu, uint64_t number)
 	}
 }
 
-static_assert((int)CONFIG_MITIGATION_ASI_STUN == (int)HYPERCALL_POLICY_ASI_STUN, "same numbers");
-
 static int64_t policy_now(void)
 {
 	const struct policy_actions *actions = flush_actions();
 
-	return (actions->mode + 1) | (actions->paranoid ? HYPERCALL_POLICY_PARANOID : 0) |
+	return actions->mode | (actions->paranoid ? HYPERCALL_POLICY_PARANOID : 0) |
 	       (actions->parked ? HYPERCALL_POLICY_SMT_OFF : 0) |
 	       (mitigation_is_changing() ? HYPERCALL_POLICY_CHANGING : 0);
 }
@@ -244,7 +242,7 @@ static OWN_FRAME int64_t policy(struct vcpu *vcpu, uint64_t wanted)
 		return -E_INVAL;
 	asi_exit(ASI_CAUSE_POLICY);
 	err = mitigation_request(
-		&(struct mitigation_choice){ .mode = (enum config_mitigation)(wanted & 0xff),
+		&(struct mitigation_choice){ .mode = (enum hypercall_policy)(wanted & 0xff),
 					     .paranoid = wanted & HYPERCALL_POLICY_PARANOID,
 					     .smt = !(wanted & HYPERCALL_POLICY_SMT_OFF) });
 	/* This CPU follows before its guest goes on. */
