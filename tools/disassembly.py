@@ -73,8 +73,9 @@ class Image:
         return self.names[bisect.bisect_right(self.starts, address) - 1]
 
 
-def addresses_taken(path):
-    """Names of the code whose address an object file uses other than by direct calls and jumps, as the relocations say."""
+def addresses_taken(path, by=""):
+    """Names of the code whose address an object file uses other than by direct calls and jumps, as the relocations of its
+    sections say whose names begin with @by."""
     text = subprocess.run(["readelf", "-SsrW", path], stdout=subprocess.PIPE, text=True, check=True).stdout
     with open(path, "rb") as f:
         data = f.read()
@@ -86,7 +87,7 @@ def addresses_taken(path):
         elif line.startswith("Relocation section"):
             within = line.split("'")[1].replace(".rela", "", 1)
         elif relocation:
-            if not within.startswith(BESIDE_THE_POINT):
+            if within.startswith(by) and not within.startswith(BESIDE_THE_POINT):
                 used.append((within, int(relocation.group(1), 16), relocation.group(2), relocation.group(3),
                              int((relocation.group(4) or "") + (relocation.group(5) or "0"), 16)))
         elif len(row) == 8 and row[3] in ("FUNC", "NOTYPE") and row[6].isdigit():

@@ -166,10 +166,11 @@ class Said(Given):
 
 class Taken(Given):
     def test_addresses(self):
-        taken = addresses_taken(self.assemble(
+        path = self.assemble(
             "root: call leaf\n jz near huge\n mov rax, first\n call far_away\n ret\nfirst: ret\nsecond: ret\nthird: ret\nother: ret\n"
-            "section .data\n dq third\nsection .elsewhere exec\n lea rax, [second]\n jmp other\nfar_away: ret\nsection .text\n"))
-        self.assertEqual(taken, {"first", "second", "third"})
+            "section .data\n dq third\nsection .elsewhere exec\n lea rax, [second]\n jmp other\nfar_away: ret\nsection .text\n")
+        self.assertEqual(addresses_taken(path), {"first", "second", "third"})
+        self.assertEqual(addresses_taken(path, by=".data"), {"third"})
 
 
 if __name__ == "__main__":
