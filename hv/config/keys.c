@@ -24,17 +24,6 @@ static bool choose(struct text value, const struct choice *choices, unsigned cou
 	return false;
 }
 
-static bool parse_switch(struct text value, bool *result)
-{
-	static const struct choice switches[] = { { "on", 1 }, { "off", 0 } };
-	unsigned v = 0;
-
-	if (!choose(value, switches, ARRAY_SIZE(switches), &v))
-		return false;
-	*result = v;
-	return true;
-}
-
 /* Decimal, or hexadecimal behind 0x; nothing may follow. False past 32 bits. */
 static bool parse_any_number(struct text s, uint64_t *value)
 {
@@ -110,49 +99,34 @@ static bool set_mitigation(const struct config_target *target, struct text value
 	return mitigation_named(value, &target->cfg->mitigation);
 }
 
-static bool set_paranoid(const struct config_target *target, struct text value)
-{
-	return parse_switch(value, &target->cfg->paranoid);
-}
+/* Keys whose value is one of some words. */
+#define CHOICE(section, member, ...)                                                               \
+	static bool set_##member(const struct config_target *target, struct text value)            \
+	{                                                                                          \
+		static const struct choice choices[] = { __VA_ARGS__ };                            \
+		unsigned v;                                                                        \
+                                                                                                   \
+		if (!choose(value, choices, ARRAY_SIZE(choices), &v))                              \
+			return false;                                                              \
+		target->section->member = (__typeof__(target->section->member))v;                  \
+		return true;                                                                       \
+	}
+#define SWITCH(section, member) CHOICE(section, member, { "off", false }, { "on", true })
 
-static bool set_smt(const struct config_target *target, struct text value)
-{
-	bool on;
-
-	if (!parse_switch(value, &on))
-		return false;
-	target->cfg->smt_off = !on;
-	return true;
-}
-
-static bool set_timer(const struct config_target *target, struct text value)
-{
-	static const struct choice timers[] = { { "auto", CONFIG_TIMER_AUTO },
-						{ "deadline", CONFIG_TIMER_DEADLINE },
-						{ "preemption", CONFIG_TIMER_PREEMPTION } };
-	unsigned v;
-
-	if (!choose(value, timers, ARRAY_SIZE(timers), &v))
-		return false;
-	target->cfg->timer = (enum config_timer)v;
-	return true;
-}
-
-static bool set_apicv(const struct config_target *target, struct text value)
-{
-	static const struct choice ways[] = { { "auto", 0 }, { "off", 1 } };
-	unsigned v;
-
-	if (!choose(value, ways, ARRAY_SIZE(ways), &v))
-		return false;
-	target->cfg->apicv_off = v;
-	return true;
-}
-
-static bool set_debug_hypercalls(const struct config_target *target, struct text value)
-{
-	return parse_switch(value, &target->cfg->debug_hypercalls);
-}
+CHOICE(cfg, timer, { "auto", CONFIG_TIMER_AUTO }, { "deadline", CONFIG_TIMER_DEADLINE },
+       { "preemption", CONFIG_TIMER_PREEMPTION })
+CHOICE(cfg, apicv_off, { "auto", false }, { "off", true })
+CHOICE(cfg, smt_off, { "on", false }, { "off", true })
+SWITCH(cfg, paranoid)
+SWITCH(cfg, debug_hypercalls)
+CHOICE(vm, populate, { "eager", CONFIG_POPULATE_EAGER }, { "lazy", CONFIG_POPULATE_LAZY })
+CHOICE(vm, virtio_console, { "uart", false }, { "virtio", true })
+CHOICE(vm, format, { "auto", CONFIG_FORMAT_AUTO }, { "linux", CONFIG_FORMAT_LINUX },
+       { "flat", CONFIG_FORMAT_FLAT }, { "pvh", CONFIG_FORMAT_PVH },
+       { "multiboot", CONFIG_FORMAT_MULTIBOOT })
+SWITCH(vm, ends_run)
+SWITCH(vm, sets_policy)
+SWITCH(vm, user_hypercalls)
 
 static bool set_exit_port(const struct config_target *target, struct text value)
 {
@@ -215,18 +189,6 @@ static bool set_memory(const struct config_target *target, struct text value)
 static bool set_memory_reserve(const struct config_target *target, struct text value)
 {
 	return parse_memory(value, &target->vm->reserve);
-}
-
-static bool set_memory_mode(const struct config_target *target, struct text value)
-{
-	static const struct choice modes[] = { { "eager", CONFIG_POPULATE_EAGER },
-					       { "lazy", CONFIG_POPULATE_LAZY } };
-	unsigned v;
-
-	if (!choose(value, modes, ARRAY_SIZE(modes), &v))
-		return false;
-	target->vm->populate = (enum config_populate)v;
-	return true;
 }
 
 static bool set_vcpus(const struct config_target *target, struct text value)
@@ -292,47 +254,6 @@ static bool set_modules(const struct config_target *target, struct text value)
 	return true;
 }
 
-static bool set_ends_run(const struct config_target *target, struct text value)
-{
-	return parse_switch(value, &target->vm->ends_run);
-}
-
-static bool set_sets_policy(const struct config_target *target, struct text value)
-{
-	return parse_switch(value, &target->vm->sets_policy);
-}
-
-static bool set_user_hypercalls(const struct config_target *target, struct text value)
-{
-	return parse_switch(value, &target->vm->user_hypercalls);
-}
-
-static bool set_format(const struct config_target *target, struct text value)
-{
-	static const struct choice formats[] = { { "auto", CONFIG_FORMAT_AUTO },
-						 { "linux", CONFIG_FORMAT_LINUX },
-						 { "flat", CONFIG_FORMAT_FLAT },
-						 { "pvh", CONFIG_FORMAT_PVH },
-						 { "multiboot", CONFIG_FORMAT_MULTIBOOT } };
-	unsigned v;
-
-	if (!choose(value, formats, ARRAY_SIZE(formats), &v))
-		return false;
-	target->vm->format = (enum config_format)v;
-	return true;
-}
-
-static bool set_vm_console(const struct config_target *target, struct text value)
-{
-	static const struct choice consoles[] = { { "uart", 0 }, { "virtio", 1 } };
-	unsigned v = 0;
-
-	if (!choose(value, consoles, ARRAY_SIZE(consoles), &v))
-		return false;
-	target->vm->virtio_console = v;
-	return true;
-}
-
 /* One line a disk. */
 static bool set_disk(const struct config_target *target, struct text value)
 {
@@ -357,9 +278,9 @@ static const struct config_key hypervisor_keys[] = {
 	{ "console", set_console, "com1, com2, framebuffer (several with commas) or none" },
 	{ "mitigation", set_mitigation, CONFIG_MITIGATION_NAMES },
 	{ "paranoid", set_paranoid, "on or off" },
-	{ "smt", set_smt, "on or off" },
+	{ "smt", set_smt_off, "on or off" },
 	{ "timer", set_timer, "auto, deadline or preemption" },
-	{ "apicv", set_apicv, "auto or off" },
+	{ "apicv", set_apicv_off, "auto or off" },
 	{ "debug-hypercalls", set_debug_hypercalls, "on or off" },
 	{ "exit-port", set_exit_port, "a port from 1 to 65535, or 0x1 to 0xffff" },
 };
@@ -370,13 +291,13 @@ static const struct config_key vm_keys[] = {
 	{ "modules", set_modules, "up to 4 file names with commas, each with a text if wanted" },
 	{ "cmdline", set_cmdline, "up to 1023 characters" },
 	{ "memory", set_memory, "a multiple of 2M from 2M to 240G, with K, M or G" },
-	{ "memory-mode", set_memory_mode, "eager or lazy" },
+	{ "memory-mode", set_populate, "eager or lazy" },
 	{ "memory-reserve", set_memory_reserve,
 	  "a multiple of 2M from 0M to 240G, with K, M or G; for memory-mode = lazy" },
 	{ "vcpus", set_vcpus, "1 to 8" },
 	{ "cpus", set_cpus, "numbers and ranges from 0 to 63, like 0-1,3; or share" },
 	{ "format", set_format, "auto, linux, flat, pvh or multiboot" },
-	{ "console", set_vm_console, "uart or virtio" },
+	{ "console", set_virtio_console, "uart or virtio" },
 	{ "set-policy", set_sets_policy, "on or off" },
 	{ "end-run", set_ends_run, "on or off" },
 	{ "user-hypercalls", set_user_hypercalls, "on or off" },
