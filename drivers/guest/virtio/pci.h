@@ -26,8 +26,9 @@
 #define VPCI_IO_END 0x10000U
 #define VPCI_MEMORY_END VPCI_ECAM_BASE
 
-/* Entropy, console, 4 disks, 4 network cards. */
-#define VPCI_FUNCTIONS 10
+/* All devices that a VM can have at once. */
+#define VPCI_FUNCTIONS_OF(name, number, text, class, queues, most) +(most)
+#define VPCI_FUNCTIONS (0 VIRTIO_KINDS(VPCI_FUNCTIONS_OF))
 
 struct vpci_function {
 	uint16_t command;

@@ -29,16 +29,12 @@ enum {
 	COMMON_QUEUE_ADDRESSES = 0x20, /* descriptors, driver area, device area: 64 bits each */
 };
 
+#define KIND(name, number, text, class, queues, most) [number] = { text, class, queues },
 static const struct {
 	const char *name;
 	uint32_t class;
 	uint8_t queues;
-} kinds[VIRTIO_KINDS] = {
-	[VIRTIO_NET] = { "virtio-net", 0x020000, 2 },
-	[VIRTIO_BLK] = { "virtio-blk", 0x010000, 1 },
-	[VIRTIO_CONSOLE] = { "virtio-console", 0x078000, 2 },
-	[VIRTIO_RNG] = { "virtio-rng", 0xff0000, 1 },
-};
+} kinds[] = { VIRTIO_KINDS(KIND) };
 
 uint32_t virtio_class(const struct virtio *device)
 {

@@ -10,15 +10,18 @@
 #include "drivers/guest/virtio/msix.h"
 #include "drivers/guest/virtio/ring.h"
 
-/** Device types (virtio 1.2, 5); PCI device ids are these plus 0x1040. */
-enum virtio_kind {
-	VIRTIO_NONE = 0,
-	VIRTIO_NET = 1,
-	VIRTIO_BLK = 2,
-	VIRTIO_CONSOLE = 3,
-	VIRTIO_RNG = 4,
-	VIRTIO_KINDS = 5,
-};
+/**
+ * Device types (virtio 1.2, 5); PCI device ids are the numbers plus 0x1040. ROW(name, number, name
+ * for people, PCI class code, queues, how many a VM has at most).
+ */
+#define VIRTIO_KINDS(ROW)                                                                          \
+	ROW(NET, 1, "virtio-net", 0x020000, 2, 4)                                                  \
+	ROW(BLK, 2, "virtio-blk", 0x010000, 1, 4)                                                  \
+	ROW(CONSOLE, 3, "virtio-console", 0x078000, 2, 1)                                          \
+	ROW(RNG, 4, "virtio-rng", 0xff0000, 1, 1)
+
+#define VIRTIO_KIND_NUMBER(name, number, text, class, queues, most) VIRTIO_##name = (number),
+enum virtio_kind { VIRTIO_NONE, VIRTIO_KINDS(VIRTIO_KIND_NUMBER) };
 
 #define VIRTIO_QUEUES (VMSIX_VECTORS - 1)
 #define VIRTIO_CONFIG_SIZE 64
