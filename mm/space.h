@@ -184,7 +184,8 @@ bool space_audit_pair(struct space_audit *audit, const struct space_pair *pair, 
 /** The same for a window, current somewhere or not; its bytes are counted here. */
 bool space_audit_window(struct space_audit *audit, const struct space_window *window);
 
-/** What VM @vm_id reaches by itself through @ept: its own frames, nothing else. */
+/** What VM @vm_id reaches by itself through @ept: its own frames, and files that it may only read;
+ * nothing else. */
 bool space_audit_ept(struct space_audit *audit, const struct pgtable *ept, uint16_t vm_id);
 
 #endif

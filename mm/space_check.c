@@ -274,6 +274,28 @@ bool space_audit_window(struct space_audit *audit, const struct space_window *wi
 	return walk(&check, &window->table, &visible);
 }
 
+/* Its own memory, and files that it may read, without a right to write; NULL if so. */
+static const char *out_of_reach(const struct check *check, const struct pg_leaf *leaf, hpa_t hpa,
+				uint64_t bytes)
+{
+	uint16_t owner = frames_owner(hpa);
+
+	switch (frames_class(hpa)) {
+	case MEM_VM:
+		if (owner == check->vm_id)
+			return NULL;
+		break;
+	case MEM_SHARED:
+		if (!(owner >> check->vm_id & 1))
+			break;
+		return leaf->prot & PG_WRITE ? "the guest can write a shared file" : NULL;
+	default:
+		break;
+	}
+	check->audit->sensitive_bytes += bytes;
+	return "the guest reaches a frame that is not its own";
+}
+
 static int check_guest_leaf(uint64_t gpa, uint64_t size, const struct pg_leaf *leaf, void *context)
 {
 	const struct check *check = context;
@@ -285,14 +307,13 @@ static int check_guest_leaf(uint64_t gpa, uint64_t size, const struct pg_leaf *l
 			  "executable in one piece, on a CPU with iTLB multihit");
 	for (; at < size; at += step) {
 		hpa_t hpa = HPA(leaf->hpa.v + at);
+		const char *what;
 
 		step = frames_span(hpa) < size - at ? frames_span(hpa) : size - at;
 		check->audit->pages += step / PAGE_SIZE;
-		if (frames_class(hpa) != MEM_VM || frames_owner(hpa) != check->vm_id) {
-			check->audit->sensitive_bytes += step;
-			violation(check, gpa + at, hpa,
-				  "the guest reaches a frame that is not its own");
-		}
+		what = out_of_reach(check, leaf, hpa, step);
+		if (what)
+			violation(check, gpa + at, hpa, what);
 		*place = (struct pgtable_place){ gpa + at + step, 0 };
 		if (spend(check->audit, 1))
 			return 1;

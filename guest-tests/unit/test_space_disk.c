@@ -97,19 +97,41 @@ TEST(a_shared_file_that_can_be_written_is_found)
 
 TEST(a_shared_file_outside_the_disks_is_found)
 {
-	struct space_audit audit = { .report = NULL };
-	struct pgtable ept;
-
 	start_with_file();
 	CHECK(show_file(1, VM_DISK_BASE - PAGE_SIZE, 0, false) == -E_RANGE);
 	CHECK(pgtable_map(&windows[1].table, VM_DISK_BASE - PAGE_SIZE, HPA(FILE_BASE), PAGE_SIZE,
 			  0) == 0);
 	expect_bad(1, "not a frame of the current VM", 0);
-	start_with_file(); /* the guest itself reaches its disks by requests only */
+}
+
+/* What the audit says of a guest @vm that reaches @size bytes of the file with @prot. */
+static struct space_audit audit_guest(unsigned vm, uint64_t size, unsigned prot, const char **what)
+{
+	struct space_audit audit = { .report = keep_report, .context = what };
+	struct pgtable ept;
+
+	start_with_file();
+	*what = NULL;
 	CHECK(pgtable_create(&ept, PG_EPT, 2) == 0);
-	CHECK(pgtable_map(&ept, 0, HPA(FILE_BASE), PAGE_SIZE, 0) == 0);
-	space_audit_ept(&audit, &ept, 1);
+	CHECK(pgtable_map(&ept, GIB(4), HPA(FILE_BASE), size, prot) == 0);
+	CHECK(space_audit_ept(&audit, &ept, (uint16_t)vm));
+	return audit;
+}
+
+TEST(a_guest_may_read_a_file_that_is_its_own_and_not_write_it)
+{
+	const char *what;
+	struct space_audit audit = audit_guest(1, MIB(2), 0, &what);
+
+	CHECK(audit.violations == 0 && audit.sensitive_bytes == 0 && audit.pages == 512);
+	audit = audit_guest(1, PAGE_SIZE, PG_WRITE, &what);
+	CHECK(audit.violations == 1 && audit.sensitive_bytes == 0);
+	CHECK(what && !strcmp(what, "the guest can write a shared file"));
+	audit = audit_guest(2, PAGE_SIZE, 0, &what);
 	CHECK(audit.violations == 1 && audit.sensitive_bytes == PAGE_SIZE);
+	CHECK(what && !strcmp(what, "the guest reaches a frame that is not its own"));
+	audit = audit_guest(1, MIB(4), 0, &what); /* half of it nobody has claimed */
+	CHECK(audit.violations == 512 && audit.sensitive_bytes == MIB(2));
 }
 
 TEST(a_file_that_no_vm_has_claimed_is_found)
