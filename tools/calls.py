@@ -10,14 +10,8 @@ from disassembly import addresses_taken
 INDIRECT = {
     "acpi_read": ["reach"],
     "acpi_table_at": ["reach"],
-    "cpu_switch_stack": ["after_leave", "done", "left", "run", "start_idle"],
+    "cpu_switch_stack": ["after_leave", "run", "start_idle"],
     "free_level": ["vm_breathe"],
-    "loader_back": ["populate_for_loader", "vm_breathe"],
-    "loader_clear": ["vm_breathe"],
-    "loader_copy": ["vm_breathe"],
-    "loader_environment": ["vm_breathe"],
-    "loader_load": ["vm_breathe"],
-    "place": ["vm_breathe"],
     "space_window_destroy": ["vm_breathe"],
     "long_mode": ["long_mode.high"],
     "violation": ["print_violation"],
@@ -28,7 +22,7 @@ IN_TABLES = {"apply": "hv/config/keys.c"}
 # How often at once: page tables have four levels; the way to full ends in a report of its own, which is on that way once
 # more, but no further (lock_for()); the branch history's loop has twelve rounds.
 RECURSION = {"asi_exit": 2, "bhb_clear.inner": 12, "free_level": 4, "visit_level": 4}
-SWITCHES = {"cpu_switch_stack", "hv_entry", "loading_begin", "loading_resume", "long_mode.high", "mc_common", "vmx_begin"}
+SWITCHES = {"cpu_switch_stack", "hv_entry", "long_mode.high", "mc_common", "vmx_begin"}
 
 
 def indirect(elf):

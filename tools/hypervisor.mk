@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The hypervisor: cloister.elf (also a multiboot2 kernel) and BOOTX64.EFI.
 HV_SOURCES := $(sort $(foreach end,c asm,$(wildcard $(addsuffix /*.$(end),boot boot/mb2 hv/* mm vmx vmx/exit drivers/host drivers/guest/*))))
+HV_SOURCES := $(filter-out drivers/guest/loader/%,$(HV_SOURCES))
 HV_SOURCES += $(if $(FIRE),guest-tests/fire/fire.c)
 HV_OBJECTS := $(patsubst %,$(BUILD)/obj/%.o,$(HV_SOURCES))
 DSDT := $(BUILD)/gen/dsdt.h
@@ -22,14 +23,41 @@ $(BUILD)/obj/%.c.o: %.c $(BUILD)/flags $(DSDT) | $(SETUP)
 $(BUILD)/obj/%.asm.o: %.asm $(BUILD)/flags | $(SETUP)
 	@mkdir -p $(@D)
 	$(call say,NASM,$<)
-	$(Q)$(NASM) -f elf64 -w+all -Werror $(if $(BREAK),-DBREAK_$(BREAK)) -MD $@.d -MQ $@ $< -o $@
+	$(Q)$(NASM) -f elf64 -w+all -Werror -I$(BUILD)/gen/ $(if $(BREAK),-DBREAK_$(BREAK)) -MD $@.d -MQ $@ $< -o $@
 
-$(DSDT): drivers/guest/firmware/dsdt.asl | $(SETUP)
+$(DSDT): drivers/guest/loader/dsdt.asl | $(SETUP)
 	@mkdir -p $(@D)
 	$(call say,IASL,$<)
 	$(Q)iasl -ve -p $(BUILD)/gen/dsdt $< > $(BUILD)/gen/iasl.log || { cat $(BUILD)/gen/iasl.log; exit 1; }
 	$(Q){ echo 'static const uint8_t dsdt_aml[] = {'; od -An -v -tx1 $(BUILD)/gen/dsdt.aml | \
 		sed 's/ \([0-9a-f][0-9a-f]\)/0x\1, /g'; echo '};'; } > $@
+
+# The program that loads a guest's kernel, in the guest: flat, at the address that loader.ld says, and data of the image.
+LOADER_SOURCES := $(wildcard drivers/guest/loader/*.c drivers/guest/loader/*.asm) hv/base/print.c hv/base/string.c
+LOADER_OBJECTS := $(patsubst %,$(BUILD)/obj/loader/%.o,$(LOADER_SOURCES))
+LOADER_CFLAGS := -std=gnu11 -O2 -g $(WARNINGS) -I. -I$(BUILD) -ffile-prefix-map=$(CURDIR)=. -ffreestanding -fno-stack-protector \
+	-fno-jump-tables -fcf-protection=none -fno-asynchronous-unwind-tables -fno-strict-aliasing -fno-delete-null-pointer-checks \
+	-mno-red-zone -mgeneral-regs-only -fpie -fvisibility=hidden -fno-tree-loop-distribute-patterns \
+	$(if $(BREAK),-DBREAK_$(BREAK))
+
+$(BUILD)/obj/loader/%.c.o: %.c $(BUILD)/flags $(DSDT) | $(SETUP)
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(LOADER_CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/obj/loader/%.asm.o: %.asm $(BUILD)/flags | $(SETUP)
+	@mkdir -p $(@D)
+	$(call say,NASM,$<)
+	$(Q)$(NASM) -f elf64 -w+all -Werror -MD $@.d -MQ $@ $< -o $@
+
+$(BUILD)/gen/loader.bin: $(LOADER_OBJECTS) drivers/guest/loader/loader.ld
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)ld -nostdlib -static -z max-page-size=0x1000 -z noexecstack --no-warn-rwx-segments --build-id=none \
+		-T drivers/guest/loader/loader.ld $(LOADER_OBJECTS) -o $(BUILD)/gen/loader.elf
+	$(Q)objcopy -O binary $(BUILD)/gen/loader.elf $@
+
+$(BUILD)/obj/hv/life/program.asm.o: $(BUILD)/gen/loader.bin
 
 # Linked with an empty symbol table; with one of the real size, which moves the variables behind it; and with that one's
 # symbols. The last two tables differ in addresses only, so nothing moves any more: that is checked.
@@ -76,4 +104,5 @@ $(BUILD)/BOOTX64.EFI: $(EFI_OBJECTS) $(BUILD)/obj/efi/blob.o
 	@# The linker's time stamp is the only thing that differs between two builds.
 	$(Q)printf '\0\0\0\0' | dd of=$@ bs=1 seek=$$(( $$(od -An -tu4 -j60 -N4 $@) + 8 )) conv=notrunc status=none
 
--include $(patsubst %.o,%.d,$(filter %.c.o,$(HV_OBJECTS) $(EFI_OBJECTS))) $(patsubst %,%.d,$(filter %.asm.o,$(HV_OBJECTS)))
+-include $(patsubst %.o,%.d,$(filter %.c.o,$(HV_OBJECTS) $(LOADER_OBJECTS) $(EFI_OBJECTS))) \
+	$(patsubst %,%.d,$(filter %.asm.o,$(HV_OBJECTS) $(LOADER_OBJECTS)))

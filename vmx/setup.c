@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* Makes a vCPU: its VMCS with controls, host state and the guest's power-on state. */
-#include "drivers/guest/firmware/loader.h"
 #include "drivers/guest/irq/lapic.h"
 #include "drivers/guest/platform.h"
 #include "hv/asi/actions.h"
@@ -148,56 +147,43 @@ static void write_host_state(const struct vcpu *vcpu)
 	vmcs_write(VMCS_HOST_RSP, (uint64_t)vcpu + sizeof(vcpu->regs));
 }
 
-/* Segment access rights, SDM 24.4.1: type, S, P, G, and L for code. */
-enum {
-	ACCESS_CODE64 = 0xa09b,
-	ACCESS_CODE32 = 0xc09b,
-	ACCESS_DATA = 0xc093,
-	ACCESS_TSS = 0x8b,
-	ACCESS_UNUSABLE = 0x10000
-};
+/* Segment access rights, SDM 24.4.1: type, S, P, G. */
+enum { ACCESS_CODE32 = 0xc09b, ACCESS_DATA = 0xc093, ACCESS_TSS = 0x8b, ACCESS_UNUSABLE = 0x10000 };
 
-static void write_segments(const struct loader_entry *entry)
+/* Protected mode without paging, all segments flat, as a boot loader jumps to its kernel. There is
+ * no table of descriptors yet. */
+static void write_entry_state(uint32_t entry)
 {
+	enum { SELECTOR_CODE = 0x10, SELECTOR_DATA = 0x18 };
+
 	/* ES, CS, SS, DS, FS, GS, LDTR, TR. */
 	for (unsigned i = 0; i < 8; i++) {
 		bool code = i == 1, system = i >= 6;
-		uint32_t access = ACCESS_DATA;
+		uint32_t access = code ? ACCESS_CODE32 : ACCESS_DATA;
 
 		if (system)
 			access = i == 7 ? ACCESS_TSS : ACCESS_UNUSABLE;
-		else if (code)
-			access = entry->protected_mode ? ACCESS_CODE32 : ACCESS_CODE64;
-		vmcs_write(VMCS_GUEST_ES + 2 * i, system ? 0 : code ? entry->cs : entry->ds);
+		vmcs_write(VMCS_GUEST_ES + 2 * i, system ? 0
+						  : code ? SELECTOR_CODE
+							 : SELECTOR_DATA);
 		vmcs_write(VMCS_GUEST_ES_BASE + 2 * i, 0);
 		vmcs_write(VMCS_GUEST_ES_LIMIT + 2 * i, system ? 0xffff : 0xffffffff);
 		vmcs_write(VMCS_GUEST_ES_ACCESS + 2 * i, access);
 	}
-	vmcs_write(VMCS_GUEST_GDTR_BASE, entry->gdt_base);
-	vmcs_write(VMCS_GUEST_GDTR_LIMIT, entry->gdt_limit);
+	vmcs_write(VMCS_GUEST_GDTR_BASE, 0);
+	vmcs_write(VMCS_GUEST_GDTR_LIMIT, 0);
 	vmcs_write(VMCS_GUEST_IDTR_BASE, 0);
 	vmcs_write(VMCS_GUEST_IDTR_LIMIT, 0);
-}
-
-/* 64-bit mode or protected mode without paging, as a boot loader jumps to its kernel. */
-static void write_entry_state(const struct loader_entry *entry)
-{
-	bool wide = !entry->protected_mode;
-	uint64_t cr0 = CR0_PE | CR0_ET | CR0_NE | (wide ? CR0_PG : 0);
-	uint64_t cr4 = wide ? CR4_PAE : 0;
-
-	write_segments(entry);
-	vmcs_write(VMCS_GUEST_CR0, cr0);
-	/* Protected mode begins with nothing else on. */
-	vmcs_write(VMCS_CR0_SHADOW, wide ? cr0 : cr0 & ~CR0_NE);
-	vmcs_write(VMCS_GUEST_CR3, entry->cr3);
-	vmcs_write(VMCS_GUEST_CR4, cr4 | VCPU_CR4_FORCED);
-	vmcs_write(VMCS_CR4_SHADOW, cr4);
-	vmcs_write(VMCS_GUEST_EFER, wide ? EFER_LME | EFER_LMA : 0);
-	if (!wide)
-		vmcs_clear_bits(VMCS_ENTRY_CONTROLS, ENTRY_IA32E);
-	vmcs_write(VMCS_GUEST_RIP, entry->rip);
-	vmcs_write(VMCS_GUEST_RSP, entry->rsp);
+	vmcs_write(VMCS_GUEST_CR0, CR0_PE | CR0_ET | CR0_NE);
+	/* It begins with nothing else on. */
+	vmcs_write(VMCS_CR0_SHADOW, CR0_PE | CR0_ET);
+	vmcs_write(VMCS_GUEST_CR3, 0);
+	vmcs_write(VMCS_GUEST_CR4, VCPU_CR4_FORCED);
+	vmcs_write(VMCS_CR4_SHADOW, 0);
+	vmcs_write(VMCS_GUEST_EFER, 0);
+	vmcs_clear_bits(VMCS_ENTRY_CONTROLS, ENTRY_IA32E);
+	vmcs_write(VMCS_GUEST_RIP, entry);
+	vmcs_write(VMCS_GUEST_RSP, 0);
 }
 
 /* Real mode at @vector's page, as after a start-up IPI (SDM 10.4.7.4 and table 9-1). */
@@ -251,7 +237,7 @@ static void write_common_state(const struct vm *vm)
 		vmcs_write(VMCS_GUEST_PDPTE0 + 2 * i, 0);
 }
 
-void vcpu_reset(struct vm_record *record, struct vcpu *vcpu, const struct loader_entry *entry)
+void vcpu_reset(struct vm_record *record, struct vcpu *vcpu, uint32_t entry)
 {
 	hpa_t vmcs = record->vmcs[vcpu->id];
 
@@ -264,12 +250,8 @@ void vcpu_reset(struct vm_record *record, struct vcpu *vcpu, const struct loader
 	write_controls(record, vcpu);
 	write_common_state(vcpu->vm);
 	memset(vcpu->regs, 0, sizeof(vcpu->regs));
-	if (entry) {
+	if (entry)
 		write_entry_state(entry);
-		vcpu->regs[REG_RSI] = entry->rsi;
-		vcpu->regs[REG_RAX] = entry->eax;
-		vcpu->regs[REG_RBX] = entry->ebx;
-	}
 	vmclear(vmcs);
 	vcpu_reset_hardware(vcpu);
 	vcpu->cr2 = 0;

@@ -4,7 +4,6 @@
 #ifndef VMX_VCPU_H
 #define VMX_VCPU_H
 
-#include "drivers/guest/firmware/loader.h"
 #include "hv/base/asm.h"
 #include "hv/vm/record.h"
 #include "vmx/vmcs.h"
@@ -22,10 +21,10 @@
 int vcpu_create(struct vm_record *record);
 
 /**
- * Gives the vCPU its power-on state: ready to run at @entry, or waiting for a start-up IPI if that
- * is NULL. The VM's window is current; no VMCS is afterwards. Full map.
+ * Gives the vCPU its power-on state: in 32-bit protected mode at @entry, or waiting for a start-up
+ * IPI if that is 0. The VM's window is current; no VMCS is afterwards. Full map.
  */
-void vcpu_reset(struct vm_record *record, struct vcpu *vcpu, const struct loader_entry *entry);
+void vcpu_reset(struct vm_record *record, struct vcpu *vcpu, uint32_t entry);
 
 /** Loads the vCPU onto this CPU (VMCS, host state, what hardware keeps outside the VMCS), where its
  * exits land at @exit, and takes it off again, leaving nothing of it in registers. Its window is

@@ -1,11 +1,10 @@
-/* fuzz-sources: drivers/guest/firmware/loader.c drivers/guest/firmware/linux.c drivers/guest/firmware/elf.c drivers/guest/firmware/pvh.c drivers/guest/firmware/multiboot.c hv/base/print.c hv/base/string.c */
+/* fuzz-sources: drivers/guest/loader/loader.c drivers/guest/loader/linux.c drivers/guest/loader/elf.c drivers/guest/loader/pvh.c drivers/guest/loader/multiboot.c hv/base/print.c hv/base/string.c */
 /* SPDX-License-Identifier: MIT */
 /*
  * A kernel file of any bytes, loaded in any format: the first byte chooses format, memory and
- * modules. Only what the loader asked for can be touched, and an entry lies in memory.
+ * modules. Nothing beyond the memory can be touched, and an entry lies in it.
  */
-#include "drivers/guest/firmware/loader.h"
-#include "hv/base/errno.h"
+#include "drivers/guest/loader/loader.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,15 +16,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static uint8_t *memory;
 
-static int populate(void *context, gpa_t gpa, uint64_t size)
-{
-	uint64_t first = ALIGN_DOWN(gpa.v, PAGE_SIZE), end = ALIGN_UP(gpa.v + size, PAGE_SIZE);
-
-	if (gpa.v + size < gpa.v || gpa.v + size > *(const uint64_t *)context)
-		abort();
-	return mprotect(memory + first, end - first, PROT_READ | PROT_WRITE) ? -E_NOMEM : 0;
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const uint8_t text[5000];
@@ -33,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 							{ text, 1, "c" } };
 	uint8_t choice = size ? data[0] : 0;
 	uint64_t low = choice & 8 ? RAM : MIB(2);
-	struct loader_ram ram = { NULL, low, 0, populate, &low, NULL };
+	struct loader_ram ram = { NULL, low, 0 };
 	struct loader_input in = { .cmdline = "console=ttyS0" };
 	struct loader_entry entry = { 0 };
 	char why[160] = "";
@@ -50,7 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		in.initrd_size = sizeof(text);
 	}
 	memory = mmap(NULL, RAM, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	mprotect(memory, LOADER_LOW_SIZE, PROT_READ | PROT_WRITE);
+	mprotect(memory, low, PROT_READ | PROT_WRITE);
 	ram.base = memory;
 	err = loader_load((enum loader_format)((choice & 7) % (LOADER_MULTIBOOT + 1)), &ram, &in,
 			  &entry, why, sizeof(why));

@@ -7,7 +7,9 @@
 #include "hv/console/console.h"
 #include "vmx/exit/hypercall.h"
 #include "hv/sched/mitigation.h"
+#include "hv/asi/asi.h"
 #include "hv/asi/flush.h"
+#include "hv/life/loading.h"
 #include "hv/console/record.h"
 #include "hv/cpu/stack.h"
 #include "hv/vm/vm.h"
@@ -68,6 +70,16 @@ void record_str(const char *key, const char *value)
 _Noreturn void run_end(int64_t status, const char *why)
 {
 	prove_end();
+}
+
+int64_t vm_loaded(struct vcpu *vcpu, gpa_t entry)
+{
+	return any8 ? 0 : -1;
+}
+
+int64_t vm_not_loaded(struct vcpu *vcpu)
+{
+	return any8 ? 0 : -1;
 }
 
 /* What nothing comes back from. */

@@ -260,16 +260,22 @@ def pause(context):
 
 
 def loading(context):
-    """One that begins anew over and over, its kernel loaded for several slices each time, beside one that works: whenever the operator
-    pauses it, it is loaded to its end before it is (or it is refused between two lives); whatever else he wants of it is done then."""
+    """One that begins anew over and over, its kernel loaded for several slices each time, beside one that works: the operator pauses
+    it in the midst of that (or is refused between two lives), and whatever else he wants of it is done at once."""
     vms = {"t": dict(flat("life", "reboot", cpus="0"), kernel="large.bin"), "calm": flat("life", "busy", "4M", cpus="0")}
     rounds = ["pause t", "vms -> memory: ", "resume t"] * 16
     wishes = ["restart t -> \"vm\":\"t\",\"state\":\"running\"", "reset t -> \"vm\":\"t\",\"state\":\"running\""] * 4
     run = boot(context, vms, "expect \"starts\":2\n" + monitor(*rounds, *wishes, "policy always-flush -> generation", "policy asi",
                                                             "audit -> \\n.*: 0 violations", "stop t -> \"state\":\"stopped\"") + "send end\n",
                files={"large.bin": padded("life", 24 << 20)}, timeout=200)
-    loaded = ["\"state\":\"running\"" in part.partition("cloister> ")[0] for part in run.text.split("pause t")[1:]]
-    need("t: paused" in run.text and any(loaded), "it was not paused while it was loaded")
+    parts = run.text.split("pause t")
+    before = [re.findall(r'"vm":"t","state":"(\w+)"', "".join(parts[:i + 1]))[-1] for i in range(16)]
+    paused = [part.partition("cloister> ") for part in parts[1:]]
+    paused = [(was, busy, then.partition("resume t")[0]) for was, (busy, _, then) in zip(before, paused) if "t: paused" in then.partition("resume t")[0]]
+    while_loaded = [then for was, busy, then in paused if was != "running" and "running" not in busy]
+    context.note("paused %d times, %d times while it was loaded\n" % (len(paused), len(while_loaded)))
+    need(while_loaded, "it was not paused while it was loaded")
+    need(not any('"vm":"t","state"' in then for _, _, then in paused), "it went on while it was paused")
     need(not run.failures_of(), "memory of an earlier life: %s" % run.failures_of()[:1])
     run.expect_end(0)
 

@@ -5,8 +5,10 @@ import os
 import struct
 
 from .cases_bad import neighbour
+from .cases_build import variant
+from .cases_life import monitor
 from .cases_linux import FILES, check_restricted, section, session
-from .harness import BUILD, ROOT, Skip, config, need
+from .harness import BUILD, ROOT, Skip, config, flat, guest_file, need
 
 FIRST, SECOND, INITRD = 5000, 300 << 10, 70000
 GUESTS = os.path.join(BUILD, "guests")
@@ -54,6 +56,26 @@ def pvh_linux(context):
     check_restricted(run)
 
 
+def leaves_behind(context):
+    """The loader program's calls, memory and files are of no use to the kernel, in any of its lives."""
+    run = context.boot(config({"t": flat("loader", "reboot", "4M")}), guest_file("loader"),
+                       script='expect "starts":4\n' + monitor("audit -> \\n.*: 0 violations", "stop t -> the operator wants it") + "send end\n")
+    need(not run.failures_of(), "%s" % run.failures_of()[:1])
+    passed = [line for line in run.guest_lines() if line.startswith("ok ")]
+    need(len(passed) >= 3 * 8, "it looked at %d things" % len(passed))
+    run.expect_end(0)
+
+
+def hostile_program(context):
+    """A loader program that its files have taken over fails with any bytes, and no end: the sentence is cut off, and made printable."""
+    folder = variant(context, "hostile_loader", "BREAK=hostile_loader")
+    run = context.boot(config({"t": flat("calm")}), guest_file("calm"), build=folder)
+    run.expect_errors(r"^cloister.conf:\d+: \[vm t\] kernel = calm.bin [ -~]{159}$")
+    run.expect_vm("t", "refused")
+    need(not run.of_type("vm", state="running"), "it runs")
+    run.expect_end(1)
+
+
 def read(name):
     with open(os.path.join(GUESTS, name), "rb") as f:
         return f.read()
@@ -88,6 +110,8 @@ def register(suite):
     add("loader-pvh", boot32("pvh"))
     add("loader-pvh-uefi", boot32("pvh", "uefi", format="pvh"), 10)
     add("loader-pvh-linux", pvh_linux, 45, wide=True)
+    add("loader-leaves-behind", leaves_behind, 5)
+    add("loader-hostile-program", hostile_program, 15)
     kernel = r"cloister.conf:\d+: \[vm bad\] kernel = boot32\.\w+ "
     add("loader-bad-truncated", bad("pvh", lambda d: d[:0x2000], kernel + "is truncated: a segment"))
     add("loader-bad-header", bad("elf32", lambda d: d[:40], kernel + "is truncated within its ELF header",

@@ -1,6 +1,6 @@
-/* unit-sources: drivers/guest/firmware/acpi.c hv/base/string.c */
+/* unit-sources: drivers/guest/loader/acpi.c hv/base/string.c */
 /* SPDX-License-Identifier: MIT */
-#include "drivers/guest/firmware/acpi.h"
+#include "drivers/guest/loader/acpi.h"
 #include "drivers/guest/legacy/machine.h"
 #include "guest-tests/unit/unit.h"
 

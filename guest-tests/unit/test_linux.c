@@ -1,6 +1,6 @@
-/* unit-sources: drivers/guest/firmware/loader.c drivers/guest/firmware/linux.c drivers/guest/firmware/elf.c drivers/guest/firmware/pvh.c drivers/guest/firmware/multiboot.c hv/base/print.c hv/base/string.c */
+/* unit-sources: drivers/guest/loader/loader.c drivers/guest/loader/linux.c drivers/guest/loader/elf.c drivers/guest/loader/pvh.c drivers/guest/loader/multiboot.c hv/base/print.c hv/base/string.c */
 /* SPDX-License-Identifier: MIT */
-#include "drivers/guest/firmware/loader.h"
+#include "drivers/guest/loader/loader.h"
 #include "guest-tests/unit/unit.h"
 #include "hv/base/errno.h"
 
@@ -11,32 +11,16 @@
 #define PAYLOAD 0x5000
 #define CMDLINE "console=ttyS0 quiet"
 
-/* A guest's memory of which only what the loader asked for can be touched. */
+/* A guest's memory, of which nothing beyond @low can be touched. */
 static uint8_t *memory;
-static unsigned populated;
-static uint64_t populate_limit;
-
-static int populate(void *context, gpa_t gpa, uint64_t size)
-{
-	uint64_t first = ALIGN_DOWN(gpa.v, PAGE_SIZE), end = ALIGN_UP(gpa.v + size, PAGE_SIZE);
-
-	CHECK(context == &populated);
-	CHECK(gpa.v + size >= gpa.v && gpa.v + size <= RAM);
-	if (gpa.v + size > populate_limit)
-		return -E_NOMEM;
-	populated++;
-	return mprotect(memory + first, end - first, PROT_READ | PROT_WRITE);
-}
 
 static struct loader_ram make_ram(uint64_t low)
 {
 	if (memory)
 		munmap(memory, RAM);
 	memory = mmap(NULL, RAM, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	mprotect(memory, LOADER_LOW_SIZE, PROT_READ | PROT_WRITE);
-	populated = 0;
-	populate_limit = RAM;
-	return (struct loader_ram){ memory, low, 0, populate, &populated, NULL };
+	mprotect(memory, low, PROT_READ | PROT_WRITE);
+	return (struct loader_ram){ memory, low, 0 };
 }
 
 static void put(uint8_t *p, uint64_t value, unsigned size)
@@ -213,7 +197,6 @@ TEST(linux_files_that_are_none)
 	for (unsigned size = 0; size < sizeof(zeros); size += 97)
 		CHECK(load(&ram, zeros, size, NULL, 0, "", &entry) == -E_INVAL);
 	CHECK(strstr(why, "is not a Linux kernel"));
-	CHECK(populated == 0);
 }
 
 TEST(linux_truncated_anywhere_is_refused)
@@ -283,23 +266,6 @@ TEST(linux_initrd_has_to_fit)
 	put(k + 0x22c, 0, 4);
 	ram = make_ram(RAM);
 	CHECK(load(&ram, k, size, initrd, 1, CMDLINE, &entry) == -E_NOMEM);
-	free(k);
-	free(initrd);
-}
-
-TEST(linux_memory_that_cannot_be_populated)
-{
-	struct loader_entry entry;
-	uint64_t size;
-	uint8_t *k = make_kernel(&size), *initrd = calloc(1, 4096);
-	struct loader_ram ram = make_ram(RAM);
-
-	populate_limit = MIB(17);
-	CHECK(load(&ram, k, size, NULL, 0, CMDLINE, &entry) == -E_NOMEM);
-	CHECK(strstr(why, "ran out"));
-	ram = make_ram(RAM);
-	populate_limit = MIB(30);
-	CHECK(load(&ram, k, size, initrd, 4096, CMDLINE, &entry) == -E_NOMEM);
 	free(k);
 	free(initrd);
 }

@@ -42,6 +42,11 @@ enum hypercall {
 	HYPERCALL_MARK_WORDS = 10, /* RDI value; RSI, RDX, R8, R9: a label of up to 32 characters,
 				      the first in SIL, filled up with zeros: as MARK; CPL 3 too */
 
+	/* Of the loader program, which runs before the kernel; afterwards -E_PERM. */
+	HYPERCALL_LOADER_DONE = 11, /* RDI gpa at which the kernel is entered next -> 0, or -E_NOMEM
+				     */
+	HYPERCALL_LOADER_FAIL = 12, /* struct loader_boot says why: the VM is refused */
+
 	/* Only with `debug-hypercalls = on`, else -E_PERM: what tests need to provoke. */
 	HYPERCALL_DEBUG_TOUCH_SENSITIVE =
 		0x100,		 /* the handler reads a word of sensitive memory -> that word */

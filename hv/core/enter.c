@@ -5,7 +5,6 @@
 #include "hv/asi/flush.h"
 #include "hv/asi/stun.h"
 #include "hv/console/input.h"
-#include "hv/core/boot_record.h"
 #include "hv/cpu/loop.h"
 #include "hv/cpu/percpu.h"
 #include "hv/cpu/timer.h"
@@ -19,20 +18,16 @@
 #include "vmx/vcpu.h"
 
 /* model: work: vcpu->work |= WORK_ASI */
-_Noreturn void vm_enter(struct vm_record *record, unsigned index)
+static _Noreturn void vm_enter(struct vm_record *record, unsigned index)
 {
 	struct percpu *cpu = this_cpu();
 	struct vcpu *vcpu = vcpu_here(index);
 
-	boot_report();
 	vcpu_load(record, vcpu, vmx_exit_entry_for(flush_actions()));
 	vcpu->stats.ibpb += flush_on_vm_switch();
 	cpu->vcpu = vcpu;
 	wake_attach(vcpu);
 	vcpu_take_remote(vcpu);
-	/* Interrupts that came while its kernel was loaded found no vCPU to take off. */
-	if (cpu->asked || cpu->resched || mitigation_is_changing())
-		vcpu->work |= WORK_SWITCH;
 	timer_program(vcpu);
 	if (index == 0 && vcpu->vm->has_console)
 		input_route(cpu->id);
@@ -44,10 +39,12 @@ _Noreturn void vm_enter(struct vm_record *record, unsigned index)
 }
 
 /* model: window: vm_set_window() */
-_Noreturn void vm_run(struct vm_record *record, unsigned index)
+void vm_run(struct vm_record *record, unsigned index)
 {
 	vm_set_window(&record->window);
-	if (record->state == VM_LOADING)
-		vm_load(record);
-	vm_enter(record, index);
+	/* The only CPU that has joined it: others do so once it is loading. */
+	if (record->state == VM_BEGINNING)
+		vm_begin(record);
+	else
+		vm_enter(record, index);
 }

@@ -5,8 +5,8 @@
 
 #include "hv/vm/record.h"
 
-/** Runs vCPU @index of a VM that was joined, or loads its kernel. Full map, idle stack. Does not
- * return: the scheduler goes on when the vCPU leaves. */
-_Noreturn void vm_run(struct vm_record *record, unsigned index);
+/** Runs vCPU @index of a VM that was joined, and does not return: the scheduler goes on when the
+ * vCPU leaves. Returns when it has put the VM into its power-on state. Full map, idle stack. */
+void vm_run(struct vm_record *record, unsigned index);
 
 #endif

@@ -105,6 +105,7 @@ void cpu_loop(void)
 			timer_by(record ? rdtsc() + entity_us(SCRUB_US) : 1);
 		if (record)
 			vm_run(record, vcpu);
-		rest(cpu);
+		else
+			rest(cpu);
 	}
 }

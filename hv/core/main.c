@@ -218,8 +218,9 @@ static void build_vm(unsigned index)
 	}
 	err = vm_create(index, vm);
 	if (err) {
-		vm_refuse(vm,
-			  err == -E_NOENT ? "a disk of it cannot be used" : "not enough memory");
+		vm_refuse(vm, err == -E_NOENT	? "a disk of it cannot be used"
+			      : err == -E_INVAL ? "its files cannot be loaded"
+						: "not enough memory");
 	} else {
 		if (input_vm() < 0)
 			input_give_to_vm((int)index);

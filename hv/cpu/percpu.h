@@ -74,7 +74,6 @@ struct percpu {
 	bool asked;		       /* to look whether another VM is to come */
 	uint8_t yields_to;	       /* a vCPU of the VM that it runs, and 1 */
 	bool free;		       /* the core has no VM to run */
-	bool loads;		       /* the kernel of the VM that is here */
 	bool input_waits;	       /* the console's VM is to come next, to read its input */
 	struct vcpu *vcpu;	       /* running here, NULL when idle */
 	struct policy_actions actions; /* of the policy that this CPU follows */

@@ -13,6 +13,7 @@
 #include "hv/cpu/cpu.h"
 #include "hv/cpu/stack.h"
 #include "hv/life/disk.h"
+#include "hv/life/load.h"
 #include "hv/net/vm_net.h"
 #include "hv/sched/mitigation.h"
 #include "hv/vm/breathe.h"
@@ -107,15 +108,12 @@ static int create(struct vm_record *record, const struct config_vm *config, uint
 	record->vm = NULL;
 	record->window.table.root = record->ept.root = HPA_NONE;
 	record->msr_bitmap = record->msr_area = record->spare_tables = HPA_NONE;
-	record->loading_sp = 0;
 	for (unsigned i = 0; i < CONFIG_MAX_VCPUS; i++)
 		record->vmcs[i] = HPA_NONE;
 	record->memory_used = record->expected = 0;
 	record->scrubbed = 0;
-	record->loading_stack = frames_alloc(VM_LOADING_STACK_ORDER, MEM_SENSITIVE, PURPOSE_OTHER);
-	err = hpa_is_none(record->loading_stack) ? -E_NOMEM : 0;
-	if (!err)
-		err = space_window_create(&record->window, id);
+	record->load_failed = false;
+	err = space_window_create(&record->window, id);
 	if (!err)
 		err = create_private(record);
 	if (err)
@@ -134,6 +132,8 @@ static int create(struct vm_record *record, const struct config_vm *config, uint
 	if (mitigation_wants()->small_code)
 		record->ept.max_exec_level = 1;
 	if (!err)
+		err = vm_loader_create(record);
+	if (!err)
 		err = vm_memory_create(record);
 	return err ? err : vcpu_create(record);
 }
@@ -148,12 +148,12 @@ static void free_block(hpa_t *block, unsigned order)
 void vm_destroy(struct vm_record *record)
 {
 	stack_goes_deep();
+	vm_loader_destroy(record);
 	vm_memory_destroy(record);
 	for (unsigned i = 0; i < CONFIG_MAX_VCPUS; i++)
 		free_block(&record->vmcs[i], 0);
 	free_block(&record->msr_bitmap, VCPU_MSR_BITMAP_ORDER);
 	free_block(&record->msr_area, 0);
-	free_block(&record->loading_stack, VM_LOADING_STACK_ORDER);
 	stack_goes_deep(); /* once more: meanwhile it may have been zeroed */
 	if (!hpa_is_none(record->window.table.root))
 		space_window_destroy(&record->window, vm_breathe);
@@ -179,7 +179,7 @@ int vm_create(unsigned index, const struct config_vm *config)
 	}
 	record->pledged = promised / VM_POPULATE_CHUNK;
 	err = create(record, config, (uint16_t)index);
-	if (err && err != -E_NOENT)
+	if (err == -E_NOMEM)
 		console_error(
 			"cloister.conf:%u: [vm %s] cannot be built, memory ran out: lower memory =",
 			config->line, config->name);

@@ -59,7 +59,8 @@ void vm_leave(struct vcpu *vcpu)
 	asi_exit(ASI_CAUSE_VM_STATE);
 	record = &vm_records[vm->id];
 	spinlock_acquire(&record->lock);
-	first = record->state == VM_LIVE;
+	first = record->state == VM_LIVE || record->state == VM_LOADING;
+	record->load_failed |= record->state == VM_LOADING && vm->stop_reason;
 	record->state = VM_ENDING;
 	spinlock_release(&record->lock);
 	for (unsigned i = 0; first && i < vm->vcpu_count; i++)

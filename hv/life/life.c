@@ -16,6 +16,7 @@
 #include "hv/cpu/stack.h"
 #include "hv/cpu/timer.h"
 #include "hv/life/create.h"
+#include "hv/life/loading.h"
 #include "hv/life/run.h"
 #include "hv/life/stats.h"
 #include "hv/life/window.h"
@@ -104,10 +105,12 @@ static enum vm_wish begin_end(struct vm_record *record)
 	enum vm_wish wish;
 
 	spinlock_acquire(&record->lock);
-	wish = record->wish;
+	wish = record->load_failed ? VM_WISH_NONE : record->wish;
 	if (wish != VM_WISH_STOP)
 		record->wish = VM_WISH_NONE;
-	if (wish == VM_WISH_RESTART)
+	if (record->load_failed)
+		record->becomes = VM_REFUSED;
+	else if (wish == VM_WISH_RESTART)
 		record->becomes = VM_BUILDING;
 	else if (wish == VM_WISH_RESET ||
 		 (wish == VM_WISH_NONE && !vm->stop_reason && vm->request == VM_REQUEST_REBOOT))
@@ -220,9 +223,12 @@ static void end(struct vm_record *record)
 	enum vm_wish wish = begin_end(record);
 
 	vm_leave_console(VM_HERE, true);
-	report_end(wish);
+	if (record->load_failed)
+		vm_report_not_loaded(record);
+	else
+		report_end(wish);
 	vm_net_set_up(record, false);
-	if (wish == VM_WISH_NONE && VM_HERE->stop_reason)
+	if (wish == VM_WISH_NONE && VM_HERE->stop_reason) /* not being loaded is one */
 		run_note_failure();
 	vm_leave_window();
 	record->joined = 0;
@@ -261,27 +267,6 @@ void vm_part(struct vm_record *record)
 		sched_detached();
 }
 
-void vm_abort(struct vm_record *record, bool failed)
-{
-	if (failed)
-		vm_leave_window();
-	spinlock_acquire(&record->lock);
-	record->state = failed ? VM_BUILDING : VM_ENDING;
-	if (failed) {
-		record->becomes = VM_REFUSED;
-		record->wish = VM_WISH_NONE;
-		record->joined--;
-	}
-	spinlock_release(&record->lock);
-	if (!failed) {
-		vm_part(record);
-		return;
-	}
-	sched_detached();
-	run_note_failure();
-	take_down(record);
-}
-
 /* Comes in as one of the VM's CPUs, so that it cannot end meanwhile. The lock is held. */
 static void visit(struct vm_record *record)
 {
@@ -294,7 +279,7 @@ static void visit(struct vm_record *record)
 bool vm_visit(struct vm_record *record)
 {
 	spinlock_acquire(&record->lock);
-	if (record->state != VM_LIVE) {
+	if (record->state != VM_LIVE && record->state != VM_LOADING) {
 		spinlock_release(&record->lock);
 		return false;
 	}
@@ -319,11 +304,11 @@ int vm_operate(struct vm_record *record, enum vm_wish wish)
 		err = -E_BUSY;
 	else
 		record->wish = wish;
-	/* One that begins anew by itself has to come as far as being loaded, even if it is paused:
-	 * its loader ends it. */
+	/* One that begins anew by itself has to come as far as its power-on state, even if it is
+	 * paused: who puts it into that ends it. */
 	if (!err && is_in_hand(record))
 		record->held = 0;
-	if (err || is_in_hand(record) || record->state == VM_LOADING) {
+	if (err || is_in_hand(record) || record->state == VM_BEGINNING) {
 		spinlock_release(&record->lock);
 		return err;
 	}
@@ -390,6 +375,8 @@ bool vm_is_settled(const struct vm_record *record)
 {
 	if (record->state == VM_READY)
 		return record->held;
+	if (record->state == VM_LOADING)
+		return record->held && !record->joined;
 	if (record->state == VM_LIVE)
 		return !record->held || !record->joined;
 	return record->state < VM_BUILDING;

@@ -23,12 +23,8 @@ void vm_report_running(const struct vm_record *record);
 void vm_part(struct vm_record *record);
 
 /** Comes in as one of the CPUs of VM @record, which stays until vm_part(), and makes its window the
- * current one, if it is live; else false. */
+ * current one, if its vCPUs run; else false. */
 bool vm_visit(struct vm_record *record);
-
-/** The VM's kernel cannot be loaded, or the operator has ended it meanwhile: its only CPU, which
- * has the window, takes it down. */
-void vm_abort(struct vm_record *record, bool failed);
 
 /**
  * The operator ends VM @record (VM_WISH_STOP), ends it and builds it anew (VM_WISH_RESTART), or

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The files that a VM begins with. */
+/* The files that a VM begins with, and the program that puts its kernel in place. */
 #ifndef HV_LOAD_H
 #define HV_LOAD_H
 
-#include "drivers/guest/firmware/loader.h"
 #include "boot/boot_info.h"
 #include "hv/vm/record.h"
 
@@ -12,8 +11,21 @@
 const struct boot_file *vm_find_file(const struct config_vm *config, const char *what,
 				     const char *name, unsigned line);
 
-/** Puts the VM's kernel and the files that go with it into its memory, which is current; *entry is
- * for its first vCPU. Says itself what is wrong. Full map. 0 or a negative error. */
-int vm_load_kernel(const struct vm_record *record, struct loader_entry *entry);
+/**
+ * While VM @record is built: gives the guest its kernel and the files that go with it, read-only
+ * behind its RAM, and an area of its own at LOADER_BASE. Its EPT is there. -E_INVAL: a file is no
+ * good, which is said; -E_NOMEM. Full map.
+ */
+int vm_loader_create(struct vm_record *record);
+
+/** Puts the loader program there as it is before any start, and what it is told (struct
+ * loader_boot). Nobody runs the VM. Full map. */
+void vm_loader_reset(struct vm_record *record);
+
+/** What the program has said of its failure, as printable text. Nobody runs the VM. Full map. */
+void vm_loader_why(const struct vm_record *record, char *why, size_t size);
+
+/** Gives the area back. Copes with one that is half there, or not at all. Full map. */
+void vm_loader_destroy(struct vm_record *record);
 
 #endif

@@ -1,51 +1,42 @@
 // SPDX-License-Identifier: MIT
 /*
- * A VM begins: its kernel is loaded when its first vCPU has come to a CPU. That takes longer than a
- * slice, so it has a stack of its own, which it leaves when its turn is over and comes back to at
- * its next one, on whatever CPU. No window shows that stack: what lies there need not be zeroed,
- * and who waits in restricted does so on the CPU's.
+ * A VM begins: what it has is put into its power-on state by the CPU that its first vCPU comes to.
+ * Then that runs the loader program (drivers/guest/loader), which is a part of the guest and has no
+ * more rights than its kernel: whatever the files hold, the guest is all that they can take over.
  */
 #include "hv/life/loading.h"
 
-#include "drivers/guest/firmware/loader.h"
 #include "drivers/guest/irq/lapic.h"
 #include "drivers/guest/legacy/machine.h"
-#include "drivers/host/lapic.h"
+#include "drivers/guest/loader/boot.h"
 #include "drivers/host/rtc.h"
+#include "hv/asi/asi.h"
 #include "hv/base/asm.h"
-#include "hv/base/layout.h"
+#include "hv/base/errno.h"
+#include "hv/base/print.h"
 #include "hv/base/spinlock.h"
 #include "hv/base/string.h"
 #include "hv/config/boot_state.h"
-#include "hv/cpu/loop.h"
-#include "hv/cpu/percpu.h"
-#include "hv/cpu/stack.h"
-#include "hv/cpu/timer.h"
+#include "hv/console/console.h"
+#include "hv/life/boot_record.h"
 #include "hv/life/life.h"
 #include "hv/life/load.h"
 #include "hv/life/stats.h"
 #include "hv/net/vm_net.h"
-#include "hv/sched/mitigation.h"
 #include "hv/sched/sched.h"
 #include "hv/sched/wake.h"
 #include "hv/vm/breathe.h"
+#include "hv/vm/memory.h"
 #include "hv/vm/vcpu.h"
 #include "hv/vm/vm.h"
 #include "vmx/vcpu.h"
 
-/* hv/life/loading.asm */
-_Noreturn void loading_begin(void *top);
-_Noreturn void loading_main(void);
-_Noreturn void loading_resume(uint64_t sp);
-void loading_pause(uint64_t *sp, void *top, void (*function)(void));
+/* A stop_reason by its address: the program has told more. */
+static const char program_says[] = "its files cannot be loaded";
 
-/* Puts the VM into its power-on state, kernel loaded; its window is current. Says itself what is
- * wrong. */
-static int load(struct vm_record *record)
+static void reset_vm(struct vm_record *record)
 {
 	struct vm *vm = VM_HERE;
-	struct loader_entry entry = { 0 };
-	int err;
 
 	vm->timer = boot_state_timer();
 	vm->debug_hypercalls = boot_state_config()->debug_hypercalls;
@@ -58,98 +49,98 @@ static int load(struct vm_record *record)
 	vm->epoch = rtc_read_epoch();
 	vm->request = 0;
 	vm->stop_reason = NULL;
+	vm->loading = true;
 	memset(vm->mtrr, 0, sizeof(vm->mtrr));
 	vm->mtrr[VM_MTRR_DEF_TYPE] = 0xc06; /* on, fixed ranges on, write-back */
 	machine_reset(vm);
 	vm_breathe();
-	err = vm_load_kernel(record, &entry);
-	if (err)
-		return err;
-	for (unsigned i = 0; i < vm->vcpu_count; i++) {
+}
+
+static void reset_vcpus(struct vm_record *record)
+{
+	for (unsigned i = 0; i < VM_HERE->vcpu_count; i++) {
 		struct vcpu *vcpu = vcpu_here(i);
 
 		vm_breathe();
 		vlapic_reset(vcpu, i, true);
-		vcpu_reset(record, vcpu, i ? NULL : &entry);
+		vcpu_reset(record, vcpu, i ? 0 : LOADER_BASE);
 		vcpu_reset_stats(vcpu);
 	}
+}
+
+void vm_begin(struct vm_record *record)
+{
+	bool ends;
+
+	/* On the VM's own account: else one that reboots over and over would get it for nothing. */
+	wake_start_clock(record->vm, 0);
+	reset_vm(record);
+	vm_loader_reset(record);
+	reset_vcpus(record);
 	vm_net_set_up(record, true);
-	return 0;
-}
-
-/* On the idle stack: the loading one is left. */
-static struct vm_record *end_turn(void)
-{
-	struct vm_record *record = &vm_records[VM_HERE->id];
-
-	lapic_arm(0);
-	this_cpu()->loads = false;
 	wake_stop_clock(record->vm, 0);
-	return record;
-}
-
-static void left(void)
-{
-	vm_part(end_turn());
-	cpu_loop();
-}
-
-static void done(void)
-{
-	struct vm_record *record = end_turn();
-	bool failed = record->load_failed, live, held;
-
-	record->loading_sp = 0;
 	spinlock_acquire(&record->lock);
-	live = !failed && record->wish == VM_WISH_NONE;
-	held = record->held;
+	ends = record->wish != VM_WISH_NONE;
+	record->state = ends ? VM_ENDING : VM_LOADING;
+	spinlock_release(&record->lock);
+	/* Its vCPUs come by the scheduler's loop, the first to this CPU if its turn goes on. */
+	vm_part(record);
+	if (!ends)
+		sched_kick_vm(record);
+}
+
+int64_t vm_loaded(struct vcpu *vcpu, gpa_t entry)
+{
+	struct vm *vm = vcpu->vm;
+	struct vm_record *record;
+	bool live, barrier = vcpu->stats.ibpb;
+
+	if (!vm->loading)
+		return -E_PERM;
+	asi_exit(ASI_CAUSE_VM_STATE);
+	/* It executes there for sure; an entry outside memory is its own trouble. */
+	if (vm_populate(vm, entry, true) == -E_NOMEM)
+		return -E_NOMEM;
+	record = &vm_records[vm->id];
+	spinlock_acquire(&record->lock);
+	live = record->state == VM_LOADING;
 	if (live)
 		record->state = VM_LIVE;
 	spinlock_release(&record->lock);
-	if (!live) {
-		vm_abort(record, failed);
-		cpu_loop();
-	}
+	if (!live)
+		return 0; /* it is being ended, or another vCPU was faster */
+	vm->loading = false;
 	record->starts++;
 	vm_report_running(record);
-	vm_breathe(); /* to enter, with a flush, is long by itself */
-	if (held) {
-		/* From now on that counts: entity_is_held(). */
-		sched_hold(VM_HERE->id);
-		vm_part(record);
-		cpu_loop();
-	}
-	sched_kick_vm(record);
-	vm_enter(record, 0);
+	boot_report();
+	for (unsigned i = 0; i < vm->vcpu_count; i++)
+		vcpu_reset_stats(vcpu_here(i));
+	/* As if it came to its CPU now, with a barrier if it did; and without this exit, which
+	 * counts when it is over. */
+	vcpu->stats.ibpb = barrier;
+	vcpu->stats.exits[vcpu->exit_reason]--;
+	return 0;
 }
 
-_Noreturn void loading_main(void)
+int64_t vm_not_loaded(struct vcpu *vcpu)
 {
-	struct vm_record *record = &vm_records[VM_HERE->id];
-
-	record->load_failed = load(record);
-	cpu_switch_stack((void *)PERCPU_IDLE_STACK_TOP, done);
+	if (!vcpu->vm->loading)
+		return -E_PERM;
+	vm_stop(vcpu, program_says, 0);
+	return 0;
 }
 
-/* No sibling waits for this CPU meanwhile: a core has one VM, and what may run beside its first
- * vCPU does so when the kernel is loaded. */
-void vm_loading_breathe(void)
+void vm_report_not_loaded(const struct vm_record *record)
 {
-	const struct percpu *cpu = this_cpu();
+	const struct config_vm *config = record->config;
+	const struct vm *vm = VM_HERE;
+	char why[LOADER_WHY_SIZE];
 
-	interrupts_take();
-	if (cpu->asked || cpu->resched || mitigation_is_changing())
-		loading_pause(&vm_records[VM_HERE->id].loading_sp, (void *)PERCPU_IDLE_STACK_TOP,
-			      left);
-}
-
-_Noreturn void vm_load(struct vm_record *record)
-{
-	/* On the VM's own account: else one that reboots over and over would get it for nothing. */
-	wake_start_clock(record->vm, 0);
-	this_cpu()->loads = true;
-	timer_program(NULL);
-	if (record->loading_sp)
-		loading_resume(record->loading_sp);
-	loading_begin((uint8_t *)hpa_to_ptr(record->loading_stack) + VM_LOADING_STACK_SIZE);
+	if (vm->stop_reason == program_says)
+		vm_loader_why(record, why, sizeof(why));
+	else
+		fmt_snprintf(why, sizeof(why), "cannot be loaded: %s 0x%llx", vm->stop_reason,
+			     (unsigned long long)vm->stop_detail);
+	console_error("cloister.conf:%u: [vm %s] kernel = %s %s", config->kernel_line, config->name,
+		      config->kernel, why);
 }

@@ -1,12 +1,28 @@
 /* SPDX-License-Identifier: MIT */
-/* A VM's beginning: its kernel is loaded. */
+/* A VM's beginning: power-on state, then the loader program in the guest, then its kernel. */
 #ifndef HV_LOADING_H
 #define HV_LOADING_H
 
+#include "hv/vm/vcpu.h"
 #include "hv/vm/record.h"
 
-/** Goes on loading the kernel of a VM whose window is current, or begins; then runs its first vCPU.
- * Says itself what is wrong. Full map, idle stack. */
-_Noreturn void vm_load(struct vm_record *record);
+/** Puts a VM whose window is current, and which this CPU has joined, into its power-on state: its
+ * vCPUs come by the scheduler from then on, the first to run the loader program. The window is not
+ * current afterwards. Full map, idle stack. */
+void vm_begin(struct vm_record *record);
+
+/**
+ * HYPERCALL_LOADER_DONE: the VM's kernel is in place, and entered at @entry next. The VM is live
+ * from now on, and its statistics begin. -E_PERM: it is already; -E_NOMEM. Any map.
+ */
+int64_t vm_loaded(struct vcpu *vcpu, gpa_t entry);
+
+/** HYPERCALL_LOADER_FAIL: the VM ends, and is refused; the program has left a sentence. -E_PERM: it
+ * is live. Any map. */
+int64_t vm_not_loaded(struct vcpu *vcpu);
+
+/** Says why the VM's kernel could not be loaded. Its window is current, no vCPU runs any more. Full
+ * map. */
+void vm_report_not_loaded(const struct vm_record *record);
 
 #endif

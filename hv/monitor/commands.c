@@ -88,8 +88,8 @@ static const char *state_name(const struct vm_record *record)
 {
 	static const char *const names[] = {
 		[VM_ABSENT] = "refused",    [VM_REFUSED] = "refused", [VM_ENDED] = "ended",
-		[VM_BUILDING] = "building", [VM_READY] = "starting",  [VM_LOADING] = "loading",
-		[VM_LIVE] = "running",	    [VM_ENDING] = "ending"
+		[VM_BUILDING] = "building", [VM_READY] = "starting",  [VM_BEGINNING] = "loading",
+		[VM_LOADING] = "loading",   [VM_LIVE] = "running",    [VM_ENDING] = "ending"
 	};
 
 	if (record->state == VM_ENDED && record->wish == VM_WISH_STOP)

@@ -98,9 +98,7 @@ int entity_vcpu_on(const struct entity *e, unsigned id)
 
 bool entity_is_held(unsigned index)
 {
-	const struct vm_record *record = &vm_records[index];
-
-	return record->state != VM_LOADING && __atomic_load_n(&record->held, __ATOMIC_SEQ_CST);
+	return __atomic_load_n(&vm_records[index].held, __ATOMIC_SEQ_CST);
 }
 
 bool entity_may_run_on(const struct entity *e, unsigned leader)

@@ -212,7 +212,7 @@ void wake_end_wait(struct vcpu *vcpu)
 bool wake_check_slice(uint64_t now)
 {
 	struct percpu *cpu = this_cpu();
-	bool idle = cpu->vcpu ? all_wait(cpu->vcpu) : !cpu->loads;
+	bool idle = !cpu->vcpu || all_wait(cpu->vcpu);
 
 	if (!cpu->slice_end || now < cpu->slice_end)
 		return false;

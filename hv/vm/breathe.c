@@ -31,9 +31,6 @@ static void let_others(void)
 void vm_breathe(void)
 {
 	stack_goes_deep(); /* interrupts may */
-	if (this_cpu()->loads)
-		vm_loading_breathe();
-	else
-		let_others();
+	let_others();
 	stack_goes_deep(); /* for those who look: nothing zeroes it behind this */
 }

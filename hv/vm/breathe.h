@@ -13,8 +13,4 @@ void vm_breathe(void);
 /** From now on guests run, and what takes long lets them. Boot processor, before the first runs. */
 void vm_others_run(void);
 
-/** vm_breathe() while a kernel is loaded (hv/life/loading.c), on its own stack: leaves it if the
- * scheduler is called. */
-void vm_loading_breathe(void);
-
 #endif

@@ -10,12 +10,10 @@ bool vm_join(struct vm_record *record, unsigned vcpu)
 	bool may;
 
 	spinlock_acquire(&record->lock);
-	may = (record->state == VM_LIVE && !record->held) ||
-	      (record->state == VM_READY && !record->held && vcpu == 0) ||
-	      /* To the end, even if it is to be paused then. */
-	      (record->state == VM_LOADING && vcpu == 0);
+	may = !record->held && (record->state == VM_LIVE || record->state == VM_LOADING ||
+				(record->state == VM_READY && vcpu == 0));
 	if (may && record->state == VM_READY)
-		record->state = VM_LOADING;
+		record->state = VM_BEGINNING;
 	record->joined += may;
 	spinlock_release(&record->lock);
 	return may;

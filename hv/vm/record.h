@@ -14,17 +14,14 @@
 
 #define VM_NO_CPU UINT32_MAX
 
-/** The stack on which a kernel is loaded, hv/life/loading.c: as deep as tools/check-stack says. */
-#define VM_LOADING_STACK_ORDER 1
-#define VM_LOADING_STACK_SIZE (PAGE_SIZE << VM_LOADING_STACK_ORDER)
-
 enum vm_state {
 	VM_ABSENT,
-	VM_REFUSED,  /* it could not be built or loaded */
-	VM_ENDED,    /* has no memory: powered off, failed, or stopped by the operator */
-	VM_BUILDING, /* is being built or taken down, by one CPU: nobody else touches it */
-	VM_READY,    /* built; vCPU 0's CPU has to load the kernel. From here on it has memory */
-	VM_LOADING,  /* that is being done */
+	VM_REFUSED,   /* it could not be built or loaded */
+	VM_ENDED,     /* has no memory: powered off, failed, or stopped by the operator */
+	VM_BUILDING,  /* is being built or taken down, by one CPU: nobody else touches it */
+	VM_READY,     /* built. From here on it has memory */
+	VM_BEGINNING, /* vCPU 0's CPU puts it into its power-on state */
+	VM_LOADING,   /* its first vCPU runs the loader program; else as one that is live */
 	VM_LIVE,
 	VM_ENDING, /* no vCPU starts any more; the last one to leave tidies up */
 };
@@ -41,7 +38,7 @@ struct vm_record {
 	enum vm_state state;
 	enum vm_wish wish;     /* outlives a stop: the operator's machine does not end by itself */
 	uint8_t held;	       /* bits of enum vm_hold: no vCPU comes to a CPU */
-	bool load_failed;      /* its kernel could not be loaded */
+	bool load_failed;      /* it ends before its kernel was loaded */
 	enum vm_state becomes; /* BUILDING: when it is built, or its memory scrubbed */
 	uint32_t scrubber;     /* CPU that does so, and 1; 0: nobody does */
 	uint64_t scrubbed;     /* guest-physical address up to which that is done */
@@ -56,10 +53,8 @@ struct vm_record {
 	struct vcpu *vcpus[CONFIG_MAX_VCPUS]; /* the same */
 	hpa_t vmcs[CONFIG_MAX_VCPUS];
 	hpa_t apic_page[CONFIG_MAX_VCPUS];
-	hpa_t msr_bitmap; /* two, VCPU_MSR_BITMAP_ORDER: without and with APIC virtualisation */
-	hpa_t msr_area;	  /* what VM exit and VM entry load */
-	hpa_t loading_stack;
-	uint64_t loading_sp;  /* where that was left; 0: not since the VM's start */
+	hpa_t msr_bitmap;     /* two, VCPU_MSR_BITMAP_ORDER: without and with APIC virtualisation */
+	hpa_t msr_area;	      /* what VM exit and VM entry load */
 	uint64_t memory_used; /* bytes of guest RAM that have frames */
 	uint64_t pledged;     /* of 2 MiB, that it was promised and has not used yet */
 	uint64_t expected;    /* the same of what it may touch beyond that */

@@ -44,6 +44,7 @@ struct vm {
 	bool debug_hypercalls;
 	bool ends_run;	      /* its hypercall may end the run of all VMs */
 	bool sets_policy;     /* its hypercalls may change the policy */
+	bool loading;	      /* its loader program runs, and may say how that ends */
 	bool traced;	      /* exits are recorded */
 	uint8_t console_view; /* enum vm_view */
 	bool user_hypercalls; /* from CPL 3 too, the harmless ones */

@@ -14,6 +14,7 @@
 #include "hv/console/record.h"
 #include "hv/cpu/percpu.h"
 #include "hv/cpu/stack.h"
+#include "hv/life/loading.h"
 #include "hv/life/run.h"
 #include "hv/life/stats.h"
 #include "hv/sched/mitigation.h"
@@ -53,6 +54,8 @@ static const struct {
 	[HYPERCALL_TRACE] = { RIGHT_OWN, false },
 	[HYPERCALL_STATS_WORD] = { RIGHT_OWN, true },
 	[HYPERCALL_MARK_WORDS] = { RIGHT_OWN, true },
+	[HYPERCALL_LOADER_DONE] = { RIGHT_OWN, false },
+	[HYPERCALL_LOADER_FAIL] = { RIGHT_OWN, false },
 };
 
 static bool has_right(const struct vm *vm, enum right right)
@@ -324,6 +327,10 @@ int64_t hypercall(struct vcpu *vcpu, uint64_t number, uint64_t a, uint64_t b, ui
 		return mark_words(vcpu);
 	case HYPERCALL_END:
 		return end(vm, a);
+	case HYPERCALL_LOADER_DONE:
+		return vm_loaded(vcpu, GPA(a));
+	case HYPERCALL_LOADER_FAIL:
+		return vm_not_loaded(vcpu);
 	default:
 		return number >= HYPERCALL_DEBUG_TOUCH_SENSITIVE ? debug(vcpu, number) : -E_NOENT;
 	}

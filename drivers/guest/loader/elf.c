@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "drivers/guest/firmware/elf.h"
+#include "drivers/guest/loader/elf.h"
 
 #include "hv/base/errno.h"
 
@@ -155,7 +155,6 @@ static int load_segment(const struct loader_job *job, const struct velf *elf,
 			const struct segment *s, uint64_t *end)
 {
 	const struct loader_ram *ram = job->ram;
-	int err;
 
 	if (s->filesz > s->memsz)
 		return loader_fail(job, -E_INVAL,
@@ -174,11 +173,8 @@ static int load_segment(const struct loader_job *job, const struct velf *elf,
 			"wants a segment of %llu bytes at address 0x%llx, outside the VM's "
 			"memory: raise memory =",
 			s->memsz, s->paddr);
-	err = loader_back(job, s->paddr, s->memsz);
-	if (err)
-		return err;
-	loader_copy(ram, s->paddr, elf->file + s->offset, s->filesz);
-	loader_clear(ram, s->paddr + s->filesz, s->memsz - s->filesz);
+	copy_bulk(ram->base + s->paddr, elf->file + s->offset, s->filesz);
+	memset(ram->base + s->paddr + s->filesz, 0, s->memsz - s->filesz);
 	if (*end < s->paddr + s->memsz)
 		*end = s->paddr + s->memsz;
 	return 0;

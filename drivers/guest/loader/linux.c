@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Linux bzImages, by the 64-bit boot protocol (Documentation/arch/x86/boot.rst). */
-#include "drivers/guest/firmware/loader_internal.h"
+#include "drivers/guest/loader/loader_internal.h"
 #include "hv/base/errno.h"
 
 /* Setup header; offsets into the file and into the zero page alike. */
@@ -165,15 +165,11 @@ int linux_load(const struct loader_job *job)
 	err = place_initrd(job, end, &initrd);
 	if (!err)
 		err = loader_put_cmdline(job, loader_get(in->kernel + HDR_CMDLINE_SIZE, 4));
-	if (!err)
-		err = loader_back(job, load, size);
-	if (!err && initrd)
-		err = loader_back(job, initrd, in->initrd_size);
 	if (err)
 		return err;
-	loader_copy(ram, load, in->kernel + setup_size(in->kernel), payload);
+	copy_bulk(ram->base + load, in->kernel + setup_size(in->kernel), payload);
 	if (initrd)
-		loader_copy(ram, initrd, in->initrd, in->initrd_size);
+		copy_bulk(ram->base + initrd, in->initrd, in->initrd_size);
 	build_zero_page(ram, in, initrd);
 	loader_environment(job, false, load + ENTRY_64);
 	job->entry->rsi = LOW_INFO;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "drivers/guest/firmware/acpi.h"
+#include "drivers/guest/loader/acpi.h"
 
 #include "drivers/guest/legacy/machine.h"
 #include "gen/dsdt.h"

@@ -3,7 +3,7 @@
 #ifndef DRIVERS_GUEST_LOADER_INTERNAL_H
 #define DRIVERS_GUEST_LOADER_INTERNAL_H
 
-#include "drivers/guest/firmware/loader.h"
+#include "drivers/guest/loader/loader.h"
 #include "hv/base/string.h"
 
 /* Where things are in low memory; the guest's own map calls it RAM, as every boot loader does. */
@@ -46,13 +46,6 @@ void loader_environment(const struct loader_job *job, bool protected_mode, uint6
 /** Puts a sentence with up to two numbers (as %llu, %llx) into job->why; returns @err. */
 int loader_fail(const struct loader_job *job, int err, const char *fmt, uint64_t a, uint64_t b);
 
-/** Makes sure that [gpa, gpa + size) has memory: 0, or fails and says so. */
-int loader_back(const struct loader_job *job, uint64_t gpa, uint64_t size);
-
-/** Copies to guest memory that has been backed, and clears it. */
-void loader_copy(const struct loader_ram *ram, uint64_t gpa, const void *from, uint64_t size);
-void loader_clear(const struct loader_ram *ram, uint64_t gpa, uint64_t size);
-
 /** Copies the command line of at most @limit characters to LOW_CMDLINE. */
 int loader_put_cmdline(const struct loader_job *job, uint64_t limit);
 
@@ -67,11 +60,11 @@ struct loader_placed {
 int loader_place_extras(const struct loader_job *job, uint64_t end,
 			struct loader_placed placed[LOADER_MAX_PLACED], unsigned *count);
 
-int linux_load(const struct loader_job *job); /* drivers/guest/firmware/linux.c */
+int linux_load(const struct loader_job *job); /* drivers/guest/loader/linux.c */
 bool linux_is(const uint8_t *kernel, uint64_t size);
-int pvh_load(const struct loader_job *job); /* drivers/guest/firmware/pvh.c */
+int pvh_load(const struct loader_job *job); /* drivers/guest/loader/pvh.c */
 bool pvh_is(const uint8_t *kernel, uint64_t size);
-int multiboot_load(const struct loader_job *job); /* drivers/guest/firmware/multiboot.c */
+int multiboot_load(const struct loader_job *job); /* drivers/guest/loader/multiboot.c */
 bool multiboot_is(const uint8_t *kernel, uint64_t size);
 
 /* Little-endian fields of files and tables. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "drivers/guest/firmware/elf.h"
+#include "drivers/guest/loader/elf.h"
 #include "drivers/guest/virtio/pci.h"
 #include "hv/base/errno.h"
 #include "hv/base/print.h"
@@ -12,55 +12,6 @@ int loader_fail(const struct loader_job *job, int err, const char *fmt, uint64_t
 {
 	fmt_snprintf(job->why, job->why_size, fmt, (unsigned long long)a, (unsigned long long)b);
 	return err;
-}
-
-/* Others wait for so long: about 5,000 instructions, by eight bytes each. */
-#define PIECE KIB(32)
-
-static void breathe(const struct loader_ram *ram)
-{
-	if (ram->breathe)
-		ram->breathe();
-}
-
-static uint64_t next_piece(const struct loader_ram *ram, uint64_t left, uint64_t most)
-{
-	breathe(ram);
-	return left < most ? left : most;
-}
-
-int loader_back(const struct loader_job *job, uint64_t gpa, uint64_t size)
-{
-	const struct loader_ram *ram = job->ram;
-	uint64_t piece;
-
-	for (uint64_t at = 0; ram->populate && at < size; at += piece) {
-		piece = next_piece(ram, size - at, PAGE_SIZE_2M);
-		if (ram->populate(ram->context, GPA(gpa + at), piece))
-			return loader_fail(job, -E_NOMEM,
-					   "does not fit: the machine's memory ran out", 0, 0);
-	}
-	return 0;
-}
-
-void loader_copy(const struct loader_ram *ram, uint64_t gpa, const void *from, uint64_t size)
-{
-	uint64_t piece;
-
-	for (uint64_t at = 0; at < size; at += piece) {
-		piece = next_piece(ram, size - at, PIECE);
-		copy_bulk(ram->base + gpa + at, (const uint8_t *)from + at, piece);
-	}
-}
-
-void loader_clear(const struct loader_ram *ram, uint64_t gpa, uint64_t size)
-{
-	uint64_t piece;
-
-	for (uint64_t at = 0; at < size; at += piece) {
-		piece = next_piece(ram, size - at, PIECE);
-		memset(ram->base + gpa + at, 0, piece);
-	}
 }
 
 unsigned loader_map(const struct loader_ram *ram, struct loader_range map[LOADER_MAX_RANGES])
@@ -107,16 +58,12 @@ void loader_environment(const struct loader_job *job, bool protected_mode, uint6
 					     .protected_mode = protected_mode };
 	if (protected_mode)
 		return;
-	loader_clear(job->ram, LOW_PAGE_TABLES, 6 * PAGE_SIZE);
+	memset(tables, 0, 6 * PAGE_SIZE);
 	tables[0] = pointers | 3;
 	for (unsigned i = 0; i < 4; i++)
 		tables[512 + i] = (directories + i * PAGE_SIZE) | 3;
-	for (unsigned i = 0; i < 4 * 512; i++) {
-		if (i % 512 == 0)
-			breathe(job->ram);
+	for (unsigned i = 0; i < 4 * 512; i++)
 		tables[2 * 512 + i] = (uint64_t)i << 21 | 0x83;
-	}
-	breathe(job->ram);
 	job->entry->cr3 = LOW_PAGE_TABLES;
 }
 
@@ -139,7 +86,6 @@ static int place(const struct loader_job *job, const struct loader_module *modul
 {
 	const struct loader_ram *ram = job->ram;
 	uint64_t start = ALIGN_UP(*end, PAGE_SIZE);
-	int err;
 
 	if (start > ram->low || module->size > ram->low - start)
 		return loader_fail(job, -E_NOMEM,
@@ -147,10 +93,7 @@ static int place(const struct loader_job *job, const struct loader_module *modul
 				   "raise memory =",
 				   (start + module->size + MIB(1) - 1) >> 20,
 				   (ram->low + ram->high) >> 20);
-	err = loader_back(job, start, module->size);
-	if (err)
-		return err;
-	loader_copy(ram, start, module->data, module->size);
+	copy_bulk(ram->base + start, module->data, module->size);
 	str_copy((char *)ram->base + text, module->text, LOADER_MAX_TEXT);
 	*placed = (struct loader_placed){ start, module->size, text };
 	*end = start + module->size;
@@ -188,11 +131,9 @@ static int flat_load(const struct loader_job *job)
 				   "MiB: raise memory =",
 				   in->kernel_size, ram->low >> 20);
 	err = loader_put_cmdline(job, LOADER_MAX_TEXT - 1);
-	if (!err)
-		err = loader_back(job, FLAT_BASE, in->kernel_size);
 	if (err)
 		return err;
-	loader_copy(ram, FLAT_BASE, in->kernel, in->kernel_size);
+	copy_bulk(ram->base + FLAT_BASE, in->kernel, in->kernel_size);
 	loader_environment(job, false, FLAT_BASE);
 	job->entry->rsi = LOW_CMDLINE;
 	return 0;

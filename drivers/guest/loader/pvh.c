@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* ELF kernels with a PVH entry point, as Linux with CONFIG_PVH: 32-bit protected mode, EBX at the
  * start info (Xen's docs/misc/pvh.pandoc and public/arch-x86/hvm/start_info.h, version 1). */
-#include "drivers/guest/firmware/elf.h"
+#include "drivers/guest/loader/elf.h"
 #include "hv/base/errno.h"
 
 #define NOTE_OWNER "Xen"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Multiboot kernels (Multiboot Specification 0.6.96): ELF files, or any file whose header says
  * where it goes. */
-#include "drivers/guest/firmware/elf.h"
+#include "drivers/guest/loader/elf.h"
 #include "hv/base/errno.h"
 
 #define HEADER_MAGIC 0x1badb002
@@ -85,7 +85,6 @@ static int load_by_addresses(const struct loader_job *job, const struct header *
 {
 	const struct loader_ram *ram = job->ram;
 	uint64_t before = (uint64_t)h->header_addr - h->load_addr, offset = h->at - before, size;
-	int err;
 
 	if (h->header_addr < h->load_addr || before > h->at ||
 	    (h->load_end && h->load_end < h->load_addr))
@@ -113,11 +112,8 @@ static int load_by_addresses(const struct loader_job *job, const struct header *
 	if (h->entry < h->load_addr || h->entry >= h->load_addr + size)
 		return loader_fail(job, -E_INVAL,
 				   "is damaged: its entry point 0x%llx is not loaded", h->entry, 0);
-	err = loader_back(job, h->load_addr, *end - h->load_addr);
-	if (err)
-		return err;
-	loader_copy(ram, h->load_addr, job->in->kernel + offset, size);
-	loader_clear(ram, h->load_addr + size, *end - h->load_addr - size);
+	copy_bulk(ram->base + h->load_addr, job->in->kernel + offset, size);
+	memset(ram->base + h->load_addr + size, 0, *end - h->load_addr - size);
 	*entry = h->entry;
 	return 0;
 }

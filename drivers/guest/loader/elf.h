@@ -3,7 +3,7 @@
 #ifndef DRIVERS_GUEST_ELF_H
 #define DRIVERS_GUEST_ELF_H
 
-#include "drivers/guest/firmware/loader_internal.h"
+#include "drivers/guest/loader/loader_internal.h"
 
 struct velf {
 	const uint8_t *file;

@@ -6,21 +6,13 @@
 #ifndef DRIVERS_GUEST_LOADER_H
 #define DRIVERS_GUEST_LOADER_H
 
-#include "hv/base/types.h"
+#include "drivers/guest/loader/boot.h"
 
 /** Guest RAM as the loader sees it: one flat view, gpa g at base + g (holes are not touched). */
 struct loader_ram {
 	uint8_t *base;
 	uint64_t low;  /* bytes of RAM from 0 */
 	uint64_t high; /* bytes of RAM from 4 GiB */
-	/*
-	 * Makes sure that a range is backed before it is written; NULL: all of it is. 0 or a
-	 * negative error.
-	 */
-	int (*populate)(void *context, gpa_t gpa, uint64_t size);
-	void *context;
-	/* Called between pieces of the work, so that others get their turn; or NULL. */
-	void (*breathe)(void);
 };
 
 /*
@@ -28,7 +20,6 @@ struct loader_ram {
  * tables; kernels lie above.
  */
 #define LOADER_LOW_SIZE MIB(1)
-#define LOADER_MAX_MODULES 4
 #define LOADER_MAX_TEXT 2048 /* of the command line, and of a module's, with their zero */
 
 enum loader_format {
@@ -72,7 +63,7 @@ struct loader_entry {
 
 /**
  * Loads the kernel in @format, or in the one that its magic shows. On failure returns a negative
- * error and puts a sentence without the file's name into @why ("is truncated: ..."). Full map.
+ * error and puts a sentence without the file's name into @why ("is truncated: ...").
  */
 int loader_load(enum loader_format format, const struct loader_ram *ram,
 		const struct loader_input *in, struct loader_entry *entry, char *why,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "hv/core/boot_record.h"
+#include "hv/life/boot_record.h"
 
 #include "boot/boot_info.h"
 #include "hv/base/asm.h"
