@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* The statistics of a VM as records. Everything read here is the VM's own, so that it could run in
- * either map but for its pauses. */
+/* The statistics of a VM as records. Everything read here is the VM's own, so that it runs in
+ * either map. */
 #include "hv/life/stats.h"
 
 #include "drivers/guest/net/frame_queue.h"

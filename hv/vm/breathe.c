@@ -4,10 +4,11 @@
 #include "hv/asi/asi.h"
 #include "hv/asi/stun.h"
 #include "hv/base/asm.h"
+#include "hv/base/global.h"
 #include "hv/cpu/percpu.h"
 #include "hv/cpu/stack.h"
 
-static bool others_run;
+static bool others_run GLOBAL_DATA("whether the machine has come up; who waits may ask in any map");
 
 void vm_others_run(void)
 {
