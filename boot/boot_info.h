@@ -103,6 +103,6 @@ static_assert(sizeof(struct boot_range) == 24, "read by boot code and the core a
 static_assert(sizeof(struct boot_file) == 88, "read by boot code and the core alike");
 
 /** The image's entry point, hv/core/start.asm: the state is as above. */
-_Noreturn void hv_entry(const struct boot_info *info);
+FULL _Noreturn void hv_entry(const struct boot_info *info);
 
 #endif

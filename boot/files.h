@@ -8,16 +8,16 @@
 #define BOOT_CONFIG_NAME "cloister.conf"
 
 /** Finds the file called @name, NULL if it is not listed. */
-struct boot_file *files_find(struct boot_info *bi, const char *name);
+FULL struct boot_file *files_find(struct boot_info *bi, const char *name);
 
 /** Lists the configuration, as missing, unless it is there already. */
-void files_expect_config(struct boot_info *bi);
+FULL void files_expect_config(struct boot_info *bi);
 
 /**
  * Reads the configuration, if it has status BOOT_FILE_OK, and lists each kernel, initrd,
  * module and disk that it names, as missing, unless it is there already. @bi's file addresses must
  * be valid pointers (identity map).
  */
-void files_expect_named(struct boot_info *bi);
+FULL void files_expect_named(struct boot_info *bi);
 
 #endif

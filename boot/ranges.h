@@ -14,6 +14,7 @@
  * loader itself uses. If the table is full, the claim for RAM is dropped and any other one swallows
  * its neighbour, so memory may be lost but never misused.
  */
-void ranges_claim(struct boot_info *bi, uint64_t base, uint64_t size, enum boot_range_type type);
+ANY void ranges_claim(struct boot_info *bi, uint64_t base, uint64_t size,
+		      enum boot_range_type type);
 
 #endif

@@ -43,33 +43,33 @@ enum mem_boot_owner { BOOT_OWNER_IMAGE, BOOT_OWNER_FILE };
  * frames_trampoline()). The frame table itself is placed in RAM below 4 GiB. Frames start out dirty
  * and are zeroed when first handed out. Returns 0, or -E_NOMEM with too little memory.
  */
-int frames_init(const struct boot_info *bi);
+FULL int frames_init(const struct boot_info *bi);
 
 /** 2^@order contiguous, naturally aligned, zeroed frames; HPA_NONE if there are none. */
-hpa_t frames_alloc(unsigned order, enum mem_class class, uint16_t owner);
+FULL hpa_t frames_alloc(unsigned order, enum mem_class class, uint16_t owner);
 
 /**
  * Promises @count blocks of 2 MiB that are free: from now on nobody gets them but by
  * frames_alloc_pledged(), which takes one and cannot fail as often as was promised. -E_NOMEM: there
  * are not so many. frames_unpledge() takes back what was not used of it.
  */
-int frames_pledge(uint64_t count);
-void frames_unpledge(uint64_t count);
-hpa_t frames_alloc_pledged(enum mem_class class, uint16_t owner);
+FULL int frames_pledge(uint64_t count);
+FULL void frames_unpledge(uint64_t count);
+FULL hpa_t frames_alloc_pledged(enum mem_class class, uint16_t owner);
 
 /** @count more blocks of 2 MiB may be taken besides those that are promised: as far as there are so
  * many they are to be zero, too. frames_unexpect() for each that was taken, or will not be. */
-void frames_expect(uint64_t count);
-void frames_unexpect(uint64_t count);
+FULL void frames_expect(uint64_t count);
+FULL void frames_unexpect(uint64_t count);
 
 /** How many blocks of 2 MiB could be promised now. */
-uint64_t frames_unpledged(void);
+FULL uint64_t frames_unpledged(void);
 
 /** Zeroes and returns a block that frames_alloc() gave with the same order, or part of one. Panics
  * if any of it is not in use. */
-void frames_free(hpa_t base, unsigned order);
+FULL void frames_free(hpa_t base, unsigned order);
 /** The same for one that is zero already. */
-void frames_free_zeroed(hpa_t base, unsigned order);
+FULL void frames_free_zeroed(hpa_t base, unsigned order);
 
 /**
  * Gives the frames of a boot file, [@base, @base + @size) with its last page as a whole, the class
@@ -77,7 +77,7 @@ void frames_free_zeroed(hpa_t base, unsigned order);
  * MEM_SHARED adds @owner to those that there are. -E_INVAL if any of them is something else;
  * nothing is done then.
  */
-int frames_claim(hpa_t base, uint64_t size, enum mem_class class, uint16_t owner);
+FULL int frames_claim(hpa_t base, uint64_t size, enum mem_class class, uint16_t owner);
 
 /** A free block that is being zeroed in advance; begins with zeroes but for the first. */
 struct frames_preparation {
@@ -88,24 +88,24 @@ struct frames_preparation {
 
 /** Zeroes a piece of a free 2 MiB block, so that as many as are promised and expected can be taken
  * without that; false: they can. Who begins goes on until then. */
-bool frames_prepare_piece(struct frames_preparation *p);
+FULL bool frames_prepare_piece(struct frames_preparation *p);
 
 /** A page below 1 MiB for the processors' start-up code, or HPA_NONE. Zeroed, class MEM_SENSITIVE.
  */
-hpa_t frames_trampoline(void);
+FULL hpa_t frames_trampoline(void);
 
 /** Class and owner of the frame at @hpa (MEM_NONE outside RAM). */
-enum mem_class frames_class(hpa_t hpa);
-uint16_t frames_owner(hpa_t hpa);
+FULL enum mem_class frames_class(hpa_t hpa);
+FULL uint16_t frames_owner(hpa_t hpa);
 
 /** Bytes from @hpa on that have its class and owner for sure, because they were handed out as one
  * 2 MiB block; else what is left of the page. Never 0. */
-uint64_t frames_span(hpa_t hpa);
+FULL uint64_t frames_span(hpa_t hpa);
 
 struct frames_stats {
 	uint64_t total_bytes; /* managed RAM */
 	uint64_t free_bytes;
 };
-void frames_stats(struct frames_stats *stats);
+FULL void frames_stats(struct frames_stats *stats);
 
 #endif

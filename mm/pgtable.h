@@ -35,15 +35,15 @@ struct pg_leaf {
 };
 
 /** A page for a table, zeroed; HPA_NONE if there is no memory. */
-hpa_t pgtable_alloc_table(void);
+FULL hpa_t pgtable_alloc_table(void);
 
-int pgtable_create(struct pgtable *pt, enum pg_format format, unsigned max_level);
+FULL int pgtable_create(struct pgtable *pt, enum pg_format format, unsigned max_level);
 
 /**
  * Makes the tables that mapping [@va, @va + @size) to [@hpa, ...) needs, and nothing that shows: no
  * pgtable_map() of the same range that follows lacks memory. Errors as there.
  */
-int pgtable_prepare(struct pgtable *pt, uint64_t va, hpa_t hpa, uint64_t size);
+FULL int pgtable_prepare(struct pgtable *pt, uint64_t va, hpa_t hpa, uint64_t size);
 
 /**
  * Maps [@va, @va + @size) to [@hpa, ...), with the largest leaves that alignment allows. An empty,
@@ -52,7 +52,7 @@ int pgtable_prepare(struct pgtable *pt, uint64_t va, hpa_t hpa, uint64_t size);
  * moment. There is no way back: what was ever mapped stays so until its tables go as a whole, when
  * no processor uses them.
  */
-int pgtable_map(struct pgtable *pt, uint64_t va, hpa_t hpa, uint64_t size, unsigned prot);
+FULL int pgtable_map(struct pgtable *pt, uint64_t va, hpa_t hpa, uint64_t size, unsigned prot);
 
 /**
  * The large leaf that maps @va becomes leaves of the next smaller size in @table, which was
@@ -60,23 +60,23 @@ int pgtable_map(struct pgtable *pt, uint64_t va, hpa_t hpa, uint64_t size, unsig
  * processor has to drop what it knows: that leads to the same frames, and what it does not allow
  * yet is looked up anew. -E_NOENT: no large leaf is there, and @table is still the caller's.
  */
-int pgtable_split(struct pgtable *pt, uint64_t va, unsigned prot, hpa_t table);
+FULL int pgtable_split(struct pgtable *pt, uint64_t va, unsigned prot, hpa_t table);
 
 /** Finds the leaf that maps @va; false if none does. */
-bool pgtable_walk(const struct pgtable *pt, uint64_t va, struct pg_leaf *leaf);
+FULL bool pgtable_walk(const struct pgtable *pt, uint64_t va, struct pg_leaf *leaf);
 
 /**
  * The table page under root slot @slot, as a new reference for sharing between roots: creates it if
  * absent.
  */
-int pgtable_slot_create(struct pgtable *pt, unsigned slot, hpa_t *table);
+FULL int pgtable_slot_create(struct pgtable *pt, unsigned slot, hpa_t *table);
 /** Points root slot @slot at @table (HPA_NONE: clears it). */
-void pgtable_slot_set(struct pgtable *pt, unsigned slot, hpa_t table);
+FULL void pgtable_slot_set(struct pgtable *pt, unsigned slot, hpa_t table);
 
 /** Frees every table page below the root slots in @own_slots[0..count) and the root itself; calls
  * @breathe before each, if it is not NULL. */
-void pgtable_destroy(struct pgtable *pt, const unsigned *own_slots, unsigned count,
-		     void (*breathe)(void));
+FULL void pgtable_destroy(struct pgtable *pt, const unsigned *own_slots, unsigned count,
+			  void (*breathe)(void));
 
 /** Whom a walk calls, in address order. Each stops it by a return that is not 0. */
 struct pgtable_visitor {
@@ -96,14 +96,14 @@ struct pgtable_place {
  * Visits each table and each leaf from @from on, also a leaf that begins before and ends behind it;
  * gives back what stopped it, or 0. Between pieces the tables may change.
  */
-int pgtable_go_on(const struct pgtable *pt, const struct pgtable_place *from,
-		  const struct pgtable_visitor *visitor, void *context);
+FULL int pgtable_go_on(const struct pgtable *pt, const struct pgtable_place *from,
+		       const struct pgtable_visitor *visitor, void *context);
 
 /**
  * The first address other than 0 that an entry of @table names without being present: by L1TF it
  * could be read all the same. 0 if there is none. Any software bits that an absent entry may carry
  * one day lie outside the address.
  */
-hpa_t pgtable_absent_names(hpa_t table);
+FULL hpa_t pgtable_absent_names(hpa_t table);
 
 #endif

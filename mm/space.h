@@ -69,42 +69,42 @@ struct space_image {
  * Builds the shared subtrees: physmap (every RAM, ACPI and file range; 1 GiB/2 MiB pages, NX;
  * @has_1g as CPUID says), image (both views), global (empty).
  */
-int space_init(const struct boot_info *bi, const struct space_image *image, bool has_1g);
+FULL int space_init(const struct boot_info *bi, const struct space_image *image, bool has_1g);
 
 /** Why restricted may show @va of the image slot; REASON_COUNT if it may not (.data, .bss,
  * outside). */
-enum mem_reason space_image_reason(uint64_t va);
+FULL enum mem_reason space_image_reason(uint64_t va);
 
 /** True if @hpa is a frame of the image that restricted may show. */
-bool space_image_shows(hpa_t hpa);
+FULL bool space_image_shows(hpa_t hpa);
 
 /** Where the image's byte at @va lies in memory. */
-hpa_t space_image_frame(uint64_t va);
+FULL hpa_t space_image_frame(uint64_t va);
 
 /** True if [@hpa, @hpa + @size) touches the image's code or constants: nothing may map them
  * writable. */
-bool space_image_is_constant(hpa_t hpa, uint64_t size);
+FULL bool space_image_is_constant(hpa_t hpa, uint64_t size);
 
 /** Makes a CPU's pair; its CPU slot is empty yet. */
-int space_pair_create(struct space_pair *pair, uint16_t cpu);
+FULL int space_pair_create(struct space_pair *pair, uint16_t cpu);
 
 /** Maps @pages zeroed MEM_CPU frames at @va in the CPU slot of @pair (both roots share the
  * subtree). A page left out between two calls is a guard. Returns the frames' physmap pointers one
  * by one through @first (physmap pointer of the first page; the pages are contiguous). */
-int space_cpu_alloc(struct space_pair *pair, uint16_t cpu, uint64_t va, unsigned pages,
-		    void **first);
+FULL int space_cpu_alloc(struct space_pair *pair, uint16_t cpu, uint64_t va, unsigned pages,
+			 void **first);
 
 /** Allocates @size bytes of zeroed global memory (rounded up to pages), seen by all CPUs in both
  * maps; returns its address or NULL. */
-void *space_global_alloc(uint64_t size, enum mem_reason reason);
+FULL void *space_global_alloc(uint64_t size, enum mem_reason reason);
 
 /** Maps device registers for all CPUs in both maps, uncached; returns the address of @hpa or NULL.
  */
-volatile void *space_global_mmio(hpa_t hpa, uint64_t size);
+FULL volatile void *space_global_mmio(hpa_t hpa, uint64_t size);
 
 /** Maps the framebuffer or other memory outside RAM into the full map only (write-combining if
  * @wc); returns the address or NULL. */
-volatile void *space_full_mmio(hpa_t hpa, uint64_t size, bool wc);
+FULL volatile void *space_full_mmio(hpa_t hpa, uint64_t size, bool wc);
 
 /**
  * Can [@hpa, @hpa + @size) be read through the physmap? Firmware's memory that this lacks, because
@@ -112,26 +112,26 @@ volatile void *space_full_mmio(hpa_t hpa, uint64_t size, bool wc);
  * memory that we manage never is, nor more than a few MiB. On the boot processor, before others
  * run.
  */
-bool space_reach_firmware(hpa_t hpa, uint64_t size);
+FULL bool space_reach_firmware(hpa_t hpa, uint64_t size);
 
-int space_window_create(struct space_window *window, uint16_t vm_id);
+FULL int space_window_create(struct space_window *window, uint16_t vm_id);
 /** Makes the tables for guest RAM at @gpa: space_window_map_ram() of it cannot fail then. */
-int space_window_prepare_ram(struct space_window *window, gpa_t gpa, uint64_t size);
+FULL int space_window_prepare_ram(struct space_window *window, gpa_t gpa, uint64_t size);
 /** Maps guest RAM at GUEST_BASE + gpa (RW, NX). */
-int space_window_map_ram(struct space_window *window, gpa_t gpa, hpa_t hpa, uint64_t size);
+FULL int space_window_map_ram(struct space_window *window, gpa_t gpa, hpa_t hpa, uint64_t size);
 /** Maps a disk image at @va of the window's part for them (NX; read-only unless @writable). */
-int space_window_map_disk(struct space_window *window, uint64_t va, hpa_t hpa, uint64_t size,
-			  bool writable);
+FULL int space_window_map_disk(struct space_window *window, uint64_t va, hpa_t hpa, uint64_t size,
+			       bool writable);
 /** Allocates @pages zeroed MEM_VM frames (contiguous) at @va of the window's private part; *first
  * is their physmap pointer. */
-int space_window_alloc(struct space_window *window, uint64_t va, unsigned pages, void **first);
+FULL int space_window_alloc(struct space_window *window, uint64_t va, unsigned pages, void **first);
 /** Frees tables and private pages (RAM frames belong to the caller); calls @breathe before each, if
  * it is not NULL. */
-void space_window_destroy(struct space_window *window, void (*breathe)(void));
+FULL void space_window_destroy(struct space_window *window, void (*breathe)(void));
 
 /** Makes @window (or none, NULL) the current one in both roots of @pair. The caller flushes the
  * window's TLB entries. */
-void space_window_set(struct space_pair *pair, const struct space_window *window);
+FULL void space_window_set(struct space_pair *pair, const struct space_window *window);
 
 #define SPACE_NOBODY UINT16_MAX
 
@@ -178,11 +178,11 @@ static inline bool space_audit_is_spent(const struct space_audit *audit)
  * restricted never shows. Adds to @audit. The caller keeps the window from changing meanwhile.
  * Returns whether it is done.
  */
-bool space_audit_pair(struct space_audit *audit, const struct space_pair *pair, uint16_t cpu,
-		      uint16_t vm_id);
+FULL bool space_audit_pair(struct space_audit *audit, const struct space_pair *pair, uint16_t cpu,
+			   uint16_t vm_id);
 
 /** The same for a window, current somewhere or not; its bytes are counted here. */
-bool space_audit_window(struct space_audit *audit, const struct space_window *window);
+FULL bool space_audit_window(struct space_audit *audit, const struct space_window *window);
 
 /** What VM @vm_id reaches by itself through @ept: its own frames, and files that it may only read;
  * nothing else. */

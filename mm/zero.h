@@ -9,6 +9,6 @@
  * scrubbing neither evicts what is in use nor leaves the area cached. XMM0 is preserved: it may be
  * the guest's. Map: that of @ptr.
  */
-void zero_pages(void *ptr, uint64_t size);
+ANY void zero_pages(void *ptr, uint64_t size);
 
 #endif

@@ -25,12 +25,12 @@ extern struct vmx_caps vmx_caps;
  * Finds out. Returns NULL if all is there, else what is missing and what to do, as the end of a
  * line for people. Full map, boot processor.
  */
-const char *vmx_probe(void);
+FULL const char *vmx_probe(void);
 
-/** VMXON on this CPU. Returns NULL or what is wrong, as above. Full map. */
-const char *vmx_enable(unsigned cpu);
+/** VMXON on this CPU. Returns NULL or what is wrong, as above. */
+FULL const char *vmx_enable(unsigned cpu);
 
 /** Drops every cached guest translation on this CPU. */
-void vmx_flush_guest_tlb(void);
+FULL void vmx_flush_guest_tlb(void);
 
 #endif

@@ -46,18 +46,18 @@ enum decode_mode { DECODE_16, DECODE_32, DECODE_64 };
  * Decodes the instruction at @bytes (@count of them readable, 15 at most are looked at). Returns 0,
  * -E_NOTSUP for an instruction that it does not know, -E_RANGE if @count is too short.
  */
-int decode_insn(const uint8_t *bytes, unsigned count, enum decode_mode mode,
-		struct decode_insn *insn);
+ANY int decode_insn(const uint8_t *bytes, unsigned count, enum decode_mode mode,
+		    struct decode_insn *insn);
 
 /** The same without the short cut for plain MOV: what the unit test compares it with. */
-int decode_general(const uint8_t *bytes, unsigned count, enum decode_mode mode,
-		   struct decode_insn *insn);
+ANY int decode_general(const uint8_t *bytes, unsigned count, enum decode_mode mode,
+		       struct decode_insn *insn);
 
 /**
  * Computes dst OP src at @size bytes and the six status flags; *rflags is updated. Returns the
  * result (for CMP and TEST the unchanged dst).
  */
-uint64_t decode_alu(enum decode_alu op, uint64_t dst, uint64_t src, unsigned size,
-		    uint64_t *rflags);
+ANY uint64_t decode_alu(enum decode_alu op, uint64_t dst, uint64_t src, unsigned size,
+			uint64_t *rflags);
 
 #endif

@@ -68,8 +68,8 @@ enum exit_reason { EXIT_REASONS(EXIT_REASON_NUMBER) EXIT_REASON_COUNT = 80 };
 /* Bit 26: what exits locked the bus before (SDM 28.2.1). */
 #define EXIT_BUS_LOCKED BIT(26)
 
-/** The reason's name in the records; "reason-N" is never needed below EXIT_REASON_COUNT. Any map.
+/** The reason's name in the records; "reason-N" is never needed below EXIT_REASON_COUNT.
  */
-const char *exit_reason_name(unsigned reason);
+ANY const char *exit_reason_name(unsigned reason);
 
 #endif

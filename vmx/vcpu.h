@@ -17,8 +17,8 @@
 /* A VM's MSR bitmaps, a page each and one behind the other: of 1 << this pages, BITMAP_COUNT. */
 #define VCPU_MSR_BITMAP_ORDER 1
 
-/** Allocates the VMCSs and the MSR bitmaps of VM @record. Full map. 0 or -E_NOMEM. */
-int vcpu_create(struct vm_record *record);
+/** Allocates the VMCSs and the MSR bitmaps of VM @record. 0 or -E_NOMEM. */
+FULL int vcpu_create(struct vm_record *record);
 
 /**
  * Gives the vCPU its power-on state: in 32-bit protected mode at @entry, or waiting for a start-up
@@ -28,29 +28,28 @@ void vcpu_reset(struct vm_record *record, struct vcpu *vcpu, uint32_t entry);
 
 /** Loads the vCPU onto this CPU (VMCS, host state, what hardware keeps outside the VMCS), where its
  * exits land at @exit, and takes it off again, leaving nothing of it in registers. Its window is
- * current. Full map. */
-void vcpu_load(const struct vm_record *record, struct vcpu *vcpu, const char *exit);
-void vcpu_unload(const struct vm_record *record, struct vcpu *vcpu);
+ * current. */
+FULL void vcpu_load(const struct vm_record *record, struct vcpu *vcpu, const char *exit);
+FULL void vcpu_unload(const struct vm_record *record, struct vcpu *vcpu);
 
 /** Resets, loads and saves what hardware keeps outside the VMCS (vmx/switch.c). */
-void vcpu_reset_hardware(struct vcpu *vcpu);
-void vcpu_load_hardware(const struct vcpu *vcpu);
-void vcpu_save_hardware(struct vcpu *vcpu);
+FULL void vcpu_reset_hardware(struct vcpu *vcpu);
+FULL void vcpu_load_hardware(const struct vcpu *vcpu);
+FULL void vcpu_save_hardware(struct vcpu *vcpu);
 
-/** Makes the VMCS of a vCPU that is on no CPU the current one, to look at it, and undoes that. Full
- * map. */
-void vcpu_make_current(const struct vm_record *record, const struct vcpu *vcpu);
-void vcpu_make_idle(const struct vm_record *record, const struct vcpu *vcpu);
+/** Makes the VMCS of a vCPU that is on no CPU the current one, to look at it, and undoes that. */
+FULL void vcpu_make_current(const struct vm_record *record, const struct vcpu *vcpu);
+FULL void vcpu_make_idle(const struct vm_record *record, const struct vcpu *vcpu);
 
 /** Prints the guest's registers, of a vCPU of VM @record that is on no CPU and cannot come to one.
- * No VMCS is current, before and after. Full map. */
-void vcpu_dump(const struct vm_record *record, const struct vcpu *vcpu);
+ * No VMCS is current, before and after. */
+FULL void vcpu_dump(const struct vm_record *record, const struct vcpu *vcpu);
 
 /** WORK_INIT: as after an INIT, from now on waiting for a start-up IPI. Its VMCS is current. */
-void vcpu_take_init(struct vcpu *vcpu);
+ANY void vcpu_take_init(struct vcpu *vcpu);
 
 /** Its start-up IPI has come (vcpu.remote_sipi): it runs, in real mode. Its VMCS is current. */
-void vcpu_start_up(struct vcpu *vcpu);
+ANY void vcpu_start_up(struct vcpu *vcpu);
 
 /** Is the guest in 64-bit mode, not in compatibility mode or without it? */
 static inline bool vcpu_is_64bit(void)
@@ -61,7 +60,7 @@ static inline bool vcpu_is_64bit(void)
 
 /** RFLAGS.TF is set, and an instruction of the guest, or a round of a repeated one, was executed
  * for it: queues the #DB that is due behind it (SDM 17.3.1.4). */
-void vcpu_trap_step(void);
+ANY void vcpu_trap_step(void);
 
 /** Moves RIP on by @length bytes; what STI or MOV SS held back is over, and a guest that steps gets
  * its trap. Where RIP has 32 bits, the next entry sees whether it has become more, and fails
@@ -96,35 +95,35 @@ enum {
 };
 
 /** Queues an exception for the next entry. */
-void vcpu_inject_ud(void);
-void vcpu_inject_gp(void);
+ANY void vcpu_inject_ud(void);
+ANY void vcpu_inject_gp(void);
 /** One with an error code, which is 0; a page fault with @error. */
-void vcpu_inject_fault(unsigned vector);
-void vcpu_inject_pf(struct vcpu *vcpu, uint64_t address, uint32_t error);
+ANY void vcpu_inject_fault(unsigned vector);
+ANY void vcpu_inject_pf(struct vcpu *vcpu, uint64_t address, uint32_t error);
 
 /** Queues again what the exit interrupted in its delivery (IDT-vectoring information, SDM 27.2.4);
  * was there anything? */
-bool vcpu_requeue_event(struct vcpu *vcpu);
+ANY bool vcpu_requeue_event(struct vcpu *vcpu);
 
 /** WORK_IRQ: gives the guest its next NMI or interrupt, or asks for the window in which it can be
  * given. */
-void vcpu_inject_pending(struct vcpu *vcpu);
+ANY void vcpu_inject_pending(struct vcpu *vcpu);
 
 /** Other vCPUs' interrupts: @bits, not 0, of IRR's register @index, edge-triggered. What can be
  * taken with the next entry goes there without a detour. The VMCS is current. */
-void vcpu_accept(struct vcpu *vcpu, unsigned index, uint32_t bits);
+ANY void vcpu_accept(struct vcpu *vcpu, unsigned index, uint32_t bits);
 
 /** For WORK_IRQ while the processor delivers by itself: tells it what requests and which EOIs are
  * to exit. */
-void apicv_hand_over(struct vcpu *vcpu);
+ANY void apicv_hand_over(struct vcpu *vcpu);
 
 /** Which of the two MSR bitmaps of a VM. */
 enum { BITMAP_PLAIN, BITMAP_ASSISTED, BITMAP_COUNT };
 
 /** Writes of the control registers as the guest means them; false: #GP. */
-bool vcpu_write_cr0(struct vcpu *vcpu, uint64_t value);
-bool vcpu_write_cr4(struct vcpu *vcpu, uint64_t value);
-uint64_t vcpu_read_cr0(void);
+ANY bool vcpu_write_cr0(struct vcpu *vcpu, uint64_t value);
+ANY bool vcpu_write_cr4(struct vcpu *vcpu, uint64_t value);
+ANY uint64_t vcpu_read_cr0(void);
 
 /** General register @index; RSP comes from the VMCS. */
 static inline uint64_t vcpu_get_reg(const struct vcpu *vcpu, unsigned index)
@@ -150,6 +149,6 @@ static inline unsigned vcpu_cpl(void)
  * Where the guest's timer is the preemption timer: expires a deadline that has come, and sets the
  * timer to what is left of the next one, as the time spent in the hypervisor does not count for it.
  */
-void vcpu_poll_timer(struct vcpu *vcpu);
+ANY void vcpu_poll_timer(struct vcpu *vcpu);
 
 #endif

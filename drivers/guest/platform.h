@@ -16,29 +16,29 @@ struct frame_queue;
 struct virtio;
 
 /** The VM's devices, and a vCPU's local APIC. */
-struct machine *vm_machine(struct vm *vm);
-struct vlapic *vcpu_vlapic(struct vcpu *vcpu);
+ANY struct machine *vm_machine(struct vm *vm);
+ANY struct vlapic *vcpu_vlapic(struct vcpu *vcpu);
 
-unsigned vm_vcpu_count(const struct vm *vm);
-struct vcpu *vm_vcpu(struct vm *vm, unsigned index);
-struct vm *vcpu_vm(struct vcpu *vcpu);
+ANY unsigned vm_vcpu_count(const struct vm *vm);
+ANY struct vcpu *vm_vcpu(struct vm *vm, unsigned index);
+ANY struct vm *vcpu_vm(struct vcpu *vcpu);
 
 /**
  * Pointer to @len bytes of guest RAM at @gpa, or NULL if any of them is not RAM. The current VM
  * only.
  */
-void *vm_ram(struct vm *vm, gpa_t gpa, uint64_t len);
+ANY void *vm_ram(struct vm *vm, gpa_t gpa, uint64_t len);
 /** RAM from guest-physical address 0 on that is there as a whole: all below the hole, or nothing
  * (@size 0) if memory is populated on first touch. Stays so while the VM lives. */
-uint8_t *vm_ram_flat(struct vm *vm, uint64_t *size);
+ANY uint8_t *vm_ram_flat(struct vm *vm, uint64_t *size);
 /** Bytes of RAM below the 3 GiB hole, and above 4 GiB. */
-uint64_t vm_ram_low(const struct vm *vm);
-uint64_t vm_ram_high(const struct vm *vm);
+ANY uint64_t vm_ram_low(const struct vm *vm);
+ANY uint64_t vm_ram_high(const struct vm *vm);
 
 /** Nobody else touches the VM's devices in between. Not nested; no access to sensitive data inside.
  */
-void vm_lock(struct vm *vm);
-void vm_unlock(struct vm *vm);
+ANY void vm_lock(struct vm *vm);
+ANY void vm_unlock(struct vm *vm);
 /** A device model is at work: builds with -DDEBUG_LOCKS panic if others may be so too. */
 #ifdef DEBUG_LOCKS
 void vm_assert_locked(const struct vm *vm);
@@ -51,56 +51,56 @@ static inline void vm_assert_locked(const struct vm *vm)
 
 /** Ticks since the VM began, whatever it does to its counters; a vCPU's time stamp counter now; the
  * frequency of both. */
-uint64_t vm_tsc(struct vm *vm);
-uint64_t vcpu_tsc(const struct vcpu *vcpu);
-uint64_t vm_tsc_hz(const struct vm *vm);
+ANY uint64_t vm_tsc(struct vm *vm);
+ANY uint64_t vcpu_tsc(const struct vcpu *vcpu);
+ANY uint64_t vm_tsc_hz(const struct vm *vm);
 /** Seconds since 1970 when the VM's clock was 0 (from the host's RTC). */
-uint64_t vm_epoch(const struct vm *vm);
+ANY uint64_t vm_epoch(const struct vm *vm);
 
 /**
  * Something for the vCPU to take may have appeared in its local APIC: look before the next entry.
  */
-void vcpu_notify(struct vcpu *vcpu);
+ANY void vcpu_notify(struct vcpu *vcpu);
 /** Is this the vCPU that the calling CPU runs? Only then may its local APIC be touched. */
-bool vcpu_is_here(const struct vcpu *vcpu);
+ANY bool vcpu_is_here(const struct vcpu *vcpu);
 /** vlapic_accept() for a vCPU that runs elsewhere: its own CPU does it. */
-void vcpu_post(struct vcpu *vcpu, uint8_t vector, bool level);
+ANY void vcpu_post(struct vcpu *vcpu, uint8_t vector, bool level);
 /** The local APIC has changed its mode, or SVR turned it on or off: who works on its page may
  * change. */
-void vcpu_apic_mode_changed(struct vcpu *vcpu);
+ANY void vcpu_apic_mode_changed(struct vcpu *vcpu);
 /** Call vlapic_timer_expired() on this vCPU once its TSC reaches @guest_tsc; 0 cancels. */
-void vcpu_timer_arm(struct vcpu *vcpu, uint64_t guest_tsc);
+ANY void vcpu_timer_arm(struct vcpu *vcpu, uint64_t guest_tsc);
 /** INIT or SIPI for this vCPU (@vector as in the SIPI; ignored for INIT). */
-void vcpu_send_init(struct vcpu *vcpu);
-void vcpu_send_sipi(struct vcpu *vcpu, uint8_t vector);
-void vcpu_send_nmi(struct vcpu *vcpu);
+ANY void vcpu_send_init(struct vcpu *vcpu);
+ANY void vcpu_send_sipi(struct vcpu *vcpu, uint8_t vector);
+ANY void vcpu_send_nmi(struct vcpu *vcpu);
 
 /** A byte that the guest writes to its console; and whether the next one goes there without that
  * anybody waits for the UART. Who has more than a byte asks. */
-void vm_console_write(struct vm *vm, uint8_t byte);
-bool vm_console_ready(const struct vm *vm);
+ANY void vm_console_write(struct vm *vm, uint8_t byte);
+ANY bool vm_console_ready(const struct vm *vm);
 
 /** Where network card @unit puts what it sends, and takes what came for it. */
-struct frame_queue *vm_net_outbox(struct vm *vm, unsigned unit);
-struct frame_queue *vm_net_inbox(struct vm *vm, unsigned unit);
+ANY struct frame_queue *vm_net_outbox(struct vm *vm, unsigned unit);
+ANY struct frame_queue *vm_net_inbox(struct vm *vm, unsigned unit);
 /** What is in the outboxes goes to the switch before the calling vCPU's next entry. */
-void vm_net_send(struct vm *vm);
+ANY void vm_net_send(struct vm *vm);
 /** How long a frame may wait for others to go with it, in ticks of the TSC. */
-uint64_t vm_net_window(struct vm *vm);
+ANY uint64_t vm_net_window(struct vm *vm);
 /** Calls vnet_receive() and vnet_send_on() in @ticks of the TSC, or earlier. */
-void vm_net_poll_in(struct vm *vm, uint64_t ticks);
+ANY void vm_net_poll_in(struct vm *vm, uint64_t ticks);
 
 enum vm_request { VM_REQUEST_POWEROFF = 1, VM_REQUEST_REBOOT = 2 };
 /** The guest wants to end or to start anew; takes effect after the current exit. */
-void vm_request(struct vm *vm, enum vm_request request);
+ANY void vm_request(struct vm *vm, enum vm_request request);
 
 /**
  * The guest's access that is being served, a notification of queue @queue of @device, has more to
  * do than interrupts should wait for: it is made again, behind them.
  */
-void vm_again(struct vm *vm, struct virtio *device, unsigned queue);
+ANY void vm_again(struct vm *vm, struct virtio *device, unsigned queue);
 
 /** Tells the operator in one line what the guest did wrong to its device @device. */
-void vm_complain(struct vm *vm, const char *device, const char *what);
+ANY void vm_complain(struct vm *vm, const char *device, const char *what);
 
 #endif

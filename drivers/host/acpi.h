@@ -46,6 +46,6 @@ extern struct acpi_facts acpi_facts;
  * and sees to it that it can: tables are not trusted. Always fills @facts with at least the
  * defaults.
  */
-void acpi_read(hpa_t rsdp, bool (*reach)(hpa_t hpa, uint64_t size), struct acpi_facts *facts);
+FULL void acpi_read(hpa_t rsdp, bool (*reach)(hpa_t hpa, uint64_t size), struct acpi_facts *facts);
 
 #endif

@@ -41,20 +41,20 @@ static inline uint32_t acpi_length(const struct acpi_header *table)
 }
 
 /** The table at physical @address, all of it readable; NULL if there cannot be one. */
-const struct acpi_header *acpi_table_at(uint64_t address, acpi_reach_t reach);
+FULL const struct acpi_header *acpi_table_at(uint64_t address, acpi_reach_t reach);
 
 /** Table @index (from 0) of the root table @list, whose entries have @size bytes; NULL: not
  * readable. Sets @end behind the last entry. */
-const struct acpi_header *acpi_table(const struct acpi_header *list, unsigned size, unsigned index,
-				     acpi_reach_t reach, bool *end);
+FULL const struct acpi_header *acpi_table(const struct acpi_header *list, unsigned size,
+					  unsigned index, acpi_reach_t reach, bool *end);
 
 /** Reads the FADT @fadt into facts->power but for the line, which the MADT tells; looks for S5 in
  * the DSDT and in the SSDTs of @list. */
-void acpi_read_fadt(const struct acpi_header *fadt, const struct acpi_header *list, unsigned size,
-		    acpi_reach_t reach, struct acpi_facts *facts);
+FULL void acpi_read_fadt(const struct acpi_header *fadt, const struct acpi_header *list,
+			 unsigned size, acpi_reach_t reach, struct acpi_facts *facts);
 
 /** Finds the name \_S5 in @size bytes of AML and takes its first two numbers; false: it is not
  * there, or no package of constants. Any bytes are legal. */
-bool acpi_find_s5(const uint8_t *aml, uint64_t size, uint8_t type[2]);
+FULL bool acpi_find_s5(const uint8_t *aml, uint64_t size, uint8_t type[2]);
 
 #endif

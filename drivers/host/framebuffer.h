@@ -23,10 +23,10 @@ struct framebuffer {
 };
 
 /** Clears the picture at @pixels, which has the form that @mode says. */
-void framebuffer_init(struct framebuffer *fb, volatile void *pixels,
-		      const struct boot_framebuffer *mode);
+FULL void framebuffer_init(struct framebuffer *fb, volatile void *pixels,
+			   const struct boot_framebuffer *mode);
 
 /** Shows one character; newline, carriage return, backspace and tabulator do what they say. */
-void framebuffer_putc(struct framebuffer *fb, char c);
+FULL void framebuffer_putc(struct framebuffer *fb, char c);
 
 #endif

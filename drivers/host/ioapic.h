@@ -7,12 +7,12 @@
 #include "hv/base/types.h"
 
 /** Maps the I/O APIC at @base, masks its lines. 0, or -E_NOENT if none answers there. */
-int ioapic_init(hpa_t base);
+FULL int ioapic_init(hpa_t base);
 
 /** Sends @line as @vector to @apic_id; -E_NOENT: the I/O APIC lacks it. */
-int ioapic_route(const struct acpi_line *line, uint8_t vector, uint32_t apic_id);
+FULL int ioapic_route(const struct acpi_line *line, uint8_t vector, uint32_t apic_id);
 
 /** Lets nothing through from @line any more. */
-void ioapic_mask(const struct acpi_line *line);
+FULL void ioapic_mask(const struct acpi_line *line);
 
 #endif

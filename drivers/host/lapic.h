@@ -6,31 +6,31 @@
 
 #include "hv/base/types.h"
 
-/** Boot processor, once: decides on the mode and maps the registers if need be. Full map. 0 or
+/** Boot processor, once: decides on the mode and maps the registers if need be. 0 or
  * -E_NOMEM. */
-int lapic_init(bool x2apic);
+FULL int lapic_init(bool x2apic);
 
 /** Every CPU: switches its APIC on. @spurious_vector is what noise gets; @timer_vector fires at the
  * armed time; the pin @nmi_lint (-1: none) takes NMIs from outside. */
-void lapic_enable(uint8_t spurious_vector, uint8_t timer_vector, bool deadline, int nmi_lint);
+ANY void lapic_enable(uint8_t spurious_vector, uint8_t timer_vector, bool deadline, int nmi_lint);
 
-uint32_t lapic_id(void);
+ANY uint32_t lapic_id(void);
 
 /** Ends the interrupt in service. Any map, hot. */
-void lapic_eoi(void);
+ANY void lapic_eoi(void);
 
 /**
  * Fires the timer interrupt once the TSC reaches @tsc (without TSC-deadline mode about then,
  * perhaps early); 0 disarms. Any map, hot.
  */
-void lapic_arm(uint64_t tsc);
+ANY void lapic_arm(uint64_t tsc);
 
-/** Inter-processor interrupts. Any map. */
-void lapic_send(uint32_t apic_id, uint8_t vector);
+/** Inter-processor interrupts. */
+ANY void lapic_send(uint32_t apic_id, uint8_t vector);
 /** To this CPU; also from an NMI, in the middle of any of the others. */
-void lapic_send_self(uint8_t vector);
-void lapic_send_nmi(uint32_t apic_id);
-void lapic_send_init(uint32_t apic_id);
-void lapic_send_startup(uint32_t apic_id, uint8_t page);
+ANY void lapic_send_self(uint8_t vector);
+ANY void lapic_send_nmi(uint32_t apic_id);
+ANY void lapic_send_init(uint32_t apic_id);
+ANY void lapic_send_startup(uint32_t apic_id, uint8_t page);
 
 #endif

@@ -6,6 +6,6 @@
 
 /** Seconds since 1970-01-01 by the machine's CMOS clock, taken as UTC; 0 if it does not answer
  * sensibly. */
-uint64_t rtc_read_epoch(void);
+ANY uint64_t rtc_read_epoch(void);
 
 #endif

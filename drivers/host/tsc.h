@@ -8,6 +8,6 @@
  * Ticks a second of the time-stamp counter: measured against the 8254 timer, or, where that does
  * not run, from CPUID leaf 15H/16H; 0 if neither says. Takes about 30 ms.
  */
-uint64_t tsc_calibrate(void);
+ANY uint64_t tsc_calibrate(void);
 
 #endif

@@ -20,17 +20,17 @@ struct uart {
 #define UART_FIFO_US (UART_FIFO_DEPTH * 10 * 1000000 / 115200)
 
 /** 115200 baud, 8N1, FIFOs on, interrupts off. Leaves port 0 if no UART answers there. */
-void uart_init(struct uart *uart, uint16_t port);
+ANY void uart_init(struct uart *uart, uint16_t port);
 /** Can @bytes be sent without waiting? The FIFO tells only that it is empty, so not before that if
  * too little is known to be left. */
-bool uart_has_room(struct uart *uart, unsigned bytes);
+ANY bool uart_has_room(struct uart *uart, unsigned bytes);
 /** Sends a byte; waits, bounded, until the transmitter has room. */
-void uart_putc(struct uart *uart, char c);
+ANY void uart_putc(struct uart *uart, char c);
 /** A received byte, or -1. */
-int uart_getc(struct uart *uart);
+ANY int uart_getc(struct uart *uart);
 /** Waits, bounded, until the last byte has left. */
-void uart_drain(struct uart *uart);
+ANY void uart_drain(struct uart *uart);
 /** Receive interrupts on (the line must be routed by then) or off. */
-void uart_set_receive_irq(struct uart *uart, bool on);
+ANY void uart_set_receive_irq(struct uart *uart, bool on);
 
 #endif

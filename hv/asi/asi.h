@@ -36,34 +36,34 @@
 #define ASI_CAUSE_NUMBER(name, text, object) ASI_CAUSE_##name,
 enum asi_cause { ASI_CAUSES(ASI_CAUSE_NUMBER) ASI_CAUSE_COUNT };
 
-const char *asi_cause_name(enum asi_cause cause);
+ANY const char *asi_cause_name(enum asi_cause cause);
 
 /**
  * Leaves to the full map; if this CPU is there already, asks only for the flush of cond-flush. The
  * caller's address is the site that the statistics name. Interrupts off.
  */
-void asi_exit(enum asi_cause cause);
+ANY void asi_exit(enum asi_cause cause);
 
 /**
  * Back to the restricted map with the flushes that the policy asks for. After it nothing sensitive
  * may be touched before the guest runs. Interrupts off; in FULL.
  */
-void asi_enter(void);
+FULL void asi_enter(void);
 
 /**
  * Nothing sensitive is needed until this CPU is woken: it waits in the restricted map if exits land
  * there or siblings have to be let go, since an interrupt's handler runs in the map of the wait.
  * Interrupts off.
  */
-void asi_rest(void);
+ANY void asi_rest(void);
 
 /** Awake again: where exits land in full, that is where work goes on. Interrupts off. */
-void asi_wake(void);
+ANY void asi_wake(void);
 
 /**
  * A page fault in the hypervisor: leaves to full if restricted lacks what full maps, and returns
  * true for a retry of the instruction; false if the fault is a bug.
  */
-bool asi_handle_fault(const struct exception_frame *frame);
+ANY bool asi_handle_fault(const struct exception_frame *frame);
 
 #endif

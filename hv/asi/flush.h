@@ -16,7 +16,7 @@
 
 /** Allocates the buffer that the software L1D flush reads. Full map, once. Returns 0 or -E_NOMEM.
  */
-int flush_init(void);
+FULL int flush_init(void);
 
 /** What the policy that this CPU follows resolved to. Any map. */
 static inline const struct policy_actions *flush_actions(void)
@@ -32,28 +32,28 @@ struct vcpu_stats;
  * guest's value comes back with it. Either map (in restricted, what it reads is harmless and is
  * what remains cached). Counts it in @stats unless that is NULL.
  */
-void flush_core(struct vcpu_stats *stats);
+ANY void flush_core(struct vcpu_stats *stats);
 
 /**
  * The way from restricted into full: no return or branch there may follow what the guest trained.
  * Return stack buffer, branch history, IA32_SPEC_CTRL, as the policy says. Where exits land in full
  * the exit path does the same by itself (vmx/exit/entry.asm and the MSR-load areas). Returns
- * whether there was anything to do. Either map.
+ * whether there was anything to do.
  */
-bool flush_predictor(void);
+ANY bool flush_predictor(void);
 
 /** Another VM comes to this core: IBPB (IA32_PRED_CMD, SDM volume 4, table 2-2) if the policy says
- * so; returns whether. Either map. */
-bool flush_on_vm_switch(void);
+ * so; returns whether. */
+ANY bool flush_on_vm_switch(void);
 
-/** Gives this CPU the hypervisor's IA32_SPEC_CTRL; again after a change of policy. Full map. */
-void flush_init_cpu(void);
+/** Gives this CPU the hypervisor's IA32_SPEC_CTRL; again after a change of policy. */
+FULL void flush_init_cpu(void);
 
 /** The return stack buffer gets 32 harmless entries. Either map; hv/asi/predictor.asm. */
-void rsb_fill(void);
+ANY void rsb_fill(void);
 
 /** Overwrites the branch history (SDM volume 4, table 2-2, BHI_NO; for CPUs without BHI_DIS_S).
  * Either map; hv/asi/predictor.asm. */
-void bhb_clear(void);
+ANY void bhb_clear(void);
 
 #endif

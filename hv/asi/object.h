@@ -11,14 +11,14 @@ struct escalation_site;
  * Notes at @site what @site->address is: a variable, memory by class and owner of its frame, device
  * registers. @cpu is the running CPU. Full map: the tables that say so are sensitive.
  */
-void object_identify(struct escalation_site *site, unsigned cpu);
+FULL void object_identify(struct escalation_site *site, unsigned cpu);
 
 /** Kind of what was found: "variable", "physmap", "device", "request" (the code asked by itself),
- * "unknown". Any map. */
-const char *object_class(const struct escalation_site *site);
+ * "unknown". */
+ANY const char *object_class(const struct escalation_site *site);
 
 /** Writes its name ("sensitive_word", "vm 1 ram", "page table") into @buf. Any map: variables'
  * names are public. */
-void object_name(const struct escalation_site *site, char *buf, size_t size);
+ANY void object_name(const struct escalation_site *site, char *buf, size_t size);
 
 #endif

@@ -16,10 +16,10 @@ struct policy_reason {
 	const char *why;    /* how it is known whether the CPU is affected */
 };
 
-const char *policy_mode_name(unsigned mode);
-const char *policy_l1d_name(unsigned l1d);
-const char *policy_buffers_name(unsigned buffers);
-const char *policy_bhb_name(unsigned bhb);
+ANY const char *policy_mode_name(unsigned mode);
+ANY const char *policy_l1d_name(unsigned l1d);
+ANY const char *policy_buffers_name(unsigned buffers);
+ANY const char *policy_bhb_name(unsigned bhb);
 
 /**
  * The one decision. @smt: hyperthreads of one core run guests side by side. @paranoid: as if the

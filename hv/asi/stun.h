@@ -25,14 +25,14 @@ struct stun_gate {
 	bool waited_for; /* its CPU stands before it */
 } __attribute__((aligned(64)));
 
-/** CPU @id's gate. Any map. */
-struct stun_gate *stun_gate(unsigned id);
+/** CPU @id's gate. */
+ANY struct stun_gate *stun_gate(unsigned id);
 
 /**
  * Notes which of the CPUs known so far share this CPU's core, and holds their gates: a CPU begins
  * in the full map. On the CPU itself, full map, before any guest runs on the core.
  */
-void stun_init_cpu(void);
+FULL void stun_init_cpu(void);
 
 /**
  * Holds the gates of all siblings and returns once none of them runs guest code: those that did
@@ -41,26 +41,26 @@ void stun_init_cpu(void);
  * does not answer within the bound, the core fails closed: this CPU says so and halts with the
  * gates shut.
  */
-void stun_hold(struct percpu *cpu);
+ANY void stun_hold(struct percpu *cpu);
 
-/** Does a sibling stand at its gate? Any map. */
-bool stun_keeps_waiting(const struct percpu *cpu);
+/** Does a sibling stand at its gate? */
+ANY bool stun_keeps_waiting(const struct percpu *cpu);
 
-/** Lets the siblings go; does nothing if they are not held. After the flush. Any map. */
-void stun_release(struct percpu *cpu);
+/** Lets the siblings go; does nothing if they are not held. After the flush. */
+ANY void stun_release(struct percpu *cpu);
 
 /**
  * For a CPU that panics, at whatever instruction of the protocol: shuts the siblings' gates once
  * more, for ever, and fetches them out of their guests. True once none runs one; false, and this
  * CPU must not go to full, if one does not answer within the bound. Any map; interrupts off.
  */
-bool stun_for_good(struct percpu *cpu);
+ANY bool stun_for_good(struct percpu *cpu);
 
 /** The gate is shut: not in the guest after all; returns once it was passed. Restricted map,
  * interrupts off. */
-void stun_wait(struct vcpu *vcpu);
+RESTRICTED void stun_wait(struct vcpu *vcpu);
 
-/** This CPU is not in its guest: clears what the gate's passing set. Any map. */
-void stun_left_guest(struct vcpu *vcpu);
+/** This CPU is not in its guest: clears what the gate's passing set. */
+ANY void stun_left_guest(struct vcpu *vcpu);
 
 #endif

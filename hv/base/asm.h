@@ -202,7 +202,7 @@ static inline void interrupts_take(void)
 /** Waits for an interrupt, takes it, and returns with interrupts off; NMIs end the wait too. STI's
  * shadow covers the HLT, and an NMI between the two skips it: none is missed
  * (hv/cpu/exception.asm). */
-void interrupts_wait(void);
+ANY void interrupts_wait(void);
 
 /** Stops this processor for good (an NMI may still run its handler, which comes back here). */
 static inline _Noreturn void halt_forever(void)

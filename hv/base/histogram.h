@@ -14,13 +14,13 @@ struct histogram {
 };
 
 /** Adds one value. */
-void histogram_add(struct histogram *h, uint64_t value);
+ANY void histogram_add(struct histogram *h, uint64_t value);
 
 /** Adds all of @from to @h. */
-void histogram_merge(struct histogram *h, const struct histogram *from);
+ANY void histogram_merge(struct histogram *h, const struct histogram *from);
 
 /** The value that @percent of all do not exceed, to the bucket's width and never above the largest;
  * 0 if there is none. */
-uint32_t histogram_percentile(const struct histogram *h, unsigned percent);
+ANY uint32_t histogram_percentile(const struct histogram *h, unsigned percent);
 
 #endif

@@ -18,14 +18,14 @@ static_assert(offsetof(struct exception_frame, vector) == 120,
 
 /** Reports (text and a `panic` record) with a symbolised stack, stops every CPU. Any map: switches
  * to full first, once no sibling runs a guest. */
-_Noreturn void panic(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+ANY _Noreturn void panic(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /** The same for an exception nobody expected. */
-_Noreturn void panic_exception(const struct exception_frame *frame);
+ANY _Noreturn void panic_exception(const struct exception_frame *frame);
 
 /** Says that this CPU's core runs no guest any more, as CPU @silent does not answer its stun
  * (hv/asi/stun.h). Touches nothing sensitive. */
-void panic_tell_closed(unsigned silent);
+ANY void panic_tell_closed(unsigned silent);
 
 #define ASSERT(cond)                                                                               \
 	do {                                                                                       \

@@ -12,8 +12,8 @@
  * - flags and precision for %s. Returns the length that the whole text has; writes at most @size -
  * 1 bytes and a zero.
  */
-int fmt_snprintf(char *buf, size_t size, const char *fmt, ...)
+ANY int fmt_snprintf(char *buf, size_t size, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-int fmt_vsnprintf(char *buf, size_t size, const char *fmt, va_list args);
+ANY int fmt_vsnprintf(char *buf, size_t size, const char *fmt, va_list args);
 
 #endif

@@ -8,22 +8,22 @@
 #ifdef CLOISTER_HOST_TEST
 #include <string.h>
 #else
-void *memcpy(void *dst, const void *src, size_t n);
-void *memmove(void *dst, const void *src, size_t n);
-void *memset(void *dst, int c, size_t n);
-int memcmp(const void *a, const void *b, size_t n);
-size_t strlen(const char *s);
-int strcmp(const char *a, const char *b);
-int strncmp(const char *a, const char *b, size_t n);
+ANY void *memcpy(void *dst, const void *src, size_t n);
+ANY void *memmove(void *dst, const void *src, size_t n);
+ANY void *memset(void *dst, int c, size_t n);
+ANY int memcmp(const void *a, const void *b, size_t n);
+ANY size_t strlen(const char *s);
+ANY int strcmp(const char *a, const char *b);
+ANY int strncmp(const char *a, const char *b, size_t n);
 #endif
 
 /** memcpy() of what may be large: by a name of its own, for which the prover has a stand-in. */
-void copy_bulk(void *dst, const void *src, size_t n);
+ANY void copy_bulk(void *dst, const void *src, size_t n);
 
 /** Copies at most @size - 1 bytes and always terminates; returns the length of @src. */
-size_t str_copy(char *dst, const char *src, size_t size);
+ANY size_t str_copy(char *dst, const char *src, size_t size);
 
 /** Puts @src behind the @at characters in @dst, as far as there is room; how many there are now. */
-size_t str_append(char *dst, size_t size, size_t at, const char *src);
+ANY size_t str_append(char *dst, size_t size, size_t at, const char *src);
 
 #endif

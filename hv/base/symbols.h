@@ -17,10 +17,10 @@ extern const char symtab_names[];
 extern const char image_start[], image_end[], text_start[], text_end[], global_start[];
 
 /** Writes "function+0x12" (or the bare address outside the code) for @address into @buf. */
-void symbols_format(uint64_t address, char *buf, size_t size);
+ANY void symbols_format(uint64_t address, char *buf, size_t size);
 
 /** Writes the variable that @address lies in ("cpus", "cpus+0x40") into @buf; false if it lies in
  * none. */
-bool symbols_variable(uint64_t address, char *buf, size_t size);
+ANY bool symbols_variable(uint64_t address, char *buf, size_t size);
 
 #endif

@@ -6,6 +6,8 @@
 #ifndef HV_TYPES_H
 #define HV_TYPES_H
 
+#include "hv/base/maps.h"
+
 #include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>

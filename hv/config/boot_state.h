@@ -10,21 +10,21 @@
 enum vm_timer { VM_TIMER_DEADLINE, VM_TIMER_PREEMPTION };
 
 /** The loader's hand-off record, which everything else follows from. */
-void boot_state_init(const struct boot_info *info);
-const struct boot_info *boot_state_info(void);
+FULL void boot_state_init(const struct boot_info *info);
+FULL const struct boot_info *boot_state_info(void);
 
 /** The file that cloister.conf names @name, or NULL. */
-const struct boot_file *boot_state_file(const char *name);
+FULL const struct boot_file *boot_state_file(const char *name);
 
 /** Parses cloister.conf; the result, or NULL: there is no such file. */
-const struct config *boot_state_parse(void);
+FULL const struct config *boot_state_parse(void);
 /** The configuration as parsed. */
-const struct config *boot_state_config(void);
+FULL const struct config *boot_state_config(void);
 
 /** The timer that all VMs use; and whether their local APICs are virtualised by the processor where
  * their mode allows it. */
-void boot_state_choose(enum vm_timer timer, bool apicv);
-enum vm_timer boot_state_timer(void);
-bool boot_state_apicv(void);
+FULL void boot_state_choose(enum vm_timer timer, bool apicv);
+FULL enum vm_timer boot_state_timer(void);
+FULL bool boot_state_apicv(void);
 
 #endif

@@ -132,6 +132,6 @@ bool config_mitigation_named(const char *name, enum hypercall_policy *mitigation
  * text without any [vm] section is an error too. struct config is large: @cfg is static memory of
  * the caller's. Any byte sequence is a legal input.
  */
-void config_parse(struct config *cfg, const char *text, size_t size);
+ANY void config_parse(struct config *cfg, const char *text, size_t size);
 
 #endif

@@ -30,18 +30,18 @@ struct config_keys {
 
 /** Takes a value of `net`: a card per network; what begins with mac= belongs to the card before it.
  */
-bool config_set_net(const struct config_target *target, struct text value);
+ANY bool config_set_net(const struct config_target *target, struct text value);
 
 extern const struct config_keys config_keys_hypervisor, config_keys_vm;
 
 /** May a section have several lines of this key? */
-bool config_key_repeats(const struct config_key *key);
+ANY bool config_key_repeats(const struct config_key *key);
 
 /** Writes the names of the keys that this version takes, with commas. */
-void config_keys_list(const struct config_keys *keys, char *out, size_t size);
+ANY void config_keys_list(const struct config_keys *keys, char *out, size_t size);
 
 /** The key that was probably meant by the unknown @name, NULL if none is near. */
-const struct config_key *config_keys_nearest(const struct config_keys *keys,
-					     const char name[CONFIG_KEY_LEN]);
+ANY const struct config_key *config_keys_nearest(const struct config_keys *keys,
+						 const char name[CONFIG_KEY_LEN]);
 
 #endif

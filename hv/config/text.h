@@ -13,32 +13,32 @@ struct text {
 };
 
 /** Is nothing left? */
-bool text_ends(const struct text *text);
+ANY bool text_ends(const struct text *text);
 
 /** Takes @c; false if it does not come next. */
-bool text_take(struct text *text, char c);
+ANY bool text_take(struct text *text, char c);
 
 /** The same with a whole word. */
-bool text_take_word(struct text *text, const char *word);
+ANY bool text_take_word(struct text *text, const char *word);
 
 /** Takes what comes before the first of the characters @stops, and that one; all of it if there is
  * none. */
-struct text text_take_until(struct text *text, const char *stops);
+ANY struct text text_take_until(struct text *text, const char *stops);
 
 /** Takes decimal digits. False without any, or past 32 bits. */
-bool text_take_number(struct text *text, uint64_t *value);
+ANY bool text_take_number(struct text *text, uint64_t *value);
 
 /** Takes blanks. */
-void text_skip_blanks(struct text *text);
+ANY void text_skip_blanks(struct text *text);
 
 /** Takes blanks from both ends, and the carriage return from the second. */
-void text_trim(struct text *text);
+ANY void text_trim(struct text *text);
 
 /** Is @word all of it? */
-bool text_is(struct text text, const char *word);
+ANY bool text_is(struct text text, const char *word);
 
 /** Copies what fits into @size bytes, of which the rest becomes zeroes, one at least. False: it is
  * longer than that. */
-bool text_copy(struct text text, char *out, size_t size);
+ANY bool text_copy(struct text text, char *out, size_t size);
 
 #endif

@@ -9,18 +9,17 @@
 #define END_STATUS_MAX 126
 #define END_PANIC 127
 
-/** `exit-port =`: where the status goes, 0 for nowhere. Any map. */
-void end_set_port(uint16_t port);
+/** `exit-port =`: where the status goes, 0 for nowhere. */
+ANY void end_set_port(uint16_t port);
 
-/** Sends what the serial ports still hold, and writes @status to the exit port, if there is one.
- * Any map. */
-void end_tell(int64_t status);
+/** Sends what the serial ports still hold, and writes @status to the exit port, if there is one. */
+ANY void end_tell(int64_t status);
 
 /**
  * Sends what the serial ports still hold, writes @status to the exit port, if there is one, and
  * stops this CPU for good. What is no status (negative, or above END_PANIC) counts as
  * END_STATUS_MAX, so that no failure looks like a success. Any map; the others are stopped.
  */
-_Noreturn void end_halt(int64_t status);
+ANY _Noreturn void end_halt(int64_t status);
 
 #endif

@@ -12,17 +12,17 @@
 #define CONSOLE_QUEUE_SIZE 32768U /* a power of two: the counters wrap */
 
 /** Puts what there is room for; returns how much that is. */
-unsigned console_queue_put(const char *text, unsigned length);
+FULL unsigned console_queue_put(const char *text, unsigned length);
 /** Before all else, whole or not at all. */
-bool console_queue_put_first(const char *text, unsigned length);
+FULL bool console_queue_put_first(const char *text, unsigned length);
 /** False: there is nothing. */
-bool console_queue_get(char *c);
+FULL bool console_queue_get(char *c);
 /** Bytes in it. */
-unsigned console_queue_length(void);
+FULL unsigned console_queue_length(void);
 
 /** Marks what is put next, behind a newline: others may speak before it. */
-void console_queue_mark(void);
+FULL void console_queue_mark(void);
 /** Does what is got next begin at a mark? Once true for each. */
-bool console_queue_at_mark(void);
+FULL bool console_queue_at_mark(void);
 
 #endif

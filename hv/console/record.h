@@ -20,19 +20,19 @@ static_assert(sizeof(struct record_text) == PAGE_SIZE, "a frame");
 
 /** Draws the key that every record begins with, and that no guest can write: its lines on the same
  * console are not records. Before the first one. */
-void record_init(void);
+ANY void record_init(void);
 
 /** Opens a record of @type. Others may make theirs until record_end(), if the console queues; else
  * it is taken as long. */
-void record_begin(const char *type);
-void record_u64(const char *key, uint64_t value);
-void record_i64(const char *key, int64_t value);
-void record_hex(const char *key, uint64_t value);
-void record_bool(const char *key, bool value);
-void record_str(const char *key, const char *value);
+ANY void record_begin(const char *type);
+ANY void record_u64(const char *key, uint64_t value);
+ANY void record_i64(const char *key, int64_t value);
+ANY void record_hex(const char *key, uint64_t value);
+ANY void record_bool(const char *key, bool value);
+ANY void record_str(const char *key, const char *value);
 /** A nested object: the members follow, then record_object_end(). */
-void record_object(const char *key);
-void record_object_end(void);
-void record_end(void);
+ANY void record_object(const char *key);
+ANY void record_object_end(void);
+ANY void record_end(void);
 
 #endif

@@ -8,16 +8,16 @@
 
 /** Fills cpus[] with every processor that firmware lists; the boot processor is number 0. Needs
  * lapic_init(). */
-void smp_discover(const struct boot_info *bi);
+FULL void smp_discover(const struct boot_info *bi);
 
 /**
  * Starts all other processors; @boot_cr3 are the loader's tables (below 4 GiB, identity-mapped).
  * Those that do not answer are reported and left out.
  */
-void smp_start(uint64_t boot_cr3);
+FULL void smp_start(uint64_t boot_cr3);
 
 /** Runs on every CPU once its map is in use: APIC, VMX. The sentence that vmx_enable() gives, or
  * NULL. */
-const char *smp_init_cpu(unsigned id);
+FULL const char *smp_init_cpu(unsigned id);
 
 #endif

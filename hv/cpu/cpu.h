@@ -41,18 +41,18 @@ struct cpu_facts {
 extern struct cpu_facts cpu_facts;
 
 /** Reads CPUID and MSRs. Full map, once. */
-void cpu_detect(void);
+FULL void cpu_detect(void);
 
 /** Sets this CPU's control registers and PAT for the hypervisor; PCIDE included, so CR3's PCID must
  * be 0. */
-void cpu_enable_features(void);
+FULL void cpu_enable_features(void);
 
 /** Number of the core that APIC id belongs to. */
-uint32_t cpu_core_of(uint32_t apic_id);
+FULL uint32_t cpu_core_of(uint32_t apic_id);
 
 /** Puts x87, SSE and all extended state into the initial configuration: nothing of the former owner
  * stays. */
-void cpu_scrub_fpu(void);
+FULL void cpu_scrub_fpu(void);
 
 /** PAT with entry 1 write-combining; the rest as after reset. */
 #define HOST_PAT 0x0007040600070106ULL

@@ -10,10 +10,10 @@
 
 /** Called by hv/cpu/exception.asm with the saved registers, in whichever map is current; may return
  * for a retry. */
-void exception_handle(struct exception_frame *frame);
+ANY void exception_handle(struct exception_frame *frame);
 
 /** An NMI that ended a guest's run leaves NMIs blocked until an IRET, which a handler
- * has and an exit has not: this is one. Any map. */
-void interrupt_unblock_nmi(void);
+ * has and an exit has not: this is one. */
+ANY void interrupt_unblock_nmi(void);
 
 #endif

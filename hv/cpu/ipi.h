@@ -17,10 +17,10 @@ enum host_vector {
 };
 
 /** Tells every other CPU, by NMI, to stop for good. Does not return where another one has told this
- * CPU so: one of them is left to say why. Full map. */
-void ipi_stop_others(void);
+ * CPU so: one of them is left to say why. */
+FULL void ipi_stop_others(void);
 
-/** Has another CPU told all to stop? Any map. */
-bool ipi_another_stops(void);
+/** Has another CPU told all to stop? */
+ANY bool ipi_another_stops(void);
 
 #endif

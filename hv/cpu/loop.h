@@ -8,6 +8,6 @@
 
 /** What each CPU does when it runs no guest: takes its part of the core's VM, else sleeps in the
  * restricted map. On the idle stack, full map. */
-_Noreturn void cpu_loop(void);
+FULL _Noreturn void cpu_loop(void);
 
 #endif

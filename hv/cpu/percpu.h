@@ -134,14 +134,14 @@ struct cpu_record {
 extern struct cpu_record cpus[PERCPU_MAX];
 extern unsigned cpu_count;
 
-/** Makes the pair, the private page and the stacks of CPU @id. Full map. Returns 0 or -E_NOMEM. */
-int percpu_create(unsigned id, uint32_t apic_id);
+/** Makes the pair, the private page and the stacks of CPU @id. Returns 0 or -E_NOMEM. */
+FULL int percpu_create(unsigned id, uint32_t apic_id);
 
-/** Has CPU @id's core failed closed (hv/asi/stun.h)? Full map. */
-bool percpu_core_is_closed(unsigned id);
+/** Has CPU @id's core failed closed (hv/asi/stun.h)? */
+FULL bool percpu_core_is_closed(unsigned id);
 
 /** On the CPU itself, running on any map that maps the image: takes its pair, GDT, IDT and TSS into
  * use (full map). */
-void percpu_activate(unsigned id);
+FULL void percpu_activate(unsigned id);
 
 #endif

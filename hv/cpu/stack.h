@@ -27,12 +27,12 @@
  * Zeroes from the stack pointer down to @end, and up to STACK_ROUND bytes more; and the registers
  * that a call may change, those of SSE left out, which are the guest's. hv/cpu/stack.asm.
  */
-void stack_zero(uint64_t end);
+ANY void stack_zero(uint64_t end);
 static_assert(STACK_ROUND == 128, "hv/cpu/stack.asm");
 
 /** Leaves the current stack for good: @function, which does not return, goes on on the one that
  * begins at @top, with nothing in the registers. hv/cpu/stack.asm. */
-_Noreturn void cpu_switch_stack(void *top, void (*function)(void));
+FULL _Noreturn void cpu_switch_stack(void *top, void (*function)(void));
 
 static inline uint64_t stack_pointer(void)
 {
@@ -60,7 +60,7 @@ static inline uint64_t stack_shallow(uint64_t top)
 
 /** From here on more than that of the stack in use may be used: asi_enter() is to zero all of it.
  * Any map, any stack. */
-void stack_goes_deep(void);
+ANY void stack_goes_deep(void);
 
 /** On the way to full: is there room for STACK_BEYOND bytes? */
 static inline void stack_look(void)

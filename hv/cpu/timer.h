@@ -18,10 +18,10 @@ static inline uint64_t timer_earlier(uint64_t a, uint64_t b)
 }
 
 /** Arms this CPU's timer for the vCPU's deadline (if the LAPIC is to fire it) and the end of the
- * core's time slice. Any map. */
-void timer_program(const struct vcpu *vcpu);
+ * core's time slice. */
+ANY void timer_program(const struct vcpu *vcpu);
 
 /** This CPU comes to the scheduler at @time, TSC, if not before. Any map; a time of 0 is none. */
-void timer_by(uint64_t time);
+ANY void timer_by(uint64_t time);
 
 #endif

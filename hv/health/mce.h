@@ -10,20 +10,20 @@
 
 #include "hv/base/types.h"
 
-/** Finds out how many banks this CPU has, and has them tell. Full map. */
-void mce_init_cpu(void);
+/** Finds out how many banks this CPU has, and has them tell. */
+FULL void mce_init_cpu(void);
 
 /** True if a second has gone by and a bank holds something: the scheduler is to call mce_report().
  * Any map; cheap before the second is over. */
-bool mce_look(uint64_t now);
+ANY bool mce_look(uint64_t now);
 
 /** A machine check has come to this CPU: true if what it interrupted, a guest or the hypervisor,
  * cannot go on, and then *@address is what was used, 0 if the hardware does not say. Otherwise it
  * is told later. Panics if the processor's own state is lost. Any map, any stack. */
-bool mce_take(uint64_t *address);
+ANY bool mce_take(uint64_t *address);
 
 /** Tells what the banks hold and clears it: a record a bank, and a line, for this CPU at most once
  * a second. In the scheduler, full map. */
-void mce_report(void);
+FULL void mce_report(void);
 
 #endif

@@ -9,17 +9,17 @@
 #include "hv/base/types.h"
 
 /** From now on this CPU tells its NMIs soon: its local APIC is on. */
-void nmi_init_cpu(void);
+ANY void nmi_init_cpu(void);
 
 /** An NMI has come. From an NMI handler, or a VM exit by NMI; touches the CPU's private page alone,
  * in any map. */
-void nmi_note(void);
+ANY void nmi_note(void);
 
 /** Tells what has come since the last time: once a second at most, what comes in between is in the
  * next one's count. In the scheduler, full map. */
-void nmi_report(void);
+FULL void nmi_report(void);
 
 /** When this CPU is to call nmi_report() again, TSC; 0: there is nothing to tell. */
-uint64_t nmi_deadline(void);
+ANY uint64_t nmi_deadline(void);
 
 #endif

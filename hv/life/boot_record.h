@@ -5,8 +5,7 @@
 
 #include "hv/base/types.h"
 
-/** When the first guest is about to run: prints the `boot` record. Does nothing afterwards. Full
- * map. */
-void boot_report(void);
+/** When the first guest is about to run: prints the `boot` record. Does nothing afterwards. */
+FULL void boot_report(void);
 
 #endif

@@ -11,7 +11,7 @@
 int vm_create(unsigned index, const struct config_vm *config);
 
 /** Gives all that VM @record has back to the pool, which scrubs it: memory, tables, VMCSs. Nobody
- * uses it any more. Copes with one that is half built. Full map. */
-void vm_destroy(struct vm_record *record);
+ * uses it any more. Copes with one that is half built. */
+FULL void vm_destroy(struct vm_record *record);
 
 #endif

@@ -9,7 +9,7 @@
  * The vCPU leaves its CPU: because its VM ends, as vcpu.work says (power-off, reboot, stop), or for
  * another VM's turn. Does not return; the scheduler goes on.
  */
-_Noreturn void vm_leave(struct vcpu *vcpu);
-_Noreturn void vm_yield(struct vcpu *vcpu);
+ANY _Noreturn void vm_leave(struct vcpu *vcpu);
+ANY _Noreturn void vm_yield(struct vcpu *vcpu);
 
 #endif

@@ -8,8 +8,8 @@
 
 /** Finds a file of the configuration, named as @what in @line; says itself what is wrong with it.
  */
-const struct boot_file *vm_find_file(const struct config_vm *config, const char *what,
-				     const char *name, unsigned line);
+FULL const struct boot_file *vm_find_file(const struct config_vm *config, const char *what,
+					  const char *name, unsigned line);
 
 /**
  * While VM @record is built: gives the guest its kernel and the files that go with it, read-only

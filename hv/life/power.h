@@ -11,22 +11,22 @@
 
 /** Turns ACPI mode on if need be, and routes the button's interrupt to CPU @apic_id. Without such a
  * button nothing changes. Boot processor, once; full map. */
-void power_init(uint32_t apic_id);
+FULL void power_init(uint32_t apic_id);
 
-/** HOST_VECTOR_SCI: notes a press, and calls the scheduler. Any map. */
-void power_interrupt(void);
+/** HOST_VECTOR_SCI: notes a press, and calls the scheduler. */
+ANY void power_interrupt(void);
 
-/** Has the button been pressed? Then the run is to end, and this ends it. Any map. */
-bool power_is_pressed(void);
+/** Has the button been pressed? Then the run is to end, and this ends it. */
+ANY bool power_is_pressed(void);
 
 /** Does what a press is for, a step at a time. In the scheduler, full map, idle stack. */
-void power_poll(void);
+FULL void power_poll(void);
 
 /** When this CPU is to call power_poll() again, TSC; 0: it need not. */
-uint64_t power_deadline(void);
+FULL uint64_t power_deadline(void);
 
 /** Switches the machine off (S5) if the button was pressed; returns if that is not wanted, or does
  * not happen. Full map; nothing else runs any more. */
-void power_off_if_pressed(void);
+FULL void power_off_if_pressed(void);
 
 #endif

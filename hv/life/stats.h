@@ -7,14 +7,14 @@
 
 /** One record of the statistics, that behind @at, which begins as 0 and is moved on; true: it was
  * the last. The current VM only; any map. */
-bool vm_print_stats_piece(const struct vm *vm, unsigned *at);
-/** All of them, with vm_breathe() in between: no vCPU is here. Full map. */
-void vm_print_stats(const struct vm *vm);
+ANY bool vm_print_stats_piece(const struct vm *vm, unsigned *at);
+/** All of them, with vm_breathe() in between. */
+ANY void vm_print_stats(const struct vm *vm);
 
 /** The same as the guest reads it. */
-void vm_copy_stats(const struct vm *vm, struct hypercall_stats *out);
+ANY void vm_copy_stats(const struct vm *vm, struct hypercall_stats *out);
 
 /** Sets a vCPU's counters to zero. */
-void vcpu_reset_stats(struct vcpu *vcpu);
+ANY void vcpu_reset_stats(struct vcpu *vcpu);
 
 #endif

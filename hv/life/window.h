@@ -6,11 +6,11 @@
 #include "mm/space.h"
 
 /** Makes @window the one that this CPU shows, and flushes what it has cached of another. */
-void vm_set_window(const struct space_window *window);
+FULL void vm_set_window(const struct space_window *window);
 
 /** This CPU shows no window any more and keeps no translation of a VM's memory, neither by the
  * window nor by an EPT. Before it is not counted in vm_record.joined any more: at 0, and when the
  * VM ends, that memory is given away. */
-void vm_leave_window(void);
+FULL void vm_leave_window(void);
 
 #endif

@@ -22,15 +22,15 @@ struct monitor_wait {
 };
 
 /** Does what the line @text says, which it takes apart; what it has to wait for. */
-struct monitor_wait monitor_execute(char text[MONITOR_LINE_SIZE]);
+FULL struct monitor_wait monitor_execute(char text[MONITOR_LINE_SIZE]);
 
 /** Is it over? Then what was put off is done. Not for WAIT_TOP. */
-bool monitor_wait_is_over(const struct monitor_wait *wait);
+FULL bool monitor_wait_is_over(const struct monitor_wait *wait);
 
 /** Nobody waits any more: says so, and takes back what was done for the wait. */
-void monitor_wait_give_up(const struct monitor_wait *wait);
+FULL void monitor_wait_give_up(const struct monitor_wait *wait);
 
 /** The picture of `top`: what has happened since the last one; @first: since now. */
-void monitor_show_top(bool first);
+FULL void monitor_show_top(bool first);
 
 #endif

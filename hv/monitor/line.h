@@ -26,12 +26,12 @@ struct monitor_line {
  * Takes one byte. @echo (MONITOR_ECHO_SIZE bytes) becomes what brings the terminal up to date,
  * maybe nothing. True: the line is finished; monitor_line_keep() has to follow once it was used.
  */
-bool monitor_line_key(struct monitor_line *line, char c, char *echo);
+ANY bool monitor_line_key(struct monitor_line *line, char c, char *echo);
 
 /** Puts the line into the history, unless it is empty or what came before it, and begins anew. */
-void monitor_line_keep(struct monitor_line *line);
+ANY void monitor_line_keep(struct monitor_line *line);
 
 /** Forgets what was typed of the line, not the history. */
-void monitor_line_clear(struct monitor_line *line);
+ANY void monitor_line_clear(struct monitor_line *line);
 
 #endif

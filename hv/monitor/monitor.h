@@ -14,12 +14,12 @@
  * There is input: if it is the monitor's, or nobody's since the console's VM has ended, reads it
  * and does what it says. Returns false if it is for the console's VM. Full map, idle stack.
  */
-bool monitor_read(void);
+FULL bool monitor_read(void);
 
 /** Goes on with a command that was not done at once. Full map, idle stack. */
-void monitor_poll(void);
+FULL void monitor_poll(void);
 
-/** When this CPU is to call monitor_poll() at the latest: TSC, 0: never. Full map. */
-uint64_t monitor_deadline(void);
+/** When this CPU is to call monitor_poll() at the latest: TSC, 0: never. */
+FULL uint64_t monitor_deadline(void);
 
 #endif

@@ -23,22 +23,22 @@ static_assert(CONFIG_MAX_VMS * CONFIG_MAX_NICS <= NETSWITCH_PORTS, "each card ha
 
 /** Connects port @port to its network, down at first. @outbox and @inbox are as the full map of
  * every CPU sees them. */
-void netswitch_attach(unsigned port, const struct config_nic *nic, struct frame_queue *outbox,
-		      struct frame_queue *inbox);
+FULL void netswitch_attach(unsigned port, const struct config_nic *nic, struct frame_queue *outbox,
+			   struct frame_queue *inbox);
 
 /** A port that is down neither gives nor gets a frame; once this has returned nobody uses its
  * queues. */
-void netswitch_set_up(unsigned port, bool up);
+FULL void netswitch_set_up(unsigned port, bool up);
 
 /** How long an address is remembered, in ticks of what @now means below. */
-void netswitch_set_age(uint64_t ticks);
+FULL void netswitch_set_age(uint64_t ticks);
 
 /** Forwards what is in @port's outbox, some 10,000 instructions' worth. Adds to @reached the ports
  * that got something; false: there is no more. */
-bool netswitch_forward(unsigned port, uint64_t now, uint64_t *reached);
+FULL bool netswitch_forward(unsigned port, uint64_t now, uint64_t *reached);
 
 /** For whoever uses these to define: another CPU is at work on the network, and others may have
  * their turn meanwhile. */
-void netswitch_wait(void);
+FULL void netswitch_wait(void);
 
 #endif

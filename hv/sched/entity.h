@@ -26,72 +26,72 @@ struct entity {
 };
 
 /** Microseconds in TSC ticks. */
-uint64_t entity_us(uint64_t us);
+FULL uint64_t entity_us(uint64_t us);
 
 /** CPU @id is a thread of core @leader that takes part in what the core does. Parked ones are not.
  */
-bool entity_is_thread(unsigned leader, unsigned id);
+FULL bool entity_is_thread(unsigned leader, unsigned id);
 
 /** Parks all threads but one of each core, or none: the entities of all VMs are made anew. */
-void entity_park(bool parks);
+FULL void entity_park(bool parks);
 
 /** Makes the entities of VM @index; each is ready unless all of its vCPUs are asleep. */
-void entity_make(unsigned index);
+FULL void entity_make(unsigned index);
 /** One that is made again has had what it had: nobody gains a turn by a reboot. */
-void entity_remove(unsigned index);
+FULL void entity_remove(unsigned index);
 
 /** Is VM @index held: not to be run? Not before its kernel is loaded. */
-bool entity_is_held(unsigned index);
+FULL bool entity_is_held(unsigned index);
 /** VM @index has no claim to the time that it was held for. */
-void entity_renew_claim(unsigned index);
+FULL void entity_renew_claim(unsigned index);
 
 /** The one that vCPU @vcpu of VM @index belongs to; NULL: none. */
-struct entity *entity_of(unsigned index, unsigned vcpu);
+FULL struct entity *entity_of(unsigned index, unsigned vcpu);
 
 /** The vCPU of @e that runs on CPU @id; -1: none. */
-int entity_vcpu_on(const struct entity *e, unsigned id);
+FULL int entity_vcpu_on(const struct entity *e, unsigned id);
 
 /** Is core @leader one of its, and its VM not held? */
-bool entity_may_run_on(const struct entity *e, unsigned leader);
+FULL bool entity_may_run_on(const struct entity *e, unsigned leader);
 
 /** Do all of its vCPUs wait, on their CPUs or away from them? */
-bool entity_waits(const struct entity *e);
+FULL bool entity_waits(const struct entity *e);
 
 /** It becomes ready. Who slept long is ahead of the others, but not by more than a slice. */
-void entity_make_ready(struct entity *e);
+FULL void entity_make_ready(struct entity *e);
 
 /** It begins on core @leader; its time until now is added; all of its vCPUs have left that core. */
-void entity_begin(struct entity *e, unsigned leader);
-void entity_settle(struct entity *e);
-void entity_end(struct entity *e, unsigned leader);
+FULL void entity_begin(struct entity *e, unsigned leader);
+FULL void entity_settle(struct entity *e);
+FULL void entity_end(struct entity *e, unsigned leader);
 
 /** The ready one for core @leader whose timer expired first while it had no core; NULL: none. Who
  * is a slice ahead of @current or of another that waits there has no claim: else a VM that sleeps
  * for a moment before each of its slices is over would have nearly all of the core. */
-struct entity *entity_late_for(unsigned leader, const struct entity *current);
+FULL struct entity *entity_late_for(unsigned leader, const struct entity *current);
 
 /** The ready one that has waited for core @leader for longest, and in @ahead ticks for longer than
  * the turns of all that want it take; NULL: none. So that nobody waits for what another has to
  * catch up. */
-struct entity *entity_overdue(unsigned leader, uint64_t ahead);
+FULL struct entity *entity_overdue(unsigned leader, uint64_t ahead);
 
 /** The time stamp from which on somebody is, if nobody gets the core before; 0: nobody waits. */
-uint64_t entity_overdue_at(unsigned leader);
+FULL uint64_t entity_overdue_at(unsigned leader);
 
 /** Of those that are ready and may run on core @leader the one with the least time; NULL: none. */
-struct entity *entity_best_for(unsigned leader);
+FULL struct entity *entity_best_for(unsigned leader);
 
 /** How long @than may have core @leader at a time, in ticks: shorter if many want one, so that all
  * get one soon; 0: for ever, since nobody else could want it. */
-uint64_t entity_slice(const struct entity *than, unsigned leader);
+FULL uint64_t entity_slice(const struct entity *than, unsigned leader);
 
 /** Of the timers that core @leader watches the earliest; 0: none. */
-uint64_t entity_next_timer(unsigned leader);
+FULL uint64_t entity_next_timer(unsigned leader);
 
 /** Makes all entities ready that were woken, or whose timers have come. */
-void entity_take_woken(void);
+FULL void entity_take_woken(void);
 
 /** Tells restricted which cores are waited for. */
-void entity_publish(void);
+FULL void entity_publish(void);
 
 #endif

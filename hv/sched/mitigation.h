@@ -19,10 +19,10 @@ struct mitigation_choice {
 
 /** Resolves the configured policy and prints the `policy` record. Boot processor, full map, before
  * the first mitigation_adopt(). */
-void mitigation_init(const struct config *config);
+FULL void mitigation_init(const struct config *config);
 
-/** Prints what is in force as a `policy` record. Full map. */
-void mitigation_report(void);
+/** Prints what is in force as a `policy` record. */
+FULL void mitigation_report(void);
 
 /** What was chosen last. Full map. */
 const struct mitigation_choice *mitigation_chosen(void);
@@ -30,10 +30,10 @@ const struct mitigation_choice *mitigation_chosen(void);
 const struct policy_actions *mitigation_wants(void);
 
 /**
- * Asks every CPU to go over to another policy; the `policy` record says when all have. Full map.
+ * Asks every CPU to go over to another policy; the `policy` record says when all have.
  * Returns 0, -E_INVAL, or -E_BUSY while an earlier change is under way.
  */
-int mitigation_request(const struct mitigation_choice *choice);
+FULL int mitigation_request(const struct mitigation_choice *choice);
 
 /* For the next function alone. */
 extern bool mitigation_changing;
@@ -44,14 +44,14 @@ static inline bool mitigation_is_changing(void)
 	return __atomic_load_n(&mitigation_changing, __ATOMIC_ACQUIRE);
 }
 
-/** This CPU's first policy. Full map. */
-void mitigation_adopt(void);
+/** This CPU's first policy. */
+FULL void mitigation_adopt(void);
 
 /**
  * If a change is under way, this CPU goes over to the new policy; the last one ends the change, the
  * others call those that are missing: again and again until it is over.
  * With no vCPU loaded, full map, which is held or not as the new policy has it afterwards.
  */
-void mitigation_follow(void);
+FULL void mitigation_follow(void);
 
 #endif

@@ -15,7 +15,7 @@ struct place_cpu {
  * the other, those with the fewest VMs first. @load[] counts the VMs of each core by its leader and
  * is raised. Returns 0, or a negative number: minus one, minus how many CPUs there are for it.
  */
-int place_vm(const struct config_vm *vm, const struct place_cpu *cpus, unsigned count,
-	     unsigned *load, uint32_t *chosen);
+ANY int place_vm(const struct config_vm *vm, const struct place_cpu *cpus, unsigned count,
+		 unsigned *load, uint32_t *chosen);
 
 #endif

@@ -21,19 +21,19 @@ struct percpu;
 struct vm_record;
 
 /** The thread of CPU @id's core that runs guests where the others are parked: its first that is
- * online, @id being so. Full map. */
-unsigned sched_primary(unsigned id);
+ * online, @id being so. */
+FULL unsigned sched_primary(unsigned id);
 
 /**
  * VM @index, built or about to boot again, becomes VM_READY and may be run from now on: its vCPU 0
  * at once, to load its kernel, the others when they are sent a SIPI. None of its vCPUs is attached.
- * Its record's config, places[][] and vm are set. Full map.
+ * Its record's config, places[][] and vm are set.
  */
-void sched_add(unsigned index);
+FULL void sched_add(unsigned index);
 
 /** Takes an ended VM, whose vCPUs have all left, off its cores: nobody is attached to it any more
- * until sched_add(). Full map. */
-void sched_remove(unsigned index);
+ * until sched_add(). */
+FULL void sched_remove(unsigned index);
 
 /**
  * VM @index has become held (vm_record.held: paused, or looked at), or is no longer: a held one is
@@ -41,33 +41,31 @@ void sched_remove(unsigned index);
  * (vm_record.joined says how many are left). Its input waits, its timers expire when it goes on.
  * Full map, not from its own vCPU.
  */
-void sched_hold(unsigned index);
+FULL void sched_hold(unsigned index);
 
 /** Puts every VM's vCPUs where they run with hyperthreads (@smt) or without: there the siblings get
- * none, and vCPUs of one VM may have to take turns. While no CPU runs a guest or is about to. Full
- * map. */
-void sched_replace(bool smt);
+ * none, and vCPUs of one VM may have to take turns. While no CPU runs a guest or is about to. */
+FULL void sched_replace(bool smt);
 
-/** Makes CPU @id look for something to run. Full map. */
-void sched_kick(unsigned id);
+/** Makes CPU @id look for something to run. */
+FULL void sched_kick(unsigned id);
 
 /** The same for all CPUs of the cores that VM @record has now. */
-void sched_kick_vm(const struct vm_record *record);
+FULL void sched_kick_vm(const struct vm_record *record);
 
-/** This CPU uses a VM's window for a moment, or has left its VM: it is attached, or no longer. Full
- * map. */
-void sched_attached(void);
-void sched_detached(void);
+/** This CPU uses a VM's window for a moment, or has left its VM: it is attached, or no longer. */
+FULL void sched_attached(void);
+FULL void sched_detached(void);
 
 /**
  * Looks whether another VM is to have this CPU's core: because this CPU was asked to
  * (wake_call_scheduler()), or the console's VM has input to read (@wanted is its index, else
- * -1). If so every thread of the core is to leave. Full map.
+ * -1). If so every thread of the core is to leave.
  */
-void sched_rotate(int wanted);
+FULL void sched_rotate(int wanted);
 
 /** The vCPU that this CPU, which is @cpu, is to run now: it is joined, and *@vcpu is its number;
- * NULL: none. Full map. */
-struct vm_record *sched_attach(struct percpu *cpu, unsigned *vcpu);
+ * NULL: none. */
+FULL struct vm_record *sched_attach(struct percpu *cpu, unsigned *vcpu);
 
 #endif

@@ -32,10 +32,10 @@
 
 /** TSC ticks for which vCPU @vcpu was on a CPU and not halted, from the VM's start until now, also
  * while it runs. @vm in its window, or vm_record.vm in the full map; any lock or none. */
-uint64_t vm_run_ticks(const struct vm *vm, unsigned vcpu);
+ANY uint64_t vm_run_ticks(const struct vm *vm, unsigned vcpu);
 
 /** Notes what restricted has to know of CPU @id, and of the clock. Full map, before guests run. */
-void wake_init_cpu(unsigned id, uint32_t apic_id, unsigned leader);
+FULL void wake_init_cpu(unsigned id, uint32_t apic_id, unsigned leader);
 
 /** The time that vCPU @vcpu of @vm has on a CPU begins, or ends: vm_run_ticks() tells their sum. On
  * that CPU. Any map. */
@@ -52,46 +52,45 @@ static inline void wake_stop_clock(struct vm *vm, unsigned vcpu)
 	s->run_start[vcpu] = 0;
 }
 
-/** vCPU @vcpu comes to this CPU, or leaves it. Its window is current. Full map. */
-void wake_attach(struct vcpu *vcpu);
-void wake_detach(struct vcpu *vcpu);
+/** vCPU @vcpu comes to this CPU, or leaves it. Its window is current. */
+FULL void wake_attach(struct vcpu *vcpu);
+FULL void wake_detach(struct vcpu *vcpu);
 
 /** There is something for @vcpu, already written, and it is on no CPU: if it sleeps, the scheduler
  * is to run it soon. @vm is its VM, in the current window (any map) or through the physmap (full).
  */
-void wake_vcpu(struct vm *vm, const struct vcpu *vcpu);
+ANY void wake_vcpu(struct vm *vm, const struct vcpu *vcpu);
 
-/** This CPU's vCPU is about to halt; true: its core goes to somebody else instead. Any map. */
-bool wake_begin_wait(struct vcpu *vcpu);
+/** This CPU's vCPU is about to halt; true: its core goes to somebody else instead. */
+ANY bool wake_begin_wait(struct vcpu *vcpu);
 /** It is awake again. */
-void wake_end_wait(struct vcpu *vcpu);
+ANY void wake_end_wait(struct vcpu *vcpu);
 
-/** This CPU's core has no VM to run; true: one has turned up. Any map. */
-bool wake_begin_rest(void);
-void wake_end_rest(void);
+/** This CPU's core has no VM to run; true: one has turned up. */
+ANY bool wake_begin_rest(void);
+ANY void wake_end_rest(void);
 
-/** This CPU goes to the scheduler, before the next entry or from the idle loop. Any map. */
-void wake_call_scheduler(void);
+/** This CPU goes to the scheduler, before the next entry or from the idle loop. */
+ANY void wake_call_scheduler(void);
 
-/** HOST_VECTOR_WAKE: some VM wants a core, this one perhaps. Any map. */
-void wake_interrupt(void);
+/** HOST_VECTOR_WAKE: some VM wants a core, this one perhaps. */
+ANY void wake_interrupt(void);
 
 /** If this CPU's time slice is over and its core wanted, calls the scheduler, else begins another
- * slice; true in both cases. The caller programs the timer. Any map. */
-bool wake_check_slice(uint64_t now);
+ * slice; true in both cases. The caller programs the timer. */
+ANY bool wake_check_slice(uint64_t now);
 
-/** The guest spins: if another vCPU of its VM wants a core and may have this one, it gets it. Any
- * map. */
-void wake_directed_yield(struct vcpu *vcpu);
+/** The guest spins: if another vCPU of its VM wants a core and may have this one, it gets it. */
+ANY void wake_directed_yield(struct vcpu *vcpu);
 
 /** For the scheduler, under its lock, full map: the vCPUs that were woken, bit VM * 8 + vCPU, and
  * that these need not be seen to again. */
 #define WAKE_VCPU_WORDS (CONFIG_MAX_VMS * CONFIG_MAX_VCPUS / 64)
 static_assert(CONFIG_MAX_VCPUS == 8, "a VM has a byte of the words");
-uint64_t wake_pending(unsigned word);
-void wake_done(unsigned word, uint64_t bits);
+ANY uint64_t wake_pending(unsigned word);
+ANY void wake_done(unsigned word, uint64_t bits);
 
 /** For the same: cores that VMs wait for, a bit each by leader. Interrupts the resting ones. */
-void wake_set_wanted(const uint64_t bits[WAKE_CPU_WORDS]);
+ANY void wake_set_wanted(const uint64_t bits[WAKE_CPU_WORDS]);
 
 #endif

@@ -23,20 +23,20 @@ struct audit {
  * whether it is at its end. The first violations are records of their own. Full map; takes the
  * window lock of the CPU it is at, or the VM's lock.
  */
-bool audit_piece(struct audit *audit);
+FULL bool audit_piece(struct audit *audit);
 
 /**
  * The same for vCPU @vcpu of VM @vm, which calls until @done, and gets the number of violations
- * then. -E_BUSY: another vCPU of its VM has one under way. Full map.
+ * then. -E_BUSY: another vCPU of its VM has one under way.
  */
-int audit_for_guest(unsigned vm, unsigned vcpu, bool *done);
+FULL int audit_for_guest(unsigned vm, unsigned vcpu, bool *done);
 
 /** Tells what an audit that is at its end found; @when is for the record. Returns the number of
- * violations. Full map. */
-unsigned audit_report(const struct audit *audit, const char *when);
+ * violations. */
+FULL unsigned audit_report(const struct audit *audit, const char *when);
 
-/** All of it, with vm_breathe() between the pieces. Full map. */
-unsigned audit_run(const char *when);
+/** All of it, with vm_breathe() between the pieces. */
+FULL unsigned audit_run(const char *when);
 
 /**
  * A mapping has changed. Builds with -DDEBUG_AUDIT audit everything now and panic on a violation;

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Long work in the full map lets others have their turn. */
+/* Long work lets others have their turn. */
 #ifndef HV_BREATHE_H
 #define HV_BREATHE_H
 
 #include "hv/base/types.h"
 
-/** Between pieces of long work in the full map, with no lock but the monitor's: siblings that wait
- * at their gates get a turn, and interrupts are taken. While the machine starts there is nobody to
- * wait. What a vCPU asks for is better done in pieces, for its slice is not looked at here. */
-void vm_breathe(void);
+/** Between pieces of long work, with no lock but the monitor's: siblings that wait for this CPU to
+ * leave the full map get a turn, and interrupts are taken. While the machine starts there is nobody
+ * to wait. What a vCPU asks for is better done in pieces, for its slice is not looked at here. */
+ANY void vm_breathe(void);
 
 /** From now on guests run, and what takes long lets them. Boot processor, before the first runs. */
-void vm_others_run(void);
+FULL void vm_others_run(void);
 
 #endif

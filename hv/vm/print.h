@@ -7,6 +7,6 @@
 
 /** A vCPU leaves its CPU: the line of its VM's that has begun is queued; if the VM @ends, all are,
  * and one without an end is one too. The current VM, full map. */
-void vm_leave_console(struct vm *vm, bool ends);
+FULL void vm_leave_console(struct vm *vm, bool ends);
 
 #endif

@@ -66,11 +66,11 @@ extern struct vm_record vm_records[CONFIG_MAX_VMS];
 
 /**
  * A CPU wants to run vCPU @vcpu of VM @record: true if it may, and then vm_run() or a later
- * vm_part() must follow. Full map.
+ * vm_part() must follow.
  */
-bool vm_join(struct vm_record *record, unsigned vcpu);
+FULL bool vm_join(struct vm_record *record, unsigned vcpu);
 
-/** Is there only one VM that could run? Full map. */
-bool vm_is_single(void);
+/** Is there only one VM that could run? */
+FULL bool vm_is_single(void);
 
 #endif

@@ -101,10 +101,10 @@ static inline void vm_unlock_devices(struct vm *vm)
 }
 
 /** The guest cannot go on: it is stopped before the next entry. @detail is shown in hex if not 0.
- * Any map. */
-void vm_stop(struct vcpu *vcpu, const char *reason, uint64_t detail);
+ */
+ANY void vm_stop(struct vcpu *vcpu, const char *reason, uint64_t detail);
 
-/** WORK_COMPLAIN: tells the operator. Any map. */
-void vm_print_complaint(struct vcpu *vcpu);
+/** WORK_COMPLAIN: tells the operator. */
+ANY void vm_print_complaint(struct vcpu *vcpu);
 
 #endif

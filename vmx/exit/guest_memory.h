@@ -47,18 +47,18 @@ struct guest_paging {
  * Guest-physical address of @linear by the guest's tables, whose accessed and dirty bits it sets as
  * the processor does (SDM 4.8). 0, or PF_FAULT with the error code of the page fault.
  */
-uint32_t guest_walk(struct vm *vm, const struct guest_paging *paging, uint64_t linear,
-		    enum guest_access access, gpa_t *gpa);
+ANY uint32_t guest_walk(struct vm *vm, const struct guest_paging *paging, uint64_t linear,
+			enum guest_access access, gpa_t *gpa);
 
 /** The same for the current vCPU; false: the page fault is queued. */
-bool guest_translate(struct vcpu *vcpu, uint64_t linear, enum guest_access access, gpa_t *gpa);
+ANY bool guest_translate(struct vcpu *vcpu, uint64_t linear, enum guest_access access, gpa_t *gpa);
 
 /** The same for the code at @linear, which the vCPU has just executed, so that its rights have been
  * looked at; false: it has been unmapped meanwhile, and nothing is queued. */
-bool guest_translate_code(struct vcpu *vcpu, uint64_t linear, gpa_t *gpa);
+ANY bool guest_translate_code(struct vcpu *vcpu, uint64_t linear, gpa_t *gpa);
 
 /** Linear address of @size bytes at @offset of segment @segment; false: #GP or #SS is queued. */
-bool guest_linear(unsigned segment, uint64_t offset, unsigned size, enum guest_access access,
-		  uint64_t *linear);
+ANY bool guest_linear(unsigned segment, uint64_t offset, unsigned size, enum guest_access access,
+		      uint64_t *linear);
 
 #endif

@@ -6,13 +6,13 @@
 #include "hv/base/types.h"
 
 /** Serves the interrupt and ends it at the local APIC. Restricted suffices. */
-void interrupt_handle(uint8_t vector);
+ANY void interrupt_handle(uint8_t vector);
 
 /** HOST_VECTOR_KICK, or an NMI in its stead: turns what other CPUs asked of this one, and of its
- * vCPU, into work. Any map. */
-void interrupt_take_kick(void);
+ * vCPU, into work. */
+ANY void interrupt_take_kick(void);
 
 /** NMI: the end of the run is announced by it; others are counted and told (hv/health/nmi.h). */
-void interrupt_handle_nmi(void);
+ANY void interrupt_handle_nmi(void);
 
 #endif

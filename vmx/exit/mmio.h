@@ -8,6 +8,6 @@
  * Carries out the instruction at the guest's RIP, whose memory operand is the device register at
  * @gpa. Stops the VM with a clear reason if that is none the decoder knows. Restricted.
  */
-void mmio_emulate(struct vcpu *vcpu, gpa_t gpa);
+ANY void mmio_emulate(struct vcpu *vcpu, gpa_t gpa);
 
 #endif

@@ -5,11 +5,11 @@
 
 #include "hv/vm/vcpu.h"
 
-/** WORK_PRINT: sends what the UART takes of the VM's lines, and takes interrupts. Any map. */
-void vm_print(struct vcpu *vcpu);
+/** WORK_PRINT: sends what the UART takes of the VM's lines, and takes interrupts. */
+ANY void vm_print(struct vcpu *vcpu);
 
 /** WORK_HALT, WORK_SIPI: sleeps in the restricted map until something happens, and sees whether it
  * is what the vCPU waits for. */
-void vcpu_wait(struct vcpu *vcpu);
+ANY void vcpu_wait(struct vcpu *vcpu);
 
 #endif

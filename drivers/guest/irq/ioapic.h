@@ -13,11 +13,11 @@ struct vioapic {
 	uint64_t redirection[VIOAPIC_LINES];
 };
 
-void vioapic_reset(struct vm *vm);
-uint32_t vioapic_read(struct vm *vm, unsigned offset);
-void vioapic_write(struct vm *vm, unsigned offset, uint32_t value);
-void vioapic_set_line(struct vm *vm, unsigned line, bool level);
+ANY void vioapic_reset(struct vm *vm);
+ANY uint32_t vioapic_read(struct vm *vm, unsigned offset);
+ANY void vioapic_write(struct vm *vm, unsigned offset, uint32_t value);
+ANY void vioapic_set_line(struct vm *vm, unsigned line, bool level);
 /** A local APIC ends @vector: level-triggered lines that are still up are delivered again. */
-void vioapic_eoi(struct vm *vm, uint8_t vector);
+ANY void vioapic_eoi(struct vm *vm, uint8_t vector);
 
 #endif

@@ -36,64 +36,64 @@ struct vlapic {
  * Power-on (or INIT) state. @x2apic: start in x2APIC mode, as firmware hands it to an operating
  * system.
  */
-void vlapic_reset(struct vcpu *vcpu, unsigned id, bool x2apic);
+ANY void vlapic_reset(struct vcpu *vcpu, unsigned id, bool x2apic);
 
 /** MSR 0x800-0x8ff, 0x1b and 0x6e0. false: inject #GP(0). */
-bool vlapic_msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
-bool vlapic_msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value);
+ANY bool vlapic_msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
+ANY bool vlapic_msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value);
 
 /** The hot one by itself: WRMSR IA32_TSC_DEADLINE. Never faults. */
-void vlapic_write_tsc_deadline(struct vcpu *vcpu, uint64_t value);
+ANY void vlapic_write_tsc_deadline(struct vcpu *vcpu, uint64_t value);
 
 /** True while the registers answer at their page (xAPIC mode). */
-bool vlapic_has_mmio(struct vcpu *vcpu);
+ANY bool vlapic_has_mmio(struct vcpu *vcpu);
 /** Access at @offset of the xAPIC page (only while in xAPIC mode). */
-uint32_t vlapic_mmio_read(struct vcpu *vcpu, unsigned offset);
-void vlapic_mmio_write(struct vcpu *vcpu, unsigned offset, uint32_t value);
+ANY uint32_t vlapic_mmio_read(struct vcpu *vcpu, unsigned offset);
+ANY void vlapic_mmio_write(struct vcpu *vcpu, unsigned offset, uint32_t value);
 
 /**
  * An interrupt message arrives. @level: set the trigger-mode bit, so that EOI goes to the IOAPIC.
  */
-void vlapic_accept(struct vcpu *vcpu, uint8_t vector, bool level);
+ANY void vlapic_accept(struct vcpu *vcpu, uint8_t vector, bool level);
 /** The same for several vectors: @bits of IRR's register @index. The vCPU is the calling CPU's. */
-void vlapic_accept_bits(struct vcpu *vcpu, unsigned index, uint32_t bits, bool level);
+ANY void vlapic_accept_bits(struct vcpu *vcpu, unsigned index, uint32_t bits, bool level);
 /**
  * Delivers to every vCPU that @dest addresses (the IOAPIC and MSI use it). @mode: 0 fixed, 1 lowest
  * priority, 4 NMI, 7 ExtINT.
  */
-void vlapic_deliver(struct vm *vm, uint32_t dest, bool logical, unsigned mode, uint8_t vector,
-		    bool level);
+ANY void vlapic_deliver(struct vm *vm, uint32_t dest, bool logical, unsigned mode, uint8_t vector,
+			bool level);
 
 /** Highest vector that may be delivered now (above PPR), or -1. */
-int vlapic_pending(struct vcpu *vcpu);
+ANY int vlapic_pending(struct vcpu *vcpu);
 /** The CPU takes @vector: IRR to ISR. Not while assisted. */
-void vlapic_take(struct vcpu *vcpu, uint8_t vector);
+ANY void vlapic_take(struct vcpu *vcpu, uint8_t vector);
 /** vlapic_accept_bits() of edge-triggered ones; if this is but one, no other waits and it may be
  * delivered now, it is taken and returned instead, else -1. Not while assisted. */
-int vlapic_accept_and_take(struct vcpu *vcpu, unsigned index, uint32_t bits);
+ANY int vlapic_accept_and_take(struct vcpu *vcpu, unsigned index, uint32_t bits);
 
 /** Does the mode that the guest chose allow assistance: x2APIC, and not disabled by SVR? */
-bool vlapic_may_be_assisted(const struct vlapic *a);
+ANY bool vlapic_may_be_assisted(const struct vlapic *a);
 /** The processor begins or ends to work on the page. Returns the vector in service, -1: none. */
-int vlapic_set_assisted(struct vcpu *vcpu, bool assisted);
+ANY int vlapic_set_assisted(struct vcpu *vcpu, bool assisted);
 /** Assisted: the highest vector that requests, where the processor has @rvi and what was added
  * since, and @svi is in service (0: none). */
-uint8_t vlapic_requesting(struct vlapic *a, uint8_t rvi, uint8_t svi);
+ANY uint8_t vlapic_requesting(struct vlapic *a, uint8_t rvi, uint8_t svi);
 /** Bits of TMR for vectors 64 * @index and up: their EOI goes to the IOAPIC. */
-uint64_t vlapic_level_vectors(const struct vlapic *a, unsigned index);
+ANY uint64_t vlapic_level_vectors(const struct vlapic *a, unsigned index);
 /** Assisted, the processor has done the EOI of @vector. */
-void vlapic_after_eoi(struct vcpu *vcpu, uint8_t vector);
+ANY void vlapic_after_eoi(struct vcpu *vcpu, uint8_t vector);
 
 /** The vCPU's TSC has jumped by @delta: a deadline is one of the new clock, a count goes on. */
-void vlapic_tsc_moved(struct vcpu *vcpu, uint64_t delta);
+ANY void vlapic_tsc_moved(struct vcpu *vcpu, uint64_t delta);
 
 /**
  * The time given to vcpu_timer_arm() has come: raises the timer interrupt, rearms a periodic timer.
  */
-void vlapic_timer_expired(struct vcpu *vcpu);
+ANY void vlapic_timer_expired(struct vcpu *vcpu);
 
 /** CR8 of the guest. */
-uint8_t vlapic_get_cr8(struct vcpu *vcpu);
-void vlapic_set_cr8(struct vcpu *vcpu, uint8_t cr8);
+ANY uint8_t vlapic_get_cr8(struct vcpu *vcpu);
+ANY void vlapic_set_cr8(struct vcpu *vcpu, uint8_t cr8);
 
 #endif

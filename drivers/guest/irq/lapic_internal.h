@@ -40,19 +40,19 @@ static inline uint32_t vlapic_x2apic_ldr(const struct vlapic *a)
 }
 
 /** All but IA32_APIC_BASE as after reset; no timer is armed. */
-void vlapic_reset_registers(struct vcpu *vcpu);
+ANY void vlapic_reset_registers(struct vcpu *vcpu);
 
-uint32_t vlapic_ppr(const struct vlapic *a);
-void vlapic_end_of_interrupt(struct vcpu *vcpu);
+ANY uint32_t vlapic_ppr(const struct vlapic *a);
+ANY void vlapic_end_of_interrupt(struct vcpu *vcpu);
 /** Sends what the ICR says. */
-void vlapic_send_ipi(struct vcpu *vcpu);
+ANY void vlapic_send_ipi(struct vcpu *vcpu);
 /** Notes @error for ESR and raises the error interrupt. */
-void vlapic_raise_error(struct vcpu *vcpu, uint32_t error);
+ANY void vlapic_raise_error(struct vcpu *vcpu, uint32_t error);
 
 /** LVT timer register; a change to or from TSC-deadline mode disarms the timer. */
-void vlapic_timer_set_lvt(struct vcpu *vcpu, uint32_t lvt);
-void vlapic_timer_set_initial(struct vcpu *vcpu, uint32_t count);
-void vlapic_timer_set_divide(struct vcpu *vcpu, uint32_t divide);
-uint32_t vlapic_timer_current(struct vcpu *vcpu);
+ANY void vlapic_timer_set_lvt(struct vcpu *vcpu, uint32_t lvt);
+ANY void vlapic_timer_set_initial(struct vcpu *vcpu, uint32_t count);
+ANY void vlapic_timer_set_divide(struct vcpu *vcpu, uint32_t divide);
+ANY uint32_t vlapic_timer_current(struct vcpu *vcpu);
 
 #endif

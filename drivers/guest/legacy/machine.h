@@ -31,23 +31,23 @@ struct machine {
 #define MACHINE_LAPIC_BASE 0xfee00000ULL
 
 /** Power-on state of every device. */
-void machine_reset(struct vm *vm);
+ANY void machine_reset(struct vm *vm);
 
 /**
  * Port access of @size 1, 2 or 4 bytes. Ports that nobody owns read as all ones and swallow writes,
  * as on a PC; returns false for them, so that the caller can count it.
  */
-bool machine_pio_read(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_t *value);
-bool machine_pio_write(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_t value);
+ANY bool machine_pio_read(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_t *value);
+ANY bool machine_pio_write(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_t value);
 
 /**
  * Memory-mapped access of @size 1, 2, 4 or 8 bytes outside RAM; unowned addresses behave like
  * ports.
  */
-bool machine_mmio_read(struct vcpu *vcpu, gpa_t gpa, unsigned size, uint64_t *value);
-bool machine_mmio_write(struct vcpu *vcpu, gpa_t gpa, unsigned size, uint64_t value);
+ANY bool machine_mmio_read(struct vcpu *vcpu, gpa_t gpa, unsigned size, uint64_t *value);
+ANY bool machine_mmio_write(struct vcpu *vcpu, gpa_t gpa, unsigned size, uint64_t value);
 
 /** Level of interrupt line @gsi (edge-triggered lines: call with true, then false). */
-void machine_set_irq(struct vm *vm, unsigned gsi, bool level);
+ANY void machine_set_irq(struct vm *vm, unsigned gsi, bool level);
 
 #endif

@@ -20,8 +20,8 @@ struct vpower {
 	uint8_t pci_reset;
 };
 
-void vpower_reset(struct vm *vm);
-uint8_t vpower_read(struct vm *vm, uint16_t port);
-void vpower_write(struct vm *vm, uint16_t port, uint8_t value);
+ANY void vpower_reset(struct vm *vm);
+ANY uint8_t vpower_read(struct vm *vm, uint16_t port);
+ANY void vpower_write(struct vm *vm, uint16_t port, uint8_t value);
 
 #endif

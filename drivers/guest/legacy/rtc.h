@@ -16,8 +16,8 @@ struct vrtc {
 	uint8_t cmos[128];
 };
 
-void vrtc_reset(struct vm *vm);
-uint8_t vrtc_read(struct vm *vm);
-void vrtc_write(struct vm *vm, uint16_t port, uint8_t value);
+ANY void vrtc_reset(struct vm *vm);
+ANY uint8_t vrtc_read(struct vm *vm);
+ANY void vrtc_write(struct vm *vm, uint16_t port, uint8_t value);
 
 #endif

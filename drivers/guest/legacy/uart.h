@@ -26,11 +26,11 @@ struct vuart {
 	uint8_t fifo[VUART_WAITING];
 };
 
-void vuart_reset(struct vm *vm);
-uint8_t vuart_read(struct vm *vm, unsigned offset);
-void vuart_write(struct vm *vm, unsigned offset, uint8_t value);
+ANY void vuart_reset(struct vm *vm);
+ANY uint8_t vuart_read(struct vm *vm, unsigned offset);
+ANY void vuart_write(struct vm *vm, unsigned offset, uint8_t value);
 
 /** A byte of input arrives; lost, and an overrun reported, if VUART_WAITING have not been read. */
-void vuart_receive(struct vm *vm, uint8_t byte);
+ANY void vuart_receive(struct vm *vm, uint8_t byte);
 
 #endif

@@ -48,18 +48,18 @@ struct frame_queue {
 
 /** Producer: room for a frame of @length bytes, or NULL. Nobody sees it before frame_queue_add()
  * adds what there was room for last, when its data, header and packets are there. */
-struct frame *frame_queue_room(struct frame_queue *queue, uint32_t length);
-void frame_queue_add(struct frame_queue *queue, struct frame *frame);
+ANY struct frame *frame_queue_room(struct frame_queue *queue, uint32_t length);
+ANY void frame_queue_add(struct frame_queue *queue, struct frame *frame);
 
 /** Consumer: the oldest frame, which stays until it is removed; NULL: none. */
-struct frame *frame_queue_first(struct frame_queue *queue);
-void frame_queue_remove(struct frame_queue *queue);
+ANY struct frame *frame_queue_first(struct frame_queue *queue);
+ANY void frame_queue_remove(struct frame_queue *queue);
 
 /** Consumer: removes all that were there when it was called. */
-void frame_queue_clear(struct frame_queue *queue);
+ANY void frame_queue_clear(struct frame_queue *queue);
 
 /** Bytes in use, for either side: no more than that. */
-uint32_t frame_queue_used(const struct frame_queue *queue);
+ANY uint32_t frame_queue_used(const struct frame_queue *queue);
 
 /** Destination (@at 0) and source (6) of a frame. */
 static inline uint64_t frame_mac(const struct frame *frame, unsigned at)

@@ -16,16 +16,16 @@ struct vmsix {
 	uint32_t entry[VMSIX_VECTORS][VMSIX_WORDS]; /* address, upper half, data, control */
 };
 
-void vmsix_reset(struct vmsix *msix);
+ANY void vmsix_reset(struct vmsix *msix);
 
 /** Sends vector @vector's message, or keeps it pending while it is masked. */
-void vmsix_raise(struct vm *vm, struct vmsix *msix, unsigned vector);
+ANY void vmsix_raise(struct vm *vm, struct vmsix *msix, unsigned vector);
 
 /** Message control register: sends what is pending and no longer masked. */
-void vmsix_set_control(struct vm *vm, struct vmsix *msix, uint16_t control);
+ANY void vmsix_set_control(struct vm *vm, struct vmsix *msix, uint16_t control);
 
 /** The table at @offset, aligned 32-bit accesses; what lies behind it is 0. */
-uint32_t vmsix_read(const struct vmsix *msix, unsigned offset);
-void vmsix_write(struct vm *vm, struct vmsix *msix, unsigned offset, uint32_t value);
+ANY uint32_t vmsix_read(const struct vmsix *msix, unsigned offset);
+ANY void vmsix_write(struct vm *vm, struct vmsix *msix, unsigned offset, uint32_t value);
 
 #endif

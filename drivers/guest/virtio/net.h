@@ -27,16 +27,16 @@ struct vnet_card {
 };
 
 /** Gives the VM card @unit with address @mac. While the VM is built. False: the bus is full. */
-bool vnet_attach(struct vm *vm, unsigned unit, uint64_t mac);
+ANY bool vnet_attach(struct vm *vm, unsigned unit, uint64_t mac);
 
 /** Its driver has something in ring @queue. */
-void vnet_notify(struct vm *vm, struct virtio *device, unsigned queue);
+ANY void vnet_notify(struct vm *vm, struct virtio *device, unsigned queue);
 
 /** Something came into an inbox, or the time of vm_net_poll_in() is over: what there is for card
  * @unit of the VM goes into its driver's buffers, and what its driver has queued to the switch.
  * @rests: the vCPU is about to do nothing for a while, so nothing more can come that were worth
  * waiting for. True: there is more to send than an exit may take. */
-void vnet_receive(struct vm *vm, unsigned unit);
-bool vnet_send_on(struct vm *vm, unsigned unit, bool rests);
+ANY void vnet_receive(struct vm *vm, unsigned unit);
+ANY bool vnet_send_on(struct vm *vm, unsigned unit, bool rests);
 
 #endif

@@ -50,18 +50,18 @@ struct vpci {
 };
 
 /** Power-on state of the bus and its devices. */
-void vpci_reset(struct vm *vm);
+ANY void vpci_reset(struct vm *vm);
 
 /** The ports 0xcf8 to 0xcff. */
-uint32_t vpci_read(struct vm *vm, uint16_t port, unsigned size);
-void vpci_write(struct vm *vm, uint16_t port, unsigned size, uint32_t value);
+ANY uint32_t vpci_read(struct vm *vm, uint16_t port, unsigned size);
+ANY void vpci_write(struct vm *vm, uint16_t port, unsigned size, uint32_t value);
 
 /** Configuration space at @address within the ECAM area; 1, 2 or 4 bytes. */
-uint32_t vpci_ecam_read(struct vm *vm, uint64_t address);
-void vpci_ecam_write(struct vm *vm, uint64_t address, unsigned size, uint32_t value);
+ANY uint32_t vpci_ecam_read(struct vm *vm, uint64_t address);
+ANY void vpci_ecam_write(struct vm *vm, uint64_t address, unsigned size, uint32_t value);
 
 /** Ports and memory of the functions; false if no BAR decodes the address. */
-bool vpci_io(struct vm *vm, uint16_t port, bool write, uint32_t *value);
-bool vpci_memory(struct vm *vm, uint64_t gpa, bool write, unsigned size, uint32_t *value);
+ANY bool vpci_io(struct vm *vm, uint16_t port, bool write, uint32_t *value);
+ANY bool vpci_memory(struct vm *vm, uint64_t gpa, bool write, unsigned size, uint32_t *value);
 
 #endif

@@ -57,13 +57,13 @@ struct vring_chain {
 
 /** The driver has written addresses and size: 0, or -E_INVAL if they cannot be used. @features: as
  * negotiated. */
-int vring_enable(struct vm *vm, struct vring *ring, uint64_t features);
+ANY int vring_enable(struct vm *vm, struct vring *ring, uint64_t features);
 
 /** Takes the next request: 1, 0 if there is none, -E_INVAL if the ring is broken. */
-int vring_pop(struct vm *vm, struct vring *ring, struct vring_chain *chain);
+ANY int vring_pop(struct vm *vm, struct vring *ring, struct vring_chain *chain);
 
 /** Puts the last request taken back, to be taken again. */
-void vring_unpop(struct vring *ring);
+ANY void vring_unpop(struct vring *ring);
 
 /** Gives requests back in two steps, for several that the driver is to see at once: @written bytes
  * of the one @ahead of the next one are filled; then @count of them are there. */
@@ -91,23 +91,23 @@ static inline void vring_push(struct vring *ring, uint16_t head, uint32_t writte
 
 /** Asks not to be notified before there are @count more requests (without EVENT_IDX: at all), until
  * the next vring_rearm(). */
-void vring_quiet(struct vring *ring, uint16_t count);
+ANY void vring_quiet(struct vring *ring, uint16_t count);
 
 /** Asks to be notified of the next request; true if there is one already. */
-bool vring_rearm(struct vring *ring);
+ANY bool vring_rearm(struct vring *ring);
 
 /** The same where what there is does not suffice: to be notified of one behind those looked at. */
-bool vring_want_more(struct vring *ring);
+ANY bool vring_want_more(struct vring *ring);
 
 /** Does the driver want an interrupt for what was given back since it was last asked? */
-bool vring_wants_interrupt(struct vring *ring);
+ANY bool vring_wants_interrupt(struct vring *ring);
 
 /** The next piece of at most @max bytes to read (@write false) or to write, used up by this;
  * NULL if there is none left. */
-uint8_t *vring_next(struct vring_chain *chain, bool write, uint64_t max, uint32_t *len);
+ANY uint8_t *vring_next(struct vring_chain *chain, bool write, uint64_t max, uint32_t *len);
 
 /** vring_read() for all cases. */
-bool vring_read_pieces(struct vring_chain *chain, void *to, uint32_t len);
+ANY bool vring_read_pieces(struct vring_chain *chain, void *to, uint32_t len);
 
 /** Copies @len bytes out of the readable part and uses them up; false, nothing done, if there are
  * fewer. */

@@ -112,37 +112,37 @@ enum {
  * added) and an empty configuration, in its state after reset; NULL if the bus is full. While the
  * VM is built.
  */
-struct virtio *virtio_attach(struct vm *vm, enum virtio_kind kind, uint64_t features);
+ANY struct virtio *virtio_attach(struct vm *vm, enum virtio_kind kind, uint64_t features);
 
 /** A driver's reset: all but the MSI-X table, which is the bus's. */
-void virtio_reset(struct virtio *device);
+ANY void virtio_reset(struct virtio *device);
 
 /** Registers in the memory BAR: an access of 1, 2 or 4 bytes at @offset. */
-uint32_t virtio_read(struct virtio *device, unsigned offset, unsigned size);
-void virtio_write(struct vm *vm, struct virtio *device, unsigned offset, unsigned size,
-		  uint32_t value);
+ANY uint32_t virtio_read(struct virtio *device, unsigned offset, unsigned size);
+ANY void virtio_write(struct vm *vm, struct virtio *device, unsigned offset, unsigned size,
+		      uint32_t value);
 
 /** The driver says that queue @queue has requests. */
-void virtio_notify(struct vm *vm, struct virtio *device, unsigned queue);
+ANY void virtio_notify(struct vm *vm, struct virtio *device, unsigned queue);
 
 /** May the device use its queue now? */
-bool virtio_is_live(const struct virtio *device, unsigned queue);
+ANY bool virtio_is_live(const struct virtio *device, unsigned queue);
 
 /** Interrupts for @queue if the driver wants it by now. */
-void virtio_signal(struct vm *vm, struct virtio *device, struct vring *queue);
+ANY void virtio_signal(struct vm *vm, struct virtio *device, struct vring *queue);
 
 /** config[] has changed. */
-void virtio_config_changed(struct vm *vm, struct virtio *device);
+ANY void virtio_config_changed(struct vm *vm, struct virtio *device);
 
 /** The driver has broken the rules: says so, and the device wants to be reset. */
-void virtio_fail(struct vm *vm, struct virtio *device, const char *why);
+ANY void virtio_fail(struct vm *vm, struct virtio *device, const char *why);
 
 /** Class code for PCI. */
-uint32_t virtio_class(const struct virtio *device);
+ANY uint32_t virtio_class(const struct virtio *device);
 
 /** The first device of @kind, or NULL; and what the request is taken into that is being served. */
-struct virtio *virtio_find(struct vm *vm, enum virtio_kind kind);
-struct vring_chain *virtio_chain(struct vm *vm);
+ANY struct virtio *virtio_find(struct vm *vm, enum virtio_kind kind);
+ANY struct vring_chain *virtio_chain(struct vm *vm);
 
 /*
  * The kinds. serve() does one request and returns how many bytes it wrote; none may take longer
@@ -150,22 +150,22 @@ struct vring_chain *virtio_chain(struct vm *vm);
  */
 
 /** Has the CPU random numbers? */
-bool vrng_exists(void);
-uint32_t vrng_serve(struct vring_chain *chain);
+ANY bool vrng_exists(void);
+ANY uint32_t vrng_serve(struct vring_chain *chain);
 
 /**
  * Gives the VM a disk over the @size bytes (of which whole sectors count) at @image, which is in
  * its window. NULL: the bus is full.
  */
-struct virtio *vblk_attach(struct vm *vm, uint8_t *image, uint64_t size, bool read_only,
-			   const char *serial);
-void vblk_notify(struct vm *vm, struct virtio *device);
+ANY struct virtio *vblk_attach(struct vm *vm, uint8_t *image, uint64_t size, bool read_only,
+			       const char *serial);
+ANY void vblk_notify(struct vm *vm, struct virtio *device);
 
 /** Output: false if there is more to it, so that it has to be served again. */
-bool vconsole_serve(struct vm *vm, struct virtio *device, struct vring_chain *chain);
+ANY bool vconsole_serve(struct vm *vm, struct virtio *device, struct vring_chain *chain);
 /** Input: gives the driver what is waiting, if it has buffers; true: there is more of both. */
-bool vconsole_fill(struct vm *vm, struct virtio *device);
+ANY bool vconsole_fill(struct vm *vm, struct virtio *device);
 /** A byte is typed; false if there is no such console, or no driver that has started it. */
-bool vconsole_receive(struct vm *vm, uint8_t byte);
+ANY bool vconsole_receive(struct vm *vm, uint8_t byte);
 
 #endif
