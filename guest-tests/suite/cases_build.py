@@ -120,6 +120,28 @@ def stacks_caught(context):
     need(status == 0 and "\nOK" in text, "made-up code is not judged as it should be")
 
 
+def check_maps(context, *arguments):
+    return context.command([os.path.join(ROOT, "tools/check-maps"), os.path.join(BUILD, "cloister.elf")] + list(arguments), cwd=ROOT)
+
+
+def maps(context):
+    """Nothing that may run in restricted calls what needs full, or touches a sensitive variable."""
+    status, text = check_maps(context)
+    need(status == 0, "status %d: %s" % (status, text.strip()[-300:]))
+
+
+def maps_caught(context):
+    """What proves that notices each way, on made-up code; and words that lie, in the image itself."""
+    status, text = context.command([sys.executable, os.path.join(ROOT, "guest-tests/suite/maps_selftest.py")])
+    need(status == 0 and "\nOK" in text, "made-up code is not judged as it should be")
+    for lie, expected in (("vm_ram=FULL", "calls vm_ram(), which is FULL, in restricted"),
+                          ("frames_alloc=ANY", "touches lock in restricted; reached by frames_alloc"), ("asi_exit=RESTRICTED", "in full"),
+                          ("mitigation_request=ANY", "in restricted; reached by mitigation_request"), ("vm_lock=", "vm_lock() has no word"),
+                          ("stun_wait=ANY", "vmx_wait_at_gate() and stun_wait are excused in vain")):
+        status, text = check_maps(context, "--say", lie)
+        need(status == 1 and expected in text, "%s is not noticed" % lie)
+
+
 def branches_caught(context):
     """check-branches sees what it is there for, on an object that has it."""
     source, target = os.path.join(context.dir, "branches.asm"), os.path.join(context.dir, "branches.o")
@@ -306,6 +328,8 @@ def register(suite):
     suite.add("caught-layers", layers_caught, 2)
     suite.add("build-branches", branches, 1)
     suite.add("caught-indirect-branch", branches_caught, 1)
+    suite.add("build-maps", maps, 3)
+    suite.add("caught-maps", maps_caught, 20)
     suite.add("build-stacks", stacks, 1)
     suite.add("caught-stacks", stacks_caught, 2)
     suite.add("build-reproducible", reproducible, 20)
