@@ -52,7 +52,7 @@ static uint64_t total_frames, free_frames;
  * ones are kept for the promised and for those that are expected to be taken besides. */
 static uint64_t free_chunks, pledged_chunks, clean_chunks, expected_chunks;
 static hpa_t trampoline;
-static struct spinlock lock;
+static struct spinlock lock = SPINLOCK(LOCK_FRAMES);
 
 /* What lies in the pool keeps its dirty frames. */
 static unsigned list_of(uint32_t n, unsigned order)

@@ -236,16 +236,32 @@ UNLOCKED = {"mm/frames.c": "(&lock)", "hv/vm/vm.c": "(&vm->lock)", "hv/vm/memory
             "hv/net/netswitch.c": "lock)"}
 
 
+def boot_sharing(context, folder, **more):
+    """Two VMs on a shared machine, that send each other frames."""
+    vms = {name: flat("net", words + " count=1000 window=256 poweroff", memory_mode="lazy", vcpus=2, cpus="share",
+                       net="lan0,mac=52:54:00:00:00:0%d" % (1 + number)) for number, (name, words) in
+            enumerate((("one", "send"), ("two", "receive")))}
+    return context.boot(config(vms), guest_file("net"), build=folder, timeout=60, **more)
+
+
+def lock_order_caught(context):
+    """A build that holds each CPU to the order of locks ends at the first one that is taken out of it, and names both."""
+    folder = variant(context, "DEBUG_LOCKS lock_order", "BREAK=lock_order", "EXTRA_CFLAGS=-DDEBUG_LOCKS")
+    run = boot_sharing(context, folder, panic=True)
+    panicked = run.of_type("panic")
+    need(len(panicked) == 1, "%d panic records" % len(panicked))
+    need(panicked[0]["what"] == "lock order: the lock of the scheduler is taken by who holds that of a VM's record",
+         "it panics by something else: %s" % panicked[0])
+    need(panicked[0]["site"].startswith("lock_order_take+"), "the site is %s" % panicked[0]["site"])
+
+
 def debug_locks(context):
-    """A build that asserts each lock where its data are used: two VMs on a shared machine do not meet one that is not held,
-    and do at once when the files' locks are taken away."""
+    """A build that asserts each lock where its data are used, and their order: two VMs on a shared machine do not meet one that
+    is not held or out of order, and do at once when the files' locks are taken away."""
     folder = variant(context, "DEBUG_LOCKS", "EXTRA_CFLAGS=-DDEBUG_LOCKS")
 
     def boot(**more):
-        vms = {name: flat("net", words + " count=1000 window=256 poweroff", memory_mode="lazy", vcpus=2, cpus="share",
-                           net="lan0,mac=52:54:00:00:00:0%d" % (1 + number)) for number, (name, words) in
-                enumerate((("one", "send"), ("two", "receive")))}
-        return context.boot(config(vms), guest_file("net"), build=folder, timeout=60, **more)
+        return boot_sharing(context, folder, **more)
 
     run = boot()
     for name in ("one", "two"):
@@ -338,6 +354,7 @@ def register(suite):
     suite.add("audit-after-every-change", debug_audit, 25)
     suite.add("audit-after-every-change-caught", debug_audit_caught, 15)
     suite.add("locks-are-held", debug_locks, 60)
+    suite.add("locks-out-of-order-caught", lock_order_caught, 20)
     suite.add("caught-flush-skipped", caught("skip_flush", "the L1D is flushed once"), 15)
     suite.add("stun-silent-sibling", silent_sibling, 20)
     suite.add("panic-report", panics, 15)

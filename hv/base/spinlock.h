@@ -4,12 +4,44 @@
 #ifndef HV_SPINLOCK_H
 #define HV_SPINLOCK_H
 
+#include "hv/base/lock_order.h"
 #include "hv/base/panic.h"
 #include "hv/base/types.h"
 
 struct spinlock {
 	uint32_t held;
+#ifdef DEBUG_LOCKS
+	enum lock_rank rank;
+#endif
 };
+
+/* A lock that nobody holds; and what is done to hold CPUs to the order. */
+#ifdef DEBUG_LOCKS
+#define SPINLOCK(lock_rank)                                                                        \
+	{                                                                                          \
+		.rank = (lock_rank)                                                                \
+	}
+#define SPINLOCK_TAKE(lock) lock_order_take((lock)->rank)
+#define SPINLOCK_DROP(lock) lock_order_drop((lock)->rank)
+#else
+#define SPINLOCK(lock_rank)                                                                        \
+	{                                                                                          \
+		0                                                                                  \
+	}
+#define SPINLOCK_TAKE(lock) ((void)0)
+#define SPINLOCK_DROP(lock) ((void)0)
+#endif
+
+/** The rank of a lock in memory that begins as zeroes, which is one that nobody holds. */
+static inline void spinlock_set_rank(struct spinlock *lock, enum lock_rank rank)
+{
+#ifdef DEBUG_LOCKS
+	lock->rank = rank;
+#else
+	(void)lock;
+	(void)rank;
+#endif
+}
 
 /** Takes the lock, spinning. Any map that maps the lock. */
 static inline void spinlock_acquire(struct spinlock *lock)
@@ -18,6 +50,7 @@ static inline void spinlock_acquire(struct spinlock *lock)
 #ifdef BREAK_unlocked
 	(void)lock;
 #else
+	SPINLOCK_TAKE(lock);
 	while (__atomic_exchange_n(&lock->held, 1, __ATOMIC_ACQUIRE))
 		__builtin_ia32_pause();
 #endif
@@ -31,7 +64,10 @@ static inline bool spinlock_try(struct spinlock *lock)
 	(void)lock;
 	return true;
 #else
-	return !__atomic_exchange_n(&lock->held, 1, __ATOMIC_ACQUIRE);
+	if (__atomic_exchange_n(&lock->held, 1, __ATOMIC_ACQUIRE))
+		return false;
+	SPINLOCK_TAKE(lock);
+	return true;
 #endif
 }
 
@@ -41,6 +77,7 @@ static inline void spinlock_release(struct spinlock *lock)
 #ifdef BREAK_unlocked
 	(void)lock;
 #else
+	SPINLOCK_DROP(lock);
 	__atomic_store_n(&lock->held, 0, __ATOMIC_RELEASE);
 #endif
 }

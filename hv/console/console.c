@@ -45,6 +45,7 @@ static struct {
 	unsigned pumper;  /* CPU that sees to the queue; PERCPU_MAX: none yet */
 } console GLOBAL_DATA(
 	"port numbers, the state of the line, how much waits and whose turn it is; no text") = {
+	.lock = SPINLOCK(LOCK_CONSOLE),
 	.writer = NOBODY,
 	.next = NOBODY,
 	.pumper = PERCPU_MAX,

@@ -16,19 +16,6 @@
 
 static bool in_panic GLOBAL_DATA("whether the machine is going down");
 
-/* This CPU's own tables are in use, and so its private page is there. Asks no data, which
- * restricted might lack. */
-static bool percpu_is_live(void)
-{
-	struct {
-		uint16_t limit;
-		uint64_t base;
-	} __attribute__((packed)) idtr;
-
-	__asm__ volatile("sidt %0" : "=m"(idtr));
-	return idtr.base == (uint64_t)this_cpu()->idt;
-}
-
 /* The stack holds return addresses between other words: whatever points behind a call in our code
  * is shown. */
 static void print_stack(const uint64_t *sp, const uint64_t *top)

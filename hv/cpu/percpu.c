@@ -94,6 +94,7 @@ int percpu_create(unsigned id, uint32_t apic_id)
 	}
 	fill_tables(cpu);
 
+	spinlock_set_rank(&record->window_lock, LOCK_WINDOW);
 	record->percpu = cpu;
 	record->apic_id = apic_id;
 	record->core = cpu->core;

@@ -93,6 +93,9 @@ struct percpu {
 	uint64_t wake_at;    /* a sleeping VM's timer, which this core watches; 0: none */
 	bool sliced;	     /* others could want the core */
 	bool slice_last;     /* somebody wants the core at its end */
+#ifdef DEBUG_LOCKS
+	uint32_t locks; /* that it holds, a bit for each rank: hv/base/lock_order.h */
+#endif
 	uint32_t sibling_count;
 	struct percpu_sibling siblings[PERCPU_MAX_SIBLINGS];
 	uint64_t cr3_restricted; /* as loaded: with PCID and, where PCIDs are in use, the no-flush
@@ -112,6 +115,19 @@ struct percpu {
 static inline struct percpu *this_cpu(void)
 {
 	return (struct percpu *)CPU_BASE;
+}
+
+/** This CPU's own tables are in use, and so its private page is there. Asks no data, which
+ * restricted might lack. */
+static inline bool percpu_is_live(void)
+{
+	struct {
+		uint16_t limit;
+		uint64_t base;
+	} __attribute__((packed)) idtr;
+
+	__asm__ volatile("sidt %0" : "=m"(idtr));
+	return idtr.base == (uint64_t)this_cpu()->idt;
 }
 
 /**

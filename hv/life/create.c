@@ -75,6 +75,7 @@ static void describe(struct vm_record *record, const struct config_vm *config, u
 	struct vm *vm = record->vm;
 
 	str_copy(vm->name, config->name, sizeof(vm->name));
+	spinlock_set_rank(&vm->lock, LOCK_DEVICES);
 	vm->id = id;
 	vm->vcpu_count = (uint16_t)config->vcpus;
 	vm->lazy = config->populate == CONFIG_POPULATE_LAZY;

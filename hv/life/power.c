@@ -41,7 +41,7 @@ static unsigned presses GLOBAL_DATA("how often the power button was pressed");
 static unsigned strays GLOBAL_DATA("interrupts that the power button did not raise");
 
 /* Sensitive, and the lock's. */
-static struct spinlock lock;
+static struct spinlock lock = SPINLOCK(LOCK_POWER);
 static bool told, masked;
 static unsigned looker; /* the CPU that sees to it that somebody looks */
 static struct patience patience;

@@ -15,7 +15,7 @@
 #include "hv/life/power.h"
 
 /* Sensitive: changed in full only, when VMs come and go. */
-static struct spinlock lock;
+static struct spinlock lock = SPINLOCK(LOCK_RUN);
 static bool any_failed;
 static bool run_is_over;
 

@@ -23,7 +23,7 @@
 
 /* Sensitive, and the lock's, which a CPU has for as long as a command takes: input may be on its
  * way to two CPUs while its route changes. */
-static struct spinlock lock;
+static struct spinlock lock = SPINLOCK(LOCK_MONITOR);
 static bool greeted; /* the prompt of this opening has been shown */
 static struct monitor_line line;
 static struct monitor_wait waits; /* what the prompt waits for */

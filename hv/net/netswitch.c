@@ -52,6 +52,7 @@ void netswitch_attach(unsigned port, const struct config_nic *nic, struct frame_
 	struct network *network = &networks[nic->network];
 	unsigned i;
 
+	spinlock_set_rank(&network->lock, LOCK_NETWORK);
 	acquire(network);
 	ports[port] = (struct port){
 		.network = nic->network, .mac = nic->mac, .outbox = outbox, .inbox = inbox

@@ -17,7 +17,7 @@
 
 bool mitigation_changing GLOBAL_DATA("whether CPUs are waited for to follow a new policy");
 
-static struct spinlock lock;
+static struct spinlock lock = SPINLOCK(LOCK_POLICY);
 static uint32_t generation; /* how often the policy has changed */
 static struct mitigation_choice chosen;
 static struct policy_actions wanted;

@@ -28,7 +28,7 @@ static struct core {
 	bool switching;	      /* nobody attaches until the last has left */
 } cores[PERCPU_MAX];
 
-static struct spinlock lock; /* of the cores and the entities */
+static struct spinlock lock = SPINLOCK(LOCK_SCHEDULER); /* of the cores and the entities */
 
 unsigned sched_primary(unsigned id)
 {
@@ -328,7 +328,13 @@ void sched_add(unsigned index)
 	struct vm_record *record = &vm_records[index];
 	struct vm_sched *s = &record->vm->sched;
 
+#ifdef BREAK_lock_order
+	spinlock_acquire(&record->lock);
+#endif
 	spinlock_acquire(&lock);
+#ifdef BREAK_lock_order
+	spinlock_release(&record->lock);
+#endif
 	forget(index);
 	memset(s, 0, sizeof(*s));
 	/* All but the first wait for a start-up IPI. */

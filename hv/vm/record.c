@@ -3,7 +3,9 @@
 
 #include "hv/config/boot_state.h"
 
-struct vm_record vm_records[CONFIG_MAX_VMS];
+struct vm_record vm_records[CONFIG_MAX_VMS] = {
+	[0 ... CONFIG_MAX_VMS - 1].lock = SPINLOCK(LOCK_VM),
+};
 
 bool vm_join(struct vm_record *record, unsigned vcpu)
 {
