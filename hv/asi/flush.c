@@ -16,7 +16,6 @@
 #else
 #define FLUSH_BUFFER_SIZE KIB(64)
 #endif
-#define CACHE_LINE 64
 
 #define PRED_CMD_IBPB BIT(0)
 

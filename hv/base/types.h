@@ -40,6 +40,7 @@ static inline bool hpa_is_none(hpa_t hpa)
 
 #define PAGE_SHIFT 12
 #define PAGE_SIZE KIB(4)
+#define CACHE_LINE 64
 #define PAGE_SIZE_2M MIB(2)
 #define PAGE_SIZE_1G GIB(1)
 

@@ -56,52 +56,63 @@ struct percpu_sibling {
 	uint32_t id, apic_id;
 };
 
+/*
+ * By who writes it. What other CPUs write has cache lines of its own: they come for it seldom, and
+ * what the exit path reads stays with its CPU.
+ */
 struct percpu {
+	/* Written once, while the CPU is brought up. */
 	uint32_t id;	  /* index, 0 is the boot processor */
 	uint32_t apic_id; /* of the local APIC */
 	uint32_t core;	  /* number of the core: equal on hyperthreads of one core */
-	uint32_t asi_state;
 	bool lapic_x2apic;
 	bool uses_pcid;
+	bool nmis_call;		 /* an NMI calls the scheduler */
+	bool mc_recovers;	 /* MCG_SER_P: what can go on after a machine check is said */
+	uint8_t mc_banks;	 /* of machine checks, hv/health/mce.h */
+	uint64_t mc_period;	 /* between two looks into them, ticks */
+	uint64_t cr3_restricted; /* as loaded: with PCID and, where PCIDs are in use, the no-flush
+				    bit */
+	uint64_t cr3_full;
+	uint32_t sibling_count;
+	struct percpu_sibling siblings[PERCPU_MAX_SIBLINGS];
+
+	/* Written by this CPU alone; others read `closed`, `idle` and `policy_generation`. */
+	struct vcpu *vcpu __attribute__((aligned(CACHE_LINE))); /* running here, NULL when idle */
+	uint32_t asi_state;
+	uint32_t policy_generation;
+	struct policy_actions actions; /* of the policy that this CPU follows */
 	bool holding;		       /* the siblings' gates are held shut, hv/asi/stun.h */
 	bool closed;		       /* a sibling did not acknowledge: never in full again */
 	bool stack_is_deep;	       /* the idle one, hv/cpu/stack.h */
 	bool collects;		       /* the record that it makes, hv/console/record.c */
 	bool in_nmi;		       /* an NMI handler must not leave the restricted map */
-	bool kicked;		       /* the scheduler has something for this CPU */
 	bool idle;		       /* asleep in the scheduler, or about to be */
-	bool resched;		       /* the core runs another VM next */
 	bool asked;		       /* to look whether another VM is to come */
-	uint8_t yields_to;	       /* a vCPU of the VM that it runs, and 1 */
 	bool free;		       /* the core has no VM to run */
 	bool input_waits;	       /* the console's VM is to come next, to read its input */
-	struct vcpu *vcpu;	       /* running here, NULL when idle */
-	struct policy_actions actions; /* of the policy that this CPU follows */
-	uint32_t policy_generation;
-	bool nmis_call;	     /* an NMI calls the scheduler */
-	uint64_t nmis;	     /* that came from nobody here */
-	uint64_t nmis_told;  /* of these */
-	uint64_t nmis_next;  /* when more may be told, TSC */
-	uint8_t mc_banks;    /* of machine checks, hv/health/mce.h */
-	bool mc_found;	     /* one of them holds something */
-	bool mc_recovers;    /* they say what can go on after an error (MCG_SER_P) */
-	uint64_t mc_next;    /* when they are looked into next, TSC; 0: never */
-	uint64_t mc_period;  /* ticks */
-	uint64_t mc_errors;  /* so far */
-	uint64_t turn_begin; /* TSC: of the VM's that is here */
-	uint64_t slice_end;  /* 0: nobody else could want the core */
-	uint64_t wake_at;    /* a sleeping VM's timer, which this core watches; 0: none */
-	bool sliced;	     /* others could want the core */
-	bool slice_last;     /* somebody wants the core at its end */
+	bool sliced;		       /* others could want the core */
+	bool slice_last;	       /* somebody wants the core at its end */
+	bool mc_found;		       /* a bank of machine checks holds something */
+	uint8_t yields_to;	       /* a vCPU of the VM that it runs, and 1 */
 #ifdef DEBUG_LOCKS
 	uint32_t locks; /* that it holds, a bit for each rank: hv/base/lock_order.h */
 #endif
-	uint32_t sibling_count;
-	struct percpu_sibling siblings[PERCPU_MAX_SIBLINGS];
-	uint64_t cr3_restricted; /* as loaded: with PCID and, where PCIDs are in use, the no-flush
-				    bit */
-	uint64_t cr3_full;
-	uint64_t gdt[5];
+	uint64_t slice_end;  /* 0: nobody else could want the core */
+	uint64_t wake_at;    /* a sleeping VM's timer, which this core watches; 0: none */
+	uint64_t turn_begin; /* TSC: of the VM's that is here */
+	uint64_t nmis;	     /* that came from nobody here */
+	uint64_t nmis_told;  /* of these */
+	uint64_t nmis_next;  /* when more may be told, TSC */
+	uint64_t mc_next;    /* when the banks are looked into next, TSC; 0: never */
+	uint64_t mc_errors;  /* so far */
+
+	/* Set by other CPUs, too, and taken back here. */
+	bool kicked __attribute__((aligned(CACHE_LINE))); /* the scheduler has something for it */
+	bool resched;					  /* the core runs another VM next */
+
+	/* Written once, for the processor to read. */
+	uint64_t gdt[5] __attribute__((aligned(CACHE_LINE)));
 	struct tss tss;
 	struct {
 		uint16_t offset_low, selector;
@@ -110,6 +121,11 @@ struct percpu {
 		uint32_t offset_high, reserved;
 	} idt[256];
 };
+static_assert(offsetof(struct percpu, kicked) % CACHE_LINE == 0 &&
+		      offsetof(struct percpu, gdt) % CACHE_LINE == 0 &&
+		      offsetof(struct percpu, gdt) - offsetof(struct percpu, kicked) == CACHE_LINE,
+	      "what others write shares no line");
+static_assert(offsetof(struct percpu, vcpu) % CACHE_LINE == 0, "nor does what never changes");
 
 /** The running CPU's private data. Either map. */
 static inline struct percpu *this_cpu(void)
