@@ -35,7 +35,9 @@ class Maps:
 
     def __init__(self, code, public, tables):
         self.code, self.image, self.tables = code, code.image, tables
-        self.words = {public[name]: word for name, word in tables.words.items() if name in public}
+        # A copy that the compiler makes of a function for some of its callers has the word, too.
+        self.words = {address: word for name, word in tables.words.items() if name in public for address in self.image.addresses[name]
+                      if address == public[name] or self.image.name_at[address] != name}
         self.problems, self.excused = {}, set()
         self.callers = defaultdict(set)  # (entry, map): the (entry, map) that call it so
         self._leaves = {}  # (entry, map): the maps in which it returns

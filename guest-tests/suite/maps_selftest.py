@@ -29,6 +29,7 @@ does: push rax
 sensitive: ret
 harmless: ret
 only: ret
+sensitive.part.0: ret
 never: call leave_
 .on: jmp .on
 """
@@ -52,7 +53,7 @@ class Given(unittest.TestCase):
         code = stackdepth.Code(image, stackdepth.Tables(indirect=tables.pop("indirect", None)))
         tables = dict({"leads": {"leave_": FULL, "return_": RESTRICTED}, "roots": {"root": FULL}, "words": dict(WORDS, **dict(words)),
                        "variable": lambda at: "secret" if VARIABLE <= at < VARIABLE + 0x1000 else None}, **tables)
-        found = Maps(code, {name: image.addresses[name][0] for name in names}, Tables(**tables))
+        found = Maps(code, {name: address for address, name in image.name_at.items()}, Tables(**tables))
         for name in held:
             found.enter(image.addresses[name][0], HELD)
         found.run()
@@ -102,6 +103,9 @@ class Calls(Given):
         self.clean("root: call leave_\n call inner\n ret\n" + deep)
         self.clean("root: ret\n" + deep)  # nobody calls it
         self.found("root: call rax\n ret\n" + deep, "sensitive", indirect={"root": ["inner"]})
+
+    def test_a_copy_of_a_function(self):
+        self.found("root: call sensitive.part.0\n ret\n", "calls sensitive(), which is FULL, in restricted")
 
     def test_what_does_not_return(self):
         self.clean("root: test eax, eax\n jz .end\n ret\n.end: call never\n")
