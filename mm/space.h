@@ -186,6 +186,6 @@ FULL bool space_audit_window(struct space_audit *audit, const struct space_windo
 
 /** What VM @vm_id reaches by itself through @ept: its own frames, and files that it may only read;
  * nothing else. */
-bool space_audit_ept(struct space_audit *audit, const struct pgtable *ept, uint16_t vm_id);
+FULL bool space_audit_ept(struct space_audit *audit, const struct pgtable *ept, uint16_t vm_id);
 
 #endif

@@ -32,7 +32,7 @@ struct cpuid_table {
 /** Valid after cpuid_build(). Any map. */
 extern struct cpuid_table cpuid_table;
 
-/** Fills it. Boot processor, when the TSC's frequency is known. Full map. */
-void cpuid_build(void);
+/** Fills it. Boot processor, when the TSC's frequency is known. */
+FULL void cpuid_build(void);
 
 #endif

@@ -22,9 +22,9 @@ FULL int vcpu_create(struct vm_record *record);
 
 /**
  * Gives the vCPU its power-on state: in 32-bit protected mode at @entry, or waiting for a start-up
- * IPI if that is 0. The VM's window is current; no VMCS is afterwards. Full map.
+ * IPI if that is 0. The VM's window is current; no VMCS is afterwards.
  */
-void vcpu_reset(struct vm_record *record, struct vcpu *vcpu, uint32_t entry);
+FULL void vcpu_reset(struct vm_record *record, struct vcpu *vcpu, uint32_t entry);
 
 /** Loads the vCPU onto this CPU (VMCS, host state, what hardware keeps outside the VMCS), where its
  * exits land at @exit, and takes it off again, leaving nothing of it in registers. Its window is

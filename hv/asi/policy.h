@@ -25,8 +25,8 @@ ANY const char *policy_bhb_name(unsigned bhb);
  * The one decision. @smt: hyperthreads of one core run guests side by side. @paranoid: as if the
  * CPU had every vulnerability. @reasons, if not NULL, gets one row a vulnerability.
  */
-void policy_resolve(const struct cpu_facts *facts, enum hypercall_policy requested, bool smt,
-		    bool paranoid, struct policy_actions *actions,
-		    struct policy_reason reasons[VULN_COUNT]);
+ANY void policy_resolve(const struct cpu_facts *facts, enum hypercall_policy requested, bool smt,
+			bool paranoid, struct policy_actions *actions,
+			struct policy_reason reasons[VULN_COUNT]);
 
 #endif

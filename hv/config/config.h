@@ -122,7 +122,7 @@ struct config {
 #define CONFIG_MITIGATION_NAMES HYPERCALL_POLICIES(CONFIG_MITIGATION_NAME)
 
 /** The policy that @name names; false if none. */
-bool config_mitigation_named(const char *name, enum hypercall_policy *mitigation);
+ANY bool config_mitigation_named(const char *name, enum hypercall_policy *mitigation);
 
 /**
  * Parses @size bytes of configuration text. Never fails as a whole: each bad line becomes one entry

@@ -7,6 +7,6 @@
 
 /** Runs vCPU @index of a VM that was joined, and does not return: the scheduler goes on when the
  * vCPU leaves. Returns when it has put the VM into its power-on state. Full map, idle stack. */
-void vm_run(struct vm_record *record, unsigned index);
+FULL void vm_run(struct vm_record *record, unsigned index);
 
 #endif

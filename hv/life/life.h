@@ -24,7 +24,7 @@ FULL void vm_part(struct vm_record *record);
 
 /** Comes in as one of the CPUs of VM @record, which stays until vm_part(), and makes its window the
  * current one, if its vCPUs run; else false. */
-bool vm_visit(struct vm_record *record);
+FULL bool vm_visit(struct vm_record *record);
 
 /**
  * The operator ends VM @record (VM_WISH_STOP), ends it and builds it anew (VM_WISH_RESTART), or

@@ -9,20 +9,19 @@
 /** Puts a VM whose window is current, and which this CPU has joined, into its power-on state: its
  * vCPUs come by the scheduler from then on, the first to run the loader program. The window is not
  * current afterwards. Full map, idle stack. */
-void vm_begin(struct vm_record *record);
+FULL void vm_begin(struct vm_record *record);
 
 /**
  * HYPERCALL_LOADER_DONE: the VM's kernel is in place, and entered at @entry next. The VM is live
- * from now on, and its statistics begin. -E_PERM: it is already; -E_NOMEM. Any map.
+ * from now on, and its statistics begin. -E_PERM: it is already; -E_NOMEM.
  */
-int64_t vm_loaded(struct vcpu *vcpu, gpa_t entry);
+ANY int64_t vm_loaded(struct vcpu *vcpu, gpa_t entry);
 
 /** HYPERCALL_LOADER_FAIL: the VM ends, and is refused; the program has left a sentence. -E_PERM: it
- * is live. Any map. */
-int64_t vm_not_loaded(struct vcpu *vcpu);
+ * is live. */
+ANY int64_t vm_not_loaded(struct vcpu *vcpu);
 
-/** Says why the VM's kernel could not be loaded. Its window is current, no vCPU runs any more. Full
- * map. */
-void vm_report_not_loaded(const struct vm_record *record);
+/** Says why the VM's kernel could not be loaded. Its window is current, no vCPU runs any more. */
+FULL void vm_report_not_loaded(const struct vm_record *record);
 
 #endif

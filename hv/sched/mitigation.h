@@ -24,10 +24,10 @@ FULL void mitigation_init(const struct config *config);
 /** Prints what is in force as a `policy` record. */
 FULL void mitigation_report(void);
 
-/** What was chosen last. Full map. */
-const struct mitigation_choice *mitigation_chosen(void);
-/** What that resolves to. Full map. */
-const struct policy_actions *mitigation_wants(void);
+/** What was chosen last. */
+FULL const struct mitigation_choice *mitigation_chosen(void);
+/** What that resolves to. */
+FULL const struct policy_actions *mitigation_wants(void);
 
 /**
  * Asks every CPU to go over to another policy; the `policy` record says when all have.

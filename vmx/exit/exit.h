@@ -35,11 +35,11 @@ ANY void vmx_wait_at_gate(struct vcpu *vcpu);
 /** From vmx/exit/entry.asm: VMLAUNCH or VMRESUME refused. */
 ANY _Noreturn void vmx_entry_failed(struct vcpu *vcpu);
 
-void exit_cpuid(struct vcpu *vcpu);
-void exit_cr_access(struct vcpu *vcpu);
-void exit_xsetbv(struct vcpu *vcpu);
-void exit_io(struct vcpu *vcpu);
-void exit_ept_violation(struct vcpu *vcpu);
+ANY void exit_cpuid(struct vcpu *vcpu);
+ANY void exit_cr_access(struct vcpu *vcpu);
+ANY void exit_xsetbv(struct vcpu *vcpu);
+ANY void exit_io(struct vcpu *vcpu);
+ANY void exit_ept_violation(struct vcpu *vcpu);
 /** Also where one came in the middle of a VM entry (SDM 26.9). */
 ANY void exit_machine_check(struct vcpu *vcpu);
 ANY void exit_external_interrupt(struct vcpu *vcpu);
