@@ -22,7 +22,7 @@ static void want(const char *name, int64_t got, int64_t expected)
 
 static void test_unknown(void)
 {
-	want("an unknown number", hypercall(11, 0, 0, 0), -E_NOENT);
+	want("an unknown number", hypercall(HYPERCALL_LOADER_FAIL + 1, 0, 0, 0), -E_NOENT);
 	want("number 0xff", hypercall(0xff, 0, 0, 0), -E_NOENT);
 	want("an unknown debug number", hypercall(0x1ff, 0, 0, 0),
 	     guest_option("no-debug") ? -E_PERM : -E_NOENT);

@@ -72,8 +72,9 @@ _Noreturn void run_end(int64_t status, const char *why)
 	prove_end();
 }
 
-int64_t vm_loaded(struct vcpu *vcpu, gpa_t entry)
+int64_t vm_loaded(struct vcpu *vcpu, gpa_t entry, bool *again)
 {
+	*again = any8 & 1;
 	return any8 ? 0 : -1;
 }
 

@@ -208,6 +208,11 @@ void console_pump(void)
 	spinlock_release(&console.lock);
 }
 
+bool console_is_sent(void)
+{
+	return !__atomic_load_n(&console.queued, __ATOMIC_RELAXED);
+}
+
 uint64_t console_due(void)
 {
 	if (!console.queued || console.pumper != this_cpu()->id)

@@ -46,6 +46,8 @@ FULL void console_pump(void);
 /** Behind text that a guest can cause without end: lines of other guests may come now, or they
  * would never. Leaves the restricted map as that text did. */
 ANY void console_let_guests(void);
+/** Has all of it gone out? */
+ANY bool console_is_sent(void);
 /** When this CPU is to come back and do so, TSC; 0: it need not. */
 FULL uint64_t console_due(void);
 

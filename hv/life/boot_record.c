@@ -5,7 +5,6 @@
 #include "hv/base/asm.h"
 #include "hv/base/version.h"
 #include "hv/config/boot_state.h"
-#include "hv/console/console.h"
 #include "hv/console/record.h"
 #include "hv/cpu/cpu.h"
 #include "hv/cpu/percpu.h"
@@ -31,6 +30,4 @@ void boot_report(void)
 	record_u64("file_ticks", bi->tsc_file_ticks);
 	record_u64("loader_ticks", bi->tsc_handover - bi->tsc_start);
 	record_end();
-	/* A single VM is not to be held up by what came before it. */
-	console_queue_output();
 }

@@ -24,6 +24,8 @@ static_assert(CONFIG_MAX_MODULES <= LOADER_MAX_MODULES && CONFIG_MODULE_LEN <= L
 		      CONFIG_CMDLINE_LEN <= LOADER_BOOT_CMDLINE,
 	      "what the configuration takes can be told");
 
+#define PIECE KIB(256) /* some 6,000 instructions to claim it, and as many to map it */
+
 /* hv/life/program.asm */
 extern const uint8_t loader_program[];
 extern const uint64_t loader_program_size;
@@ -119,7 +121,27 @@ static int create_area(struct vm_record *record, uint64_t gpa, uint64_t end)
 	return err;
 }
 
-/* Chunk by chunk of physical memory. */
+/* From @at on to a 2 MiB boundary at most; what is no large page in pieces, for others wait. */
+static int map_chunk(struct vm_record *record, uint64_t gpa, uint64_t at, uint64_t size)
+{
+	bool large = size == PAGE_SIZE_2M && record->ept.max_level > 1;
+	uint16_t bit = (uint16_t)BIT(record->window.vm_id);
+	int err = 0;
+
+	for (uint64_t done = 0; done < size && !err; done += PIECE) {
+		uint64_t piece = size - done < PIECE ? size - done : PIECE;
+
+		err = frames_claim(HPA(at + done), piece, MEM_SHARED, bit);
+		vm_breathe();
+		if (!err && !large)
+			err = pgtable_map(&record->ept, gpa + done, HPA(at + done), piece, 0);
+		vm_breathe();
+	}
+	if (!err && large)
+		err = pgtable_map(&record->ept, gpa, HPA(at), size, 0);
+	return err;
+}
+
 static int map_file(struct vm_record *record, const char *name, const struct loader_file *where)
 {
 	const struct boot_file *file = boot_state_file(name);
@@ -130,13 +152,7 @@ static int map_file(struct vm_record *record, const char *name, const struct loa
 		next = ALIGN_DOWN(at, PAGE_SIZE_2M) + PAGE_SIZE_2M;
 		if (next > end)
 			next = end;
-		err = frames_claim(HPA(at), next - at, MEM_SHARED,
-				   (uint16_t)BIT(record->window.vm_id));
-		vm_breathe();
-		if (!err)
-			err = pgtable_map(&record->ept, where->at + (at - base), HPA(at), next - at,
-					  0);
-		vm_breathe();
+		err = map_chunk(record, where->at + (at - base), at, next - at);
 	}
 	if (!err)
 		memset((uint8_t *)hpa_to_ptr(file->base) + file->size, 0, end - base - file->size);

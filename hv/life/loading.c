@@ -49,7 +49,7 @@ static void reset_vm(struct vm_record *record)
 	vm->epoch = rtc_read_epoch();
 	vm->request = 0;
 	vm->stop_reason = NULL;
-	vm->loading = true;
+	vm->loading = VM_LOADS;
 	memset(vm->mtrr, 0, sizeof(vm->mtrr));
 	vm->mtrr[VM_MTRR_DEF_TYPE] = 0xc06; /* on, fixed ranges on, write-back */
 	machine_reset(vm);
@@ -89,14 +89,13 @@ void vm_begin(struct vm_record *record)
 		sched_kick_vm(record);
 }
 
-int64_t vm_loaded(struct vcpu *vcpu, gpa_t entry)
+/* The VM is live, which is said. A single one's first start is said before it, for nobody else
+ * sends what is said then; from then on it is not held up for that. */
+static int go_live(struct vm *vm, gpa_t entry)
 {
-	struct vm *vm = vcpu->vm;
 	struct vm_record *record;
-	bool live, barrier = vcpu->stats.ibpb;
+	bool live, alone = !console_queues();
 
-	if (!vm->loading)
-		return -E_PERM;
 	asi_exit(ASI_CAUSE_VM_STATE);
 	/* It executes there for sure; an entry outside memory is its own trouble. */
 	if (vm_populate(vm, entry, true) == -E_NOMEM)
@@ -109,10 +108,30 @@ int64_t vm_loaded(struct vcpu *vcpu, gpa_t entry)
 	spinlock_release(&record->lock);
 	if (!live)
 		return 0; /* it is being ended, or another vCPU was faster */
-	vm->loading = false;
+	vm->loading = alone ? VM_SAYS_SO : VM_LOADED;
 	record->starts++;
+	console_queue_output();
 	vm_report_running(record);
 	boot_report();
+	return 0;
+}
+
+int64_t vm_loaded(struct vcpu *vcpu, gpa_t entry, bool *again)
+{
+	struct vm *vm = vcpu->vm;
+	bool barrier = vcpu->stats.ibpb;
+	int err;
+
+	*again = false;
+	if (vm->loading == VM_LOADED)
+		return -E_PERM;
+	err = vm->loading == VM_LOADS ? go_live(vm, entry) : 0;
+	if (err)
+		return err;
+	*again = vm->loading == VM_SAYS_SO && !console_is_sent();
+	if (*again)
+		return 0;
+	vm->loading = VM_LOADED;
 	for (unsigned i = 0; i < vm->vcpu_count; i++)
 		vcpu_reset_stats(vcpu_here(i));
 	/* As if it came to its CPU now, with a barrier if it did; and without this exit, which
@@ -124,7 +143,7 @@ int64_t vm_loaded(struct vcpu *vcpu, gpa_t entry)
 
 int64_t vm_not_loaded(struct vcpu *vcpu)
 {
-	if (!vcpu->vm->loading)
+	if (vcpu->vm->loading == VM_LOADED)
 		return -E_PERM;
 	vm_stop(vcpu, program_says, 0);
 	return 0;

@@ -13,9 +13,10 @@ FULL void vm_begin(struct vm_record *record);
 
 /**
  * HYPERCALL_LOADER_DONE: the VM's kernel is in place, and entered at @entry next. The VM is live
- * from now on, and its statistics begin. -E_PERM: it is already; -E_NOMEM.
+ * from now on, and its statistics begin. @again: the call is to be made again, until that is said.
+ * -E_PERM: it is live already; -E_NOMEM.
  */
-ANY int64_t vm_loaded(struct vcpu *vcpu, gpa_t entry);
+ANY int64_t vm_loaded(struct vcpu *vcpu, gpa_t entry, bool *again);
 
 /** HYPERCALL_LOADER_FAIL: the VM ends, and is refused; the program has left a sentence. -E_PERM: it
  * is live. */

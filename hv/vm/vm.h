@@ -44,7 +44,7 @@ struct vm {
 	bool debug_hypercalls;
 	bool ends_run;	      /* its hypercall may end the run of all VMs */
 	bool sets_policy;     /* its hypercalls may change the policy */
-	bool loading;	      /* its loader program runs, and may say how that ends */
+	uint8_t loading;      /* enum vm_loading */
 	bool traced;	      /* exits are recorded */
 	uint8_t console_view; /* enum vm_view */
 	bool user_hypercalls; /* from CPL 3 too, the harmless ones */
@@ -70,6 +70,13 @@ struct vm {
 	struct vm_sched sched;
 	struct machine machine;
 	uint8_t populated[VM_MAX_CHUNKS / 8]; /* lazy: one bit a chunk, by guest-physical address */
+};
+
+/* Where its loader program is, whose hypercalls are refused in the end. */
+enum vm_loading {
+	VM_LOADED,
+	VM_LOADS,
+	VM_SAYS_SO, /* it is live, and what is said of that goes out first */
 };
 
 /* How its output shows. */

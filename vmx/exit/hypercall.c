@@ -290,6 +290,17 @@ static OWN_FRAME int64_t stats_print(struct vcpu *vcpu)
 	return 0;
 }
 
+static OWN_FRAME int64_t loader_done(struct vcpu *vcpu, gpa_t entry)
+{
+	bool again;
+	int64_t result = vm_loaded(vcpu, entry, &again);
+
+	if (!again)
+		return result;
+	call_again();
+	return HYPERCALL_LOADER_DONE;
+}
+
 static OWN_FRAME int64_t end(const struct vm *vm, uint64_t status)
 {
 	vm_print_stats(vm);
@@ -328,7 +339,7 @@ int64_t hypercall(struct vcpu *vcpu, uint64_t number, uint64_t a, uint64_t b, ui
 	case HYPERCALL_END:
 		return end(vm, a);
 	case HYPERCALL_LOADER_DONE:
-		return vm_loaded(vcpu, GPA(a));
+		return loader_done(vcpu, GPA(a));
 	case HYPERCALL_LOADER_FAIL:
 		return vm_not_loaded(vcpu);
 	default:
