@@ -18,6 +18,7 @@
 #include "hv/base/string.h"
 #include "hv/config/boot_state.h"
 #include "hv/console/console.h"
+#include "hv/cpu/stack.h"
 #include "hv/life/boot_record.h"
 #include "hv/life/life.h"
 #include "hv/life/load.h"
@@ -89,6 +90,13 @@ void vm_begin(struct vm_record *record)
 		sched_kick_vm(record);
 }
 
+/* Between pieces of an exit that does more than others. */
+static void let_interrupts(void)
+{
+	stack_goes_deep();
+	interrupts_take();
+}
+
 /* The VM is live, which is said. A single one's first start is said before it, for nobody else
  * sends what is said then; from then on it is not held up for that. */
 static int go_live(struct vm *vm, gpa_t entry)
@@ -111,8 +119,11 @@ static int go_live(struct vm *vm, gpa_t entry)
 	vm->loading = alone ? VM_SAYS_SO : VM_LOADED;
 	record->starts++;
 	console_queue_output();
+	let_interrupts();
 	vm_report_running(record);
+	let_interrupts();
 	boot_report();
+	let_interrupts(); /* the way back, with a flush, is long by itself */
 	return 0;
 }
 
