@@ -211,6 +211,40 @@ int pgtable_map(struct pgtable *pt, uint64_t va, hpa_t hpa, uint64_t size, unsig
 	return err;
 }
 
+/* The leaf that begins at @va and ends by @end, and its size; NULL: there is none. */
+static uint64_t *whole_leaf(const struct pgtable *pt, uint64_t va, uint64_t end, uint64_t *size)
+{
+	uint64_t *table = hpa_to_ptr(pt->root);
+
+	for (unsigned level = ROOT_LEVEL; level > 0; level--) {
+		uint64_t *entry = &table[level_index(va, level)];
+
+		if (!entry_present(*entry))
+			return NULL;
+		*size = level_size(level);
+		if (entry_is_leaf(*entry, level))
+			return !(va & (*size - 1)) && *size <= end - va ? entry : NULL;
+		table = table_of(*entry);
+	}
+	return NULL;
+}
+
+int pgtable_unmap(struct pgtable *pt, uint64_t va, uint64_t size)
+{
+	uint64_t end = va + size, step = 0;
+
+	for (uint64_t at = va; at < end; at += step)
+		if (!whole_leaf(pt, at, end, &step))
+			return -E_NOENT;
+	for (uint64_t at = va; at < end; at += step) {
+		uint64_t *entry = whole_leaf(pt, at, end, &step);
+
+		if (entry) /* as above */
+			__atomic_store_n(entry, 0, __ATOMIC_RELEASE);
+	}
+	return 0;
+}
+
 int pgtable_split(struct pgtable *pt, uint64_t va, unsigned prot, hpa_t table)
 {
 	uint64_t *at = hpa_to_ptr(pt->root), *parts = hpa_to_ptr(table), *entry, part;

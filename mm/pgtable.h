@@ -49,10 +49,17 @@ FULL int pgtable_prepare(struct pgtable *pt, uint64_t va, hpa_t hpa, uint64_t si
  * Maps [@va, @va + @size) to [@hpa, ...), with the largest leaves that alignment allows. An empty,
  * unaligned or overflowing range is -E_INVAL, one that overlaps an existing leaf -E_EXIST, no
  * memory for tables -E_NOMEM; whatever the error, nothing of the range has been mapped, not for a
- * moment. There is no way back: what was ever mapped stays so until its tables go as a whole, when
- * no processor uses them.
+ * moment. What was mapped stays so until its tables go as a whole, when no processor uses them; but
+ * for pgtable_unmap().
  */
 FULL int pgtable_map(struct pgtable *pt, uint64_t va, hpa_t hpa, uint64_t size, unsigned prot);
+
+/**
+ * Takes back what maps [@va, @va + @size); the tables stay. Processors go on by what they know: the
+ * caller makes them forget it before the memory is used otherwise. -E_NOENT: a part is not mapped,
+ * or by a leaf that reaches beyond; nothing is done then.
+ */
+int pgtable_unmap(struct pgtable *pt, uint64_t va, uint64_t size);
 
 /**
  * The large leaf that maps @va becomes leaves of the next smaller size in @table, which was

@@ -42,6 +42,7 @@ static void random_mappings(enum pg_format format, unsigned max_level, uint64_t 
 	const unsigned slot = PML4_SLOT(base);
 	struct pgtable pt;
 	uint64_t seed = 42;
+	unsigned unmapped = 0;
 
 	fake_memory_reset();
 	frames_init(&fake_boot);
@@ -70,6 +71,20 @@ static void random_mappings(enum pg_format format, unsigned max_level, uint64_t 
 				model[first + i].hpa = hpa + i * PAGE_SIZE;
 				model[first + i].prot = prot;
 			}
+		} else if (r % 32 == 16 && max_level == 1) {
+			/* Whole or not at all; with large leaves the model does not know. */
+			bool whole = true;
+
+			count = 1 + count % 4;
+			if (first + count > PAGES)
+				count = PAGES - first;
+			for (unsigned i = first; i < first + count; i++)
+				whole &= model[i].mapped;
+			err = pgtable_unmap(&pt, base + first * PAGE_SIZE, count * PAGE_SIZE);
+			CHECK(err == (whole ? 0 : -E_NOENT));
+			unmapped += whole;
+			for (unsigned i = first; i < first + count && whole; i++)
+				model[i].mapped = false;
 		} else if (r % 32 == 0) {
 			pgtable_destroy(&pt, &slot, 1, NULL);
 			CHECK(pgtable_create(&pt, format, max_level) == 0);
@@ -79,6 +94,7 @@ static void random_mappings(enum pg_format format, unsigned max_level, uint64_t 
 			check_model(&pt, base);
 	}
 	check_model(&pt, base);
+	CHECK(unmapped > 5 || max_level > 1);
 }
 
 TEST(host_tables_follow_a_model)
@@ -115,6 +131,36 @@ TEST(large_leaves_are_used_where_they_fit)
 	CHECK(pgtable_walk(&pt, BASE + GIB(8) + MIB(2) - 1, &leaf) && leaf.level == 1);
 	CHECK(pgtable_walk(&pt, BASE + GIB(8) + MIB(2), &leaf) && leaf.level == 2);
 	CHECK(leaf.hpa.v == GIB(1) + MIB(2));
+}
+
+TEST(what_is_unmapped_is_gone_with_its_address)
+{
+	struct pgtable pt;
+	struct pg_leaf leaf;
+
+	fake_memory_reset();
+	frames_init(&fake_boot);
+	pgtable_create(&pt, PG_HOST, 2);
+	CHECK(pgtable_map(&pt, BASE, HPA(MIB(2)), MIB(4) + 2 * PAGE_SIZE, PG_WRITE) == 0);
+	/* A large leaf goes as a whole. */
+	CHECK(pgtable_unmap(&pt, BASE + MIB(2), PAGE_SIZE) == -E_NOENT);
+	CHECK(pgtable_unmap(&pt, BASE + PAGE_SIZE, MIB(2)) == -E_NOENT);
+	CHECK(pgtable_unmap(&pt, BASE + MIB(2), MIB(2) + 3 * PAGE_SIZE) == -E_NOENT);
+	CHECK(pgtable_walk(&pt, BASE + MIB(2), &leaf));
+	CHECK(pgtable_unmap(&pt, BASE + MIB(2), MIB(2) + PAGE_SIZE) == 0);
+	CHECK(!pgtable_walk(&pt, BASE + MIB(2), &leaf));
+	CHECK(!pgtable_walk(&pt, BASE + MIB(4), &leaf));
+	CHECK(pgtable_walk(&pt, BASE + MIB(2) - 1, &leaf));
+	CHECK(pgtable_walk(&pt, BASE + MIB(4) + PAGE_SIZE, &leaf));
+	CHECK(pgtable_absent_names(pt.root).v == 0);
+	for (unsigned level = 0, slot = PML4_SLOT(BASE); level < 3; level++, slot = 0) {
+		const uint64_t *t = hpa_to_ptr(level ? HPA(leaf.hpa.v) : pt.root);
+
+		leaf.hpa = HPA(t[level == 2 ? 2 : slot] & 0xffffffffff000ULL);
+		CHECK(pgtable_absent_names(leaf.hpa).v == 0);
+	}
+	/* There is room for something else. */
+	CHECK(pgtable_map(&pt, BASE + MIB(2), HPA(MIB(8)), MIB(2), PG_EXEC) == 0);
 }
 
 TEST(entries_are_what_the_processor_wants)
