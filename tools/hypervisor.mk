@@ -77,10 +77,10 @@ $(BUILD)/cloister.elf: $(HV_OBJECTS) linker.ld tools/symtab
 	$(Q)mv $(BUILD)/gen/pass3.elf $@
 
 # The loader is an ordinary gnu-efi program that carries the stripped image.
-EFI_SOURCES := $(wildcard boot/*.c boot/efi/*.c) drivers/host/uart.c hv/config/config.c hv/config/keys.c hv/config/net.c hv/config/text.c \
+EFI_SOURCES := $(wildcard boot/*.c boot/efi/*.c) drivers/host/uart.c hv/config/config.c hv/config/keys.c hv/config/mitigation.c hv/config/net.c hv/config/text.c \
 	hv/base/print.c hv/base/string.c
 EFI_OBJECTS := $(patsubst %,$(BUILD)/obj/efi/%.o,$(EFI_SOURCES))
-EFI_CFLAGS := -std=gnu11 -O2 $(WARNINGS) -I. -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 -ffile-prefix-map=$(CURDIR)=. \
+EFI_CFLAGS := -std=gnu11 -DCLOISTER_LOADER -O2 $(WARNINGS) -I. -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 -ffile-prefix-map=$(CURDIR)=. \
 	-ffreestanding -fpic -fshort-wchar -fno-stack-protector -fcf-protection=none -mno-red-zone -maccumulate-outgoing-args \
 	-fno-strict-aliasing -fno-tree-loop-distribute-patterns -DGNU_EFI_USE_MS_ABI -mgeneral-regs-only
 

@@ -1,4 +1,4 @@
-/* fuzz-sources: boot/files.c hv/config/config.c hv/config/keys.c hv/config/net.c hv/config/text.c hv/monitor/line.c hv/base/print.c hv/base/string.c */
+/* fuzz-sources: boot/files.c hv/config/config.c hv/config/keys.c hv/config/mitigation.c hv/config/net.c hv/config/text.c hv/monitor/line.c hv/base/print.c hv/base/string.c */
 /* SPDX-License-Identifier: MIT */
 /*
  * Text of any bytes: a configuration, or keys that are typed at the monitor's prompt. The last byte

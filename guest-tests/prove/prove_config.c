@@ -1,4 +1,4 @@
-/* prove: hv/config/config.c hv/config/keys.c hv/config/net.c hv/config/text.c */
+/* prove: hv/config/config.c hv/config/keys.c hv/config/mitigation.c hv/config/net.c hv/config/text.c */
 /* prove-with: guest-tests/prove/text.c hv/base/string.c */
 /* prove-options: precision=0 coverage=98 -eva-plevel=100 -eva-slevel=20 -eva-auto-loop-unroll=32 -eva-slevel-function=config_keys_nearest:0,edit_distance:0,apply:100 */
 /* SPDX-License-Identifier: MIT */

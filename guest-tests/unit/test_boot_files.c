@@ -1,4 +1,4 @@
-/* unit-sources: boot/files.c hv/config/config.c hv/config/keys.c hv/config/net.c hv/config/text.c hv/base/print.c hv/base/string.c */
+/* unit-sources: boot/files.c hv/config/config.c hv/config/keys.c hv/config/mitigation.c hv/config/net.c hv/config/text.c hv/base/print.c hv/base/string.c */
 /* SPDX-License-Identifier: MIT */
 #include "boot/files.h"
 #include "guest-tests/unit/unit.h"

@@ -1,4 +1,4 @@
-/* unit-sources: hv/config/config.c hv/config/keys.c hv/config/net.c hv/config/text.c hv/base/print.c hv/base/string.c */
+/* unit-sources: hv/config/config.c hv/config/keys.c hv/config/mitigation.c hv/config/net.c hv/config/text.c hv/base/print.c hv/base/string.c */
 /* SPDX-License-Identifier: MIT */
 #include "hv/config/config.h"
 #include "guest-tests/unit/unit.h"

@@ -76,27 +76,9 @@ static bool set_console(const struct config_target *target, struct text value)
 	return true;
 }
 
-#define POLICY_CHOICE(name, number, word, before) { word, number },
-
-static bool mitigation_named(struct text name, enum hypercall_policy *mitigation)
-{
-	static const struct choice policies[] = { HYPERCALL_POLICIES(POLICY_CHOICE) };
-	unsigned v;
-
-	if (!choose(name, policies, ARRAY_SIZE(policies), &v))
-		return false;
-	*mitigation = (enum hypercall_policy)v;
-	return true;
-}
-
-bool config_mitigation_named(const char *name, enum hypercall_policy *mitigation)
-{
-	return mitigation_named((struct text){ name, name + strlen(name) }, mitigation);
-}
-
 static bool set_mitigation(const struct config_target *target, struct text value)
 {
-	return mitigation_named(value, &target->cfg->mitigation);
+	return config_mitigation_is(value, &target->cfg->mitigation);
 }
 
 /* Keys whose value is one of some words. */

@@ -32,6 +32,9 @@ struct config_keys {
  */
 ANY bool config_set_net(const struct config_target *target, struct text value);
 
+/** The policy that @name names; false if none. hv/config/mitigation.c. */
+ANY bool config_mitigation_is(struct text name, enum hypercall_policy *mitigation);
+
 extern const struct config_keys config_keys_hypervisor, config_keys_vm;
 
 /** May a section have several lines of this key? */
