@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "mm/frames.h"
 
+#include "hv/base/boot.h"
 #include "hv/base/errno.h"
 #include "hv/base/layout.h"
 #include "hv/base/panic.h"
@@ -112,7 +113,7 @@ static void release(uint32_t n, unsigned order)
 }
 
 /* Hands the frames of [first, end) that nobody has claimed to the pool. */
-static void add_frames(uint64_t first, uint64_t end)
+static BOOT void add_frames(uint64_t first, uint64_t end)
 {
 	if (end > frame_count)
 		end = frame_count;
@@ -145,7 +146,7 @@ struct span {
 };
 
 /* RAM shrinks to whole pages, everything else grows. */
-static struct span span_of(const struct boot_range *range)
+static BOOT struct span span_of(const struct boot_range *range)
 {
 	uint64_t end = range->base + range->size;
 
@@ -161,7 +162,8 @@ static struct span span_of(const struct boot_range *range)
  * The first piece of [from, end) that nothing but RAM claims. The loaders' maps do not overlap;
  * should one do so nevertheless, memory is lost but never given away twice.
  */
-static bool next_piece(const struct boot_info *bi, uint64_t from, uint64_t end, struct span *piece)
+static BOOT bool next_piece(const struct boot_info *bi, uint64_t from, uint64_t end,
+			    struct span *piece)
 {
 	bool moved = true;
 
@@ -190,7 +192,7 @@ static bool next_piece(const struct boot_info *bi, uint64_t from, uint64_t end, 
 	return true;
 }
 
-static void mark_boot(const struct boot_range *range)
+static BOOT void mark_boot(const struct boot_range *range)
 {
 	struct span span = span_of(range);
 
@@ -202,7 +204,7 @@ static void mark_boot(const struct boot_range *range)
 	}
 }
 
-static uint64_t end_of_ram(const struct boot_info *bi)
+static BOOT uint64_t end_of_ram(const struct boot_info *bi)
 {
 	uint64_t end = 0;
 
@@ -220,7 +222,7 @@ static uint64_t end_of_ram(const struct boot_info *bi)
 
 /* The first RAM between 1 MiB and 4 GiB that has room for the table; an empty span if there is
  * none. */
-static struct span place_table(const struct boot_info *bi, uint64_t size)
+static BOOT struct span place_table(const struct boot_info *bi, uint64_t size)
 {
 	for (unsigned i = 0; i < bi->range_count; i++) {
 		struct span ram = span_of(&bi->ranges[i]), piece;
@@ -239,7 +241,7 @@ static struct span place_table(const struct boot_info *bi, uint64_t size)
 }
 
 /* Everything of @piece but the first MiB, of which one page is kept for the trampoline. */
-static void add_piece(struct span piece)
+static BOOT void add_piece(struct span piece)
 {
 	uint64_t low = piece.start ? piece.start : PAGE_SIZE;
 
@@ -253,14 +255,14 @@ static void add_piece(struct span piece)
 	add_frames(piece.start >> PAGE_SHIFT, piece.end >> PAGE_SHIFT);
 }
 
-static uint64_t table_size(uint64_t count)
+static BOOT uint64_t table_size(uint64_t count)
 {
 	return ALIGN_UP(count * sizeof(struct frame) +
 				(count / CHUNK_FRAMES + 1) * sizeof(struct chunk) + 8,
 			PAGE_SIZE);
 }
 
-int frames_init(const struct boot_info *bi)
+BOOT int frames_init(const struct boot_info *bi)
 {
 	struct span table, piece;
 
@@ -562,7 +564,35 @@ void frames_free(hpa_t base, unsigned order)
 	return_block(base, order);
 }
 
-hpa_t frames_trampoline(void)
+/* A frame that the pool never had. */
+static void add_zeroed(uint32_t n)
+{
+	spinlock_acquire(&lock);
+	set_class(n, 0, MEM_FREE, 0);
+	total_frames++;
+	free_frames++;
+	release(n, 0);
+	spinlock_release(&lock);
+}
+
+uint64_t frames_give_boot(hpa_t base, uint64_t size)
+{
+	uint64_t end = (base.v + size) >> PAGE_SHIFT, given = 0;
+
+	for (uint64_t n = base.v >> PAGE_SHIFT; n < end && n < frame_count; n++) {
+		hpa_t hpa = HPA(n << PAGE_SHIFT);
+
+		/* Of this class nobody else takes or gives any. */
+		if (frames_class(hpa) != MEM_BOOT || frames_owner(hpa) != BOOT_OWNER_IMAGE)
+			continue;
+		zero_block((uint32_t)n, 0);
+		add_zeroed((uint32_t)n);
+		given += PAGE_SIZE;
+	}
+	return given;
+}
+
+BOOT hpa_t frames_trampoline(void)
 {
 	if (!hpa_is_none(trampoline))
 		zero_pages(hpa_to_ptr(trampoline), PAGE_SIZE);

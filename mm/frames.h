@@ -79,6 +79,13 @@ FULL void frames_free_zeroed(hpa_t base, unsigned order);
  */
 FULL int frames_claim(hpa_t base, uint64_t size, enum mem_class class, uint16_t owner);
 
+/**
+ * Zeroes what lies in [@base, @base + @size) of the image or beside it for the boot, and gives it
+ * to the pool, which has more than before from now on. Boot files and all else stay. Returns how
+ * many bytes.
+ */
+FULL uint64_t frames_give_boot(hpa_t base, uint64_t size);
+
 /** A free block that is being zeroed in advance; begins with zeroes but for the first. */
 struct frames_preparation {
 	bool pledged;	 /* the caller was promised some */

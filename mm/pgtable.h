@@ -59,7 +59,7 @@ FULL int pgtable_map(struct pgtable *pt, uint64_t va, hpa_t hpa, uint64_t size, 
  * caller makes them forget it before the memory is used otherwise. -E_NOENT: a part is not mapped,
  * or by a leaf that reaches beyond; nothing is done then.
  */
-int pgtable_unmap(struct pgtable *pt, uint64_t va, uint64_t size);
+FULL int pgtable_unmap(struct pgtable *pt, uint64_t va, uint64_t size);
 
 /**
  * The large leaf that maps @va becomes leaves of the next smaller size in @table, which was

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "mm/space.h"
 
+#include "hv/base/boot.h"
 #include "hv/base/errno.h"
 #include "hv/base/layout.h"
 #include "mm/frames.h"
@@ -23,8 +24,8 @@ static const unsigned restricted_slots[] = { PML4_SLOT(GLOBAL_BASE), PML4_SLOT(I
 static const unsigned full_slots[] = { PML4_SLOT(PHYSMAP_BASE), PML4_SLOT(GLOBAL_BASE),
 				       PML4_SLOT(FULL_MMIO_BASE), PML4_SLOT(IMAGE_BASE) };
 
-static int map_image(struct pgtable *pt, const struct space_image *image, uint64_t start,
-		     uint64_t end, unsigned prot)
+static BOOT int map_image(struct pgtable *pt, const struct space_image *image, uint64_t start,
+			  uint64_t end, unsigned prot)
 {
 	if (start == end)
 		return 0;
@@ -33,7 +34,7 @@ static int map_image(struct pgtable *pt, const struct space_image *image, uint64
 }
 
 /* The image: one line a region. */
-static int build_image(const struct space_image *image)
+static BOOT int build_image(const struct space_image *image)
 {
 	struct pgtable *r = &shared_restricted, *f = &shared_full;
 	int err = 0;
@@ -46,13 +47,19 @@ static int build_image(const struct space_image *image)
 	err = err ? err : map_image(f, image, image->rodata_start, image->rodata_end, 0);
 	err = err ? err : map_image(f, image, image->global_start, image->global_end, PG_WRITE);
 	err = err ? err : map_image(f, image, image->data_start, image->data_end, PG_WRITE);
+
+	err = err ? err
+		  : map_image(f, image, image->boot_text_start, image->boot_text_end, PG_EXEC);
+	err = err ? err : map_image(f, image, image->boot_rodata_start, image->boot_rodata_end, 0);
+	err = err ? err
+		  : map_image(f, image, image->boot_data_start, image->boot_data_end, PG_WRITE);
 #ifdef BREAK_map_sensitive
 	err = err ? err : map_image(r, image, image->data_start, image->data_end, PG_WRITE);
 #endif
 	return err;
 }
 
-static bool range_is_mapped(const struct boot_range *range)
+static BOOT bool range_is_mapped(const struct boot_range *range)
 {
 	return range->type == BOOT_RANGE_RAM || range->type == BOOT_RANGE_ACPI ||
 	       range->type == BOOT_RANGE_HYPERVISOR || range->type == BOOT_RANGE_FILE;
@@ -62,7 +69,7 @@ static bool range_is_mapped(const struct boot_range *range)
  * All memory, never executable. The image's code and constants are left out: the physmap would be a
  * writable alias of them.
  */
-static int build_physmap(const struct boot_info *bi, const struct space_image *image)
+static BOOT int build_physmap(const struct boot_info *bi, const struct space_image *image)
 {
 	uint64_t hole_start = image->load_base.v;
 	uint64_t hole_end = image->load_base.v + image->rodata_end;
@@ -97,7 +104,7 @@ static int build_physmap(const struct boot_info *bi, const struct space_image *i
 	return 0;
 }
 
-int space_init(const struct boot_info *bi, const struct space_image *image, bool has_1g)
+BOOT int space_init(const struct boot_info *bi, const struct space_image *image, bool has_1g)
 {
 	hpa_t table = HPA_NONE;
 	int err;
@@ -126,6 +133,12 @@ int space_init(const struct boot_info *bi, const struct space_image *image, bool
 	return err;
 }
 
+/* Does [va, va + size) lie in [base, end)? Says no to overflow. */
+static bool is_within(uint64_t va, uint64_t size, uint64_t base, uint64_t end)
+{
+	return va >= base && va < end && size <= end - va;
+}
+
 static enum mem_reason reason_of_offset(uint64_t offset)
 {
 	if (offset >= the_image.text_start && offset < the_image.text_end)
@@ -140,6 +153,73 @@ static enum mem_reason reason_of_offset(uint64_t offset)
 enum mem_reason space_image_reason(uint64_t va)
 {
 	return reason_of_offset(va - the_image.link_base);
+}
+
+/* Does [@va, @va + @size) lie in the part of the image from @start to @end? */
+static bool lies_in(uint64_t va, uint64_t size, uint64_t start, uint64_t end)
+{
+	return is_within(va - the_image.link_base, size, start, end);
+}
+
+bool space_image_is_code(uint64_t va, uint64_t size)
+{
+	const struct space_image *i = &the_image;
+
+	return lies_in(va, size, i->text_start, i->text_end) ||
+	       lies_in(va, size, i->boot_text_start, i->boot_text_end);
+}
+
+bool space_image_has(uint64_t va, uint64_t size)
+{
+	const struct space_image *i = &the_image;
+
+	return space_image_is_code(va, size) || lies_in(va, size, i->rodata_start, i->rodata_end) ||
+	       lies_in(va, size, i->global_start, i->global_end) ||
+	       lies_in(va, size, i->data_start, i->data_end) ||
+	       lies_in(va, size, i->boot_rodata_start, i->boot_rodata_end) ||
+	       lies_in(va, size, i->boot_data_start, i->boot_data_end);
+}
+
+static int unmap_image(uint64_t start, uint64_t end)
+{
+	return pgtable_unmap(&shared_full, the_image.link_base + start, end - start);
+}
+
+/* The boot's code and constants, which the physmap lacked so far. */
+static hpa_t boot_constants(uint64_t *size)
+{
+	*size = the_image.boot_rodata_end - the_image.boot_text_start;
+	return HPA(the_image.load_base.v + the_image.boot_text_start);
+}
+
+int space_boot_unmap(void)
+{
+	const struct space_image *i = &the_image;
+	uint64_t size;
+	hpa_t constants = boot_constants(&size);
+	int err = pgtable_prepare(&shared_full, PHYSMAP_BASE + constants.v, constants, size);
+
+	err = err ? err : unmap_image(i->boot_text_start, i->boot_text_end);
+	err = err ? err : unmap_image(i->boot_rodata_start, i->boot_rodata_end);
+	return err ? err : unmap_image(i->boot_data_start, i->boot_data_end);
+}
+
+uint64_t space_boot_free(void)
+{
+	struct space_image *i = &the_image;
+	hpa_t variables = HPA(i->load_base.v + i->boot_data_start);
+	uint64_t size, freed;
+	hpa_t constants = boot_constants(&size);
+
+	/* Its tables are there, space_boot_unmap() made them. */
+	if (pgtable_map(&shared_full, PHYSMAP_BASE + constants.v, constants, size, PG_WRITE))
+		return 0;
+	freed = frames_give_boot(constants, size) +
+		frames_give_boot(variables, i->boot_data_end - i->boot_data_start);
+	i->boot_text_start = i->boot_text_end = 0;
+	i->boot_rodata_start = i->boot_rodata_end = 0;
+	i->boot_data_start = i->boot_data_end = 0;
+	return freed;
 }
 
 bool space_image_shows(hpa_t hpa)
@@ -161,10 +241,13 @@ static bool touches(hpa_t hpa, uint64_t size, uint64_t start, uint64_t end)
 bool space_image_is_constant(hpa_t hpa, uint64_t size)
 {
 	return touches(hpa, size, the_image.text_start, the_image.text_end) ||
-	       touches(hpa, size, the_image.rodata_start, the_image.rodata_end);
+	       touches(hpa, size, the_image.rodata_start, the_image.rodata_end) ||
+	       touches(hpa, size, the_image.boot_text_start, the_image.boot_text_end) ||
+	       touches(hpa, size, the_image.boot_rodata_start, the_image.boot_rodata_end);
 }
 
-static int share(struct pgtable *to, struct pgtable *from, const unsigned *slots, unsigned count)
+static BOOT int share(struct pgtable *to, struct pgtable *from, const unsigned *slots,
+		      unsigned count)
 {
 	for (unsigned i = 0; i < count; i++) {
 		hpa_t table = HPA_NONE;
@@ -177,7 +260,7 @@ static int share(struct pgtable *to, struct pgtable *from, const unsigned *slots
 	return 0;
 }
 
-int space_pair_create(struct space_pair *pair, uint16_t cpu)
+BOOT int space_pair_create(struct space_pair *pair, uint16_t cpu)
 {
 	static const unsigned own_slot = PML4_SLOT(CPU_BASE);
 	hpa_t table = HPA_NONE;
@@ -240,21 +323,15 @@ static int alloc_and_map(struct pgtable *pt, uint64_t va, unsigned pages, enum m
 	return err;
 }
 
-/* Does [va, va + size) lie in [base, end)? Says no to overflow. */
-static bool is_within(uint64_t va, uint64_t size, uint64_t base, uint64_t end)
-{
-	return va >= base && va < end && size <= end - va;
-}
-
-int space_cpu_alloc(struct space_pair *pair, uint16_t cpu, uint64_t va, unsigned pages,
-		    void **first)
+BOOT int space_cpu_alloc(struct space_pair *pair, uint16_t cpu, uint64_t va, unsigned pages,
+			 void **first)
 {
 	if (!is_within(va, pages * PAGE_SIZE, CPU_BASE, CPU_BASE + SLOT_SPAN))
 		return -E_RANGE;
 	return alloc_and_map(&pair->full, va, pages, MEM_CPU, cpu, first);
 }
 
-void *space_global_alloc(uint64_t size, enum mem_reason reason)
+BOOT void *space_global_alloc(uint64_t size, enum mem_reason reason)
 {
 	unsigned pages = (unsigned)(ALIGN_UP(size, PAGE_SIZE) / PAGE_SIZE);
 	uint64_t va = global_next;
@@ -269,7 +346,7 @@ void *space_global_alloc(uint64_t size, enum mem_reason reason)
 }
 
 /* Whatever the firmware's tables say: memory that we manage is no device. */
-static bool holds_ram(uint64_t first, uint64_t end)
+static BOOT bool holds_ram(uint64_t first, uint64_t end)
 {
 	for (; first < end; first += PAGE_SIZE)
 		if (frames_class(HPA(first)) != MEM_NONE)
@@ -277,7 +354,7 @@ static bool holds_ram(uint64_t first, uint64_t end)
 	return false;
 }
 
-static volatile void *map_device(uint64_t *next, hpa_t hpa, uint64_t size, unsigned prot)
+static BOOT volatile void *map_device(uint64_t *next, hpa_t hpa, uint64_t size, unsigned prot)
 {
 	uint64_t first = ALIGN_DOWN(hpa.v, PAGE_SIZE), end = ALIGN_UP(hpa.v + size, PAGE_SIZE);
 	uint64_t va = *next;
@@ -289,17 +366,17 @@ static volatile void *map_device(uint64_t *next, hpa_t hpa, uint64_t size, unsig
 	return (volatile void *)(va + (hpa.v - first));
 }
 
-volatile void *space_global_mmio(hpa_t hpa, uint64_t size)
+BOOT volatile void *space_global_mmio(hpa_t hpa, uint64_t size)
 {
 	return map_device(&mmio_next, hpa, size, PG_UC);
 }
 
-volatile void *space_full_mmio(hpa_t hpa, uint64_t size, bool wc)
+BOOT volatile void *space_full_mmio(hpa_t hpa, uint64_t size, bool wc)
 {
 	return map_device(&full_mmio_next, hpa, size, wc ? PG_WC : PG_UC);
 }
 
-bool space_reach_firmware(hpa_t hpa, uint64_t size)
+BOOT bool space_reach_firmware(hpa_t hpa, uint64_t size)
 {
 	uint64_t last = hpa.v + size - 1;
 	struct pg_leaf leaf;

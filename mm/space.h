@@ -10,6 +10,8 @@
  *   global     global                the same subtree
  *   image      text, rodata, .data.global      all
  *
+ * What of the image only the boot needs is in full alone, until space_boot_unmap().
+ *
  * All functions: full map only (or before the maps are live).
  */
 #ifndef MM_SPACE_H
@@ -63,6 +65,10 @@ struct space_image {
 	uint64_t rodata_start, rodata_end;
 	uint64_t global_start, global_end; /* .data.global */
 	uint64_t data_start, data_end;	   /* .data and .bss */
+	/* What only the boot needs: its constants lie right behind its code. */
+	uint64_t boot_text_start, boot_text_end;
+	uint64_t boot_rodata_start, boot_rodata_end;
+	uint64_t boot_data_start, boot_data_end; /* variables */
 };
 
 /**
@@ -74,6 +80,19 @@ FULL int space_init(const struct boot_info *bi, const struct space_image *image,
 /** Why restricted may show @va of the image slot; REASON_COUNT if it may not (.data, .bss,
  * outside). */
 FULL enum mem_reason space_image_reason(uint64_t va);
+
+/** Does [@va, @va + @size) of the image slot lie in one part of the image that the full map shows,
+ * or in one of its two with code? Those of the boot do as long as they are mapped. */
+FULL bool space_image_has(uint64_t va, uint64_t size);
+FULL bool space_image_is_code(uint64_t va, uint64_t size);
+
+/**
+ * Takes out of all pairs what of the image only the boot needs. Every CPU has to forget it then,
+ * and space_boot_free() zeroes the memory and gives it to the pool; it returns the bytes. Once, in
+ * this order, with one CPU at work. -E_NOMEM: nothing is done, all stays as it is.
+ */
+FULL int space_boot_unmap(void);
+FULL uint64_t space_boot_free(void);
 
 /** True if @hpa is a frame of the image that restricted may show. */
 FULL bool space_image_shows(hpa_t hpa);

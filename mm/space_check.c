@@ -173,8 +173,8 @@ static void check_rights(const struct check *check, uint64_t va, uint64_t size,
 
 	if (writable && executable)
 		violation(check, va, leaf->hpa, "writable and executable");
-	else if (executable && !(space_image_reason(va) == REASON_TEXT &&
-				 space_image_reason(va + size - 1) == REASON_TEXT))
+	else if (executable &&
+		 !(PML4_SLOT(va) == PML4_SLOT(IMAGE_BASE) && space_image_is_code(va, size)))
 		violation(check, va, leaf->hpa, "executable outside the image's code");
 	else if (writable && space_image_is_constant(leaf->hpa, size))
 		violation(check, va, leaf->hpa, "writable alias of code or constants");
@@ -209,11 +209,26 @@ static int check_leaf(uint64_t va, uint64_t size, const struct pg_leaf *leaf, vo
 	return 0;
 }
 
+/* What of the image only the boot needed is shown no more, at no address of its slot, once it is in
+ * the pool. Judged by the address, and by the frame. */
+static void check_image(const struct check *check, uint64_t va, uint64_t size,
+			const struct pg_leaf *leaf)
+{
+	if (!space_image_has(va, size))
+		violation(check, va, leaf->hpa, "in no part of the image");
+	for (uint64_t at = 0; at < size; at += PAGE_SIZE)
+		if (frames_class(HPA(leaf->hpa.v + at)) != MEM_BOOT)
+			violation(check, va + at, HPA(leaf->hpa.v + at),
+				  "not a frame of the image, at an address of it");
+}
+
 static int check_full_leaf(uint64_t va, uint64_t size, const struct pg_leaf *leaf, void *context)
 {
 	const struct check *check = context;
 
 	check_rights(check, va, size, leaf);
+	if (PML4_SLOT(va) == PML4_SLOT(IMAGE_BASE))
+		check_image(check, va, size, leaf);
 	check->audit->place = (struct pgtable_place){ va + size, 0 };
 	return spend(check->audit, 1);
 }

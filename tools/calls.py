@@ -10,7 +10,7 @@ from disassembly import addresses_taken
 INDIRECT = {
     "acpi_read": ["reach"],
     "acpi_table_at": ["reach"],
-    "cpu_switch_stack": ["after_leave", "run", "start_idle"],
+    "cpu_switch_stack": ["after_leave", "release_boot", "run", "start_idle", "stay_unused"],
     "free_level": ["vm_breathe"],
     "space_window_destroy": ["vm_breathe"],
     "long_mode": ["long_mode.high"],

@@ -2,6 +2,7 @@
 #include "vmx/caps.h"
 
 #include "hv/base/asm.h"
+#include "hv/base/boot.h"
 #include "hv/base/layout.h"
 #include "hv/cpu/cpu.h"
 #include "hv/cpu/percpu.h"
@@ -43,14 +44,14 @@ enum control_msr {
 };
 
 /* Low half: must be 1; high half: may be 1. */
-static uint64_t control_range(enum control_msr msr)
+static BOOT uint64_t control_range(enum control_msr msr)
 {
 	return rdmsr(rdmsr(MSR_VMX_BASIC) & BASIC_TRUE_CONTROLS ? msr + TRUE_OFFSET : msr);
 }
 
 /* The value for a field: all of @required, what there is of @optional. False if a required bit is
  * not offered. */
-static bool choose(uint64_t range, uint64_t required, uint64_t optional, uint32_t *value)
+static BOOT bool choose(uint64_t range, uint64_t required, uint64_t optional, uint32_t *value)
 {
 	uint32_t must = (uint32_t)range, may = (uint32_t)(range >> 32);
 
@@ -58,7 +59,7 @@ static bool choose(uint64_t range, uint64_t required, uint64_t optional, uint32_
 	return (required & ~(uint64_t)may) == 0;
 }
 
-static const char *check_feature_control(void)
+static BOOT const char *check_feature_control(void)
 {
 	uint64_t control = rdmsr(MSR_FEATURE_CONTROL);
 
@@ -72,7 +73,7 @@ static const char *check_feature_control(void)
 	return NULL;
 }
 
-static const char *probe_ept(struct vmx_caps *c)
+static BOOT const char *probe_ept(struct vmx_caps *c)
 {
 	uint64_t ept = rdmsr(MSR_VMX_EPT_VPID);
 
@@ -88,7 +89,7 @@ static const char *probe_ept(struct vmx_caps *c)
 	return NULL;
 }
 
-static const char *probe_secondary(struct vmx_caps *c)
+static BOOT const char *probe_secondary(struct vmx_caps *c)
 {
 	uint64_t range = rdmsr(MSR_VMX_PROC2);
 	uint64_t may = range >> 32;
@@ -113,7 +114,7 @@ static const char *probe_secondary(struct vmx_caps *c)
 	return NULL;
 }
 
-static const char *probe_controls(struct vmx_caps *c)
+static BOOT const char *probe_controls(struct vmx_caps *c)
 {
 	static const char missing[] =
 		"this CPU's VMX lacks a control that Cloister needs: a newer CPU is needed";
@@ -143,7 +144,7 @@ static const char *probe_controls(struct vmx_caps *c)
 	return probe_ept(c);
 }
 
-const char *vmx_probe(void)
+BOOT const char *vmx_probe(void)
 {
 	struct vmx_caps *c = &vmx_caps;
 	const char *why;
@@ -181,7 +182,7 @@ void vmx_flush_guest_tlb(void)
 		__asm__ volatile("invvpid %0, %1" : : "m"(all), "r"(2ULL) : "cc", "memory");
 }
 
-const char *vmx_enable(unsigned cpu)
+BOOT const char *vmx_enable(unsigned cpu)
 {
 	const char *why = check_feature_control();
 	hpa_t region;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "drivers/host/framebuffer.h"
 
+#include "hv/base/boot.h"
 #include "hv/base/string.h"
 
 #define GLYPH_WIDTH 5
@@ -160,8 +161,8 @@ static void new_line(struct framebuffer *fb)
 		scroll(fb);
 }
 
-void framebuffer_init(struct framebuffer *fb, volatile void *pixels,
-		      const struct boot_framebuffer *mode)
+BOOT void framebuffer_init(struct framebuffer *fb, volatile void *pixels,
+			   const struct boot_framebuffer *mode)
 {
 	uint32_t columns = mode->width / FRAMEBUFFER_CELL_WIDTH;
 	uint32_t rows = mode->height / FRAMEBUFFER_CELL_HEIGHT;

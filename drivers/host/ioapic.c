@@ -2,6 +2,7 @@
 #include "drivers/host/ioapic.h"
 
 #include "drivers/hw/ioapic.h"
+#include "hv/base/boot.h"
 #include "hv/base/errno.h"
 #include "mm/space.h"
 
@@ -20,7 +21,7 @@ static void write_register(unsigned index, uint32_t value)
 	registers[IOAPIC_WINDOW / 4] = value;
 }
 
-int ioapic_init(hpa_t base)
+BOOT int ioapic_init(hpa_t base)
 {
 	uint32_t version;
 

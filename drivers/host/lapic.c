@@ -3,6 +3,7 @@
 
 #include "drivers/hw/lapic.h"
 #include "hv/base/asm.h"
+#include "hv/base/boot.h"
 #include "hv/base/errno.h"
 #include "hv/base/global.h"
 #include "mm/space.h"
@@ -28,7 +29,7 @@ static void write_register(enum lapic_register reg, uint32_t value)
 		wrmsr(LAPIC_MSR_FIRST + reg, value);
 }
 
-int lapic_init(bool x2apic)
+BOOT int lapic_init(bool x2apic)
 {
 	if (!x2apic) {
 		registers = space_global_mmio(HPA(LAPIC_ADDRESS), PAGE_SIZE);
@@ -37,7 +38,7 @@ int lapic_init(bool x2apic)
 	return 0;
 }
 
-void lapic_enable(uint8_t spurious_vector, uint8_t timer_vector, bool deadline, int nmi_lint)
+BOOT void lapic_enable(uint8_t spurious_vector, uint8_t timer_vector, bool deadline, int nmi_lint)
 {
 	uint64_t base = rdmsr(MSR_APIC_BASE);
 
@@ -61,7 +62,7 @@ void lapic_enable(uint8_t spurious_vector, uint8_t timer_vector, bool deadline, 
 		lapic_eoi();
 }
 
-uint32_t lapic_id(void)
+BOOT uint32_t lapic_id(void)
 {
 	uint32_t id = read_register(LAPIC_ID);
 
@@ -132,12 +133,12 @@ void lapic_send_nmi(uint32_t apic_id)
 	send(apic_id, LAPIC_ICR_NMI);
 }
 
-void lapic_send_init(uint32_t apic_id)
+BOOT void lapic_send_init(uint32_t apic_id)
 {
 	send(apic_id, LAPIC_ICR_INIT);
 }
 
-void lapic_send_startup(uint32_t apic_id, uint8_t page)
+BOOT void lapic_send_startup(uint32_t apic_id, uint8_t page)
 {
 	send(apic_id, LAPIC_ICR_STARTUP | page);
 }

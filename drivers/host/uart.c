@@ -3,12 +3,13 @@
 
 #include "drivers/hw/uart.h"
 #include "hv/base/asm.h"
+#include "hv/base/boot.h"
 
 /* More polls than a byte takes at 115200 baud on any machine; a port that stays busy is given up.
  */
 #define POLL_LIMIT 2000000
 
-void uart_init(struct uart *uart, uint16_t port)
+BOOT void uart_init(struct uart *uart, uint16_t port)
 {
 	uart->port = 0;
 	uart->room = 0;

@@ -114,6 +114,46 @@ TEST(nothing_outside_ram_is_handed_out)
 	CHECK(frames_class(HPA(GIB(64))) == MEM_NONE);
 }
 
+TEST(what_only_the_boot_needed_goes_to_the_pool)
+{
+	struct frames_stats before, after;
+	uint64_t free;
+
+	fake_memory_reset();
+	fake_range(MIB(20), PAGE_SIZE, BOOT_RANGE_FILE);
+	CHECK(frames_init(&fake_boot) == 0);
+	frames_stats(&before);
+	CHECK(frames_give_boot(HPA(MIB(16) + PAGE_SIZE), 3 * PAGE_SIZE) == 3 * PAGE_SIZE);
+	CHECK(is_zero(HPA(MIB(16) + PAGE_SIZE), 3 * PAGE_SIZE));
+	CHECK(!is_zero(HPA(MIB(16)), 1) && !is_zero(HPA(MIB(16) + 4 * PAGE_SIZE), 1));
+	for (unsigned i = 0; i < 5; i++)
+		CHECK(frames_class(HPA(MIB(16) + i * PAGE_SIZE)) == (i % 4 ? MEM_FREE : MEM_BOOT));
+	frames_stats(&after);
+	CHECK(after.free_bytes == before.free_bytes + 3 * PAGE_SIZE);
+	CHECK(after.total_bytes == before.total_bytes + 3 * PAGE_SIZE);
+	/* Not twice; no file, no free frame, nothing that is not RAM. */
+	CHECK(frames_give_boot(HPA(MIB(16) + PAGE_SIZE), 3 * PAGE_SIZE) == 0);
+	CHECK(frames_give_boot(HPA(MIB(20) - PAGE_SIZE), 3 * PAGE_SIZE) == 0);
+	CHECK(frames_class(HPA(MIB(20))) == MEM_BOOT &&
+	      frames_owner(HPA(MIB(20))) == BOOT_OWNER_FILE);
+	CHECK(frames_give_boot(HPA(MIB(32)), PAGE_SIZE) == 0);
+	CHECK(frames_give_boot(HPA(FAKE_MEMORY_SIZE - PAGE_SIZE), GIB(1)) == 0);
+	/* All of them can be had, and go back like others. */
+	free = free_bytes();
+	while (free_bytes()) {
+		hpa_t base = frames_alloc(0, MEM_SENSITIVE, 0);
+
+		CHECK(!hpa_is_none(base));
+		CHECK(base.v < MIB(16) || base.v >= MIB(17) ||
+		      (base.v > MIB(16) && base.v < MIB(16) + 4 * PAGE_SIZE));
+		free -= PAGE_SIZE;
+	}
+	CHECK(free == 0);
+	CHECK(frames_class(HPA(MIB(16) + 2 * PAGE_SIZE)) == MEM_SENSITIVE);
+	frames_free(HPA(MIB(16) + 2 * PAGE_SIZE), 0);
+	CHECK(free_bytes() == PAGE_SIZE);
+}
+
 TEST(the_trampoline_page_is_low_and_never_zero)
 {
 	fake_memory_reset();

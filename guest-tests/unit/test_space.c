@@ -71,6 +71,73 @@ TEST(firmware_out_of_reach)
 	CHECK(space_reach_firmware(HPA(GIB(4)), MIB(1)));
 }
 
+static uint64_t free_bytes(void)
+{
+	struct frames_stats stats;
+
+	frames_stats(&stats);
+	return stats.free_bytes;
+}
+
+/* Is any page of the image from @from to @end there, in any map of any CPU? */
+static bool image_shows(uint64_t from, uint64_t end)
+{
+	struct pg_leaf leaf;
+	bool shows = false;
+
+	for (uint64_t at = from; at < end; at += PAGE_SIZE)
+		for (unsigned i = 0; i < CPUS; i++)
+			shows |= pgtable_walk(&pairs[i].full, image.link_base + at, &leaf) ||
+				 pgtable_walk(&pairs[i].restricted, image.link_base + at, &leaf);
+	return shows;
+}
+
+TEST(the_boots_part_of_the_image_goes)
+{
+	const uint64_t constants = image.boot_rodata_end - image.boot_text_start,
+		       variables = image.boot_data_end - image.boot_data_start;
+	uint64_t before, alias = PHYSMAP_BASE + MIB(16) + image.boot_text_start;
+	const char *what = NULL;
+	struct pg_leaf leaf;
+
+	start();
+	/* Until then full has it, and restricted has nothing of it. */
+	for (uint64_t at = 0; at < image.data_end; at += PAGE_SIZE)
+		CHECK(pgtable_walk(&pairs[0].full, image.link_base + at, &leaf));
+	CHECK(pgtable_walk(&pairs[1].full, image.link_base + image.boot_text_start, &leaf) &&
+	      leaf.prot == PG_EXEC);
+	CHECK(pgtable_walk(&pairs[1].full, image.link_base + image.boot_rodata_start, &leaf) &&
+	      leaf.prot == 0);
+	CHECK(pgtable_walk(&pairs[1].full, image.link_base + image.boot_data_start, &leaf) &&
+	      leaf.prot == PG_WRITE);
+	CHECK(!pgtable_walk(&pairs[1].restricted, image.link_base + image.boot_text_start, &leaf));
+	CHECK(!pgtable_walk(&pairs[1].restricted, image.link_base + image.boot_data_start, &leaf));
+	CHECK(!pgtable_walk(&pairs[1].full, alias, &leaf));
+	CHECK(check(0, &what) == 0);
+
+	CHECK(space_boot_unmap() == 0);
+	CHECK(!image_shows(image.boot_text_start, image.boot_rodata_end));
+	CHECK(!image_shows(image.boot_data_start, image.boot_data_end));
+	/* Nobody writes what others may still run. */
+	CHECK(!pgtable_walk(&pairs[1].full, alias, &leaf));
+	CHECK(check(0, &what) == 0);
+
+	before = free_bytes();
+	CHECK(space_boot_free() == constants + variables);
+	CHECK(free_bytes() == before + constants + variables);
+	CHECK(!image_shows(image.boot_text_start, image.boot_rodata_end));
+	CHECK(!image_shows(image.boot_data_start, image.boot_data_end));
+	for (uint64_t at = 0; at < constants; at += PAGE_SIZE)
+		CHECK(pgtable_walk(&pairs[2].full, alias + at, &leaf) && leaf.prot == PG_WRITE);
+	for (uint64_t at = 0; at < image.data_end; at += PAGE_SIZE)
+		if (frames_class(HPA(MIB(16) + at)) == MEM_BOOT)
+			CHECK(pgtable_walk(&pairs[0].full, image.link_base + at, &leaf));
+	CHECK(!space_image_has(image.link_base + image.boot_data_start, 1));
+	CHECK(space_image_has(image.link_base + image.data_start, 1));
+	for (unsigned i = 0; i < CPUS; i++)
+		CHECK(check(i, &what) == 0);
+}
+
 TEST(guard_pages_are_absent)
 {
 	struct pg_leaf leaf;
@@ -188,14 +255,6 @@ TEST(nothing_leaves_its_region)
 	CHECK(space_cpu_alloc(&pairs[0], 0, GLOBAL_BASE, 1, &first) == -E_RANGE);
 	CHECK(!space_global_alloc(GIB(64), REASON_STATISTICS));
 	CHECK(!space_global_alloc(0, REASON_STATISTICS));
-}
-
-static uint64_t free_bytes(void)
-{
-	struct frames_stats stats;
-
-	frames_stats(&stats);
-	return stats.free_bytes;
 }
 
 /* Takes everything but @spare frames. */

@@ -413,6 +413,58 @@ TEST(a_frame_in_place_of_code_is_found)
 	plant(image.link_base, hpa, PG_EXEC, hpa, PG_EXEC, "not a frame of the image");
 }
 
+/* After the release: a page of it that is still shown, by either rule; its frame may be anybody's.
+ */
+TEST(a_page_of_the_boot_that_stays_is_found)
+{
+	const uint64_t at[] = { image.boot_text_start, image.boot_rodata_end - PAGE_SIZE,
+				image.boot_data_start, image.boot_data_end - PAGE_SIZE };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(at); i++) {
+		uint64_t va = image.link_base + at[i];
+		const char *what = NULL;
+
+		start();
+		CHECK(space_boot_unmap() == 0);
+		CHECK(space_boot_free() > 0);
+		CHECK(check(1, &what) == 0);
+		CHECK(pgtable_map(&pairs[0].full, va, HPA(MIB(16) + at[i]), PAGE_SIZE, 0) == 0);
+		/* The subtree is everybody's. */
+		CHECK(check(1, &what) == 2);
+		CHECK(found.va == va && found.hpa.v == MIB(16) + at[i]);
+		CHECK(what && strstr(what, "not a frame of the image"));
+
+		/* A frame of the image, at an address that has none. */
+		start();
+		CHECK(space_boot_unmap() == 0);
+		CHECK(space_boot_free() > 0);
+		CHECK(pgtable_map(&pairs[0].full, va, HPA(MIB(16) + image.data_start), PAGE_SIZE,
+				  0) == 0);
+		CHECK(check(2, &what) == 1);
+		CHECK(what && strstr(what, "in no part of the image"));
+
+		/* Code that was, and can be written now, is no alias of code. */
+		start();
+		CHECK(space_boot_unmap() == 0);
+		CHECK(space_boot_free() > 0);
+		CHECK(pgtable_map(&pairs[0].full, va, HPA(MIB(16) + at[i]), PAGE_SIZE, PG_EXEC) ==
+		      0);
+		CHECK(check(0, &what) == 3);
+	}
+}
+
+TEST(the_boot_in_restricted_is_found)
+{
+	start();
+	plant_sensitive(image.link_base + image.boot_data_start,
+			HPA(MIB(16) + image.boot_data_start), PG_WRITE,
+			"sensitive data of the image");
+	start();
+	plant_sensitive(image.link_base + image.boot_text_start,
+			HPA(MIB(16) + image.boot_text_start), PG_EXEC,
+			"sensitive data of the image");
+}
+
 TEST(memory_behind_device_addresses_is_found)
 {
 	start();

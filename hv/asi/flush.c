@@ -2,6 +2,7 @@
 #include "hv/asi/flush.h"
 
 #include "hv/base/asm.h"
+#include "hv/base/boot.h"
 #include "hv/base/errno.h"
 #include "hv/base/global.h"
 #include "hv/cpu/cpu.h"
@@ -21,7 +22,7 @@
 
 static const uint8_t *flush_buffer GLOBAL_DATA("address of a buffer of zeroes");
 
-int flush_init(void)
+BOOT int flush_init(void)
 {
 	flush_buffer = space_global_alloc(FLUSH_BUFFER_SIZE, REASON_FLUSH_BUFFER);
 	return flush_buffer ? 0 : -E_NOMEM;

@@ -4,6 +4,7 @@
 #include "drivers/host/lapic.h"
 #include "hv/asi/flush.h"
 #include "hv/base/asm.h"
+#include "hv/base/boot.h"
 #include "hv/base/global.h"
 #include "hv/base/histogram.h"
 #include "hv/base/panic.h"
@@ -34,7 +35,7 @@ struct stun_gate *stun_gate(unsigned id)
 	return &gates[id];
 }
 
-void stun_init_cpu(void)
+BOOT void stun_init_cpu(void)
 {
 	struct percpu *cpu = this_cpu();
 

@@ -26,10 +26,15 @@ static bool is_in(uint64_t address, const char *start, const char *end)
 	return address >= (uint64_t)start && address < (uint64_t)end;
 }
 
+bool symbols_is_code(uint64_t address)
+{
+	return is_in(address, image_start, text_end);
+}
+
 void symbols_format(uint64_t address, char *buf, size_t size)
 {
 	uint64_t offset = address - (uint64_t)image_start;
-	const struct symbol *symbol = is_in(address, text_start, text_end) ? find(offset) : NULL;
+	const struct symbol *symbol = symbols_is_code(address) ? find(offset) : NULL;
 
 	if (symbol)
 		fmt_snprintf(buf, size, "%s+0x%llx", &symtab_names[symbol->name],

@@ -16,6 +16,10 @@ extern const uint32_t symtab_count;
 extern const char symtab_names[];
 extern const char image_start[], image_end[], text_start[], text_end[], global_start[];
 
+/** May @address lie in code? The boot's counts, which comes first in the image: its names stay when
+ * it is gone. */
+ANY bool symbols_is_code(uint64_t address);
+
 /** Writes "function+0x12" (or the bare address outside the code) for @address into @buf. */
 ANY void symbols_format(uint64_t address, char *buf, size_t size);
 

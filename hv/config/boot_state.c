@@ -1,33 +1,65 @@
 // SPDX-License-Identifier: MIT
 #include "hv/config/boot_state.h"
 
+#include "hv/base/boot.h"
 #include "hv/base/layout.h"
 #include "hv/base/string.h"
 
-static const struct boot_info *boot_info;
+static struct boot_file files[BOOT_MAX_FILES];
+static unsigned file_count;
+static struct boot_state_loader loader;
 static struct config config;
 static enum vm_timer vm_timer;
 static bool vm_apicv;
 
-void boot_state_init(const struct boot_info *info)
+static BOOT void add_left(uint64_t start, uint64_t end)
 {
-	boot_info = info;
+	if (start < end && loader.left_count < BOOT_STATE_MAX_LEFT)
+		loader.left[loader.left_count++] =
+			(struct boot_range){ start, end - start, BOOT_RANGE_HYPERVISOR, 0 };
 }
 
-const struct boot_info *boot_state_info(void)
+/* Without the image, with which they may be one range. */
+static BOOT void keep_left(const struct boot_info *info)
 {
-	return boot_info;
+	uint64_t image = info->image_base.v, image_end = image + info->image_size;
+
+	for (unsigned i = 0; i < info->range_count; i++) {
+		const struct boot_range *range = &info->ranges[i];
+		uint64_t end = range->base + range->size;
+
+		if (range->type != BOOT_RANGE_HYPERVISOR)
+			continue;
+		add_left(range->base, end < image ? end : image);
+		add_left(range->base > image_end ? range->base : image_end, end);
+	}
+}
+
+BOOT void boot_state_init(const struct boot_info *info)
+{
+	loader.source = (enum boot_source)info->source;
+	loader.tsc_start = info->tsc_start;
+	loader.tsc_handover = info->tsc_handover;
+	loader.tsc_file_ticks = info->tsc_file_ticks;
+	keep_left(info);
+	for (; file_count < info->file_count && file_count < BOOT_MAX_FILES; file_count++)
+		files[file_count] = info->files[file_count];
+}
+
+const struct boot_state_loader *boot_state_loader(void)
+{
+	return &loader;
 }
 
 const struct boot_file *boot_state_file(const char *name)
 {
-	for (unsigned i = 0; i < boot_info->file_count; i++)
-		if (!strcmp(boot_info->files[i].name, name))
-			return &boot_info->files[i];
+	for (unsigned i = 0; i < file_count; i++)
+		if (!strcmp(files[i].name, name))
+			return &files[i];
 	return NULL;
 }
 
-const struct config *boot_state_parse(void)
+BOOT const struct config *boot_state_parse(void)
 {
 	const struct boot_file *file = boot_state_file("cloister.conf");
 
@@ -42,7 +74,7 @@ const struct config *boot_state_config(void)
 	return &config;
 }
 
-void boot_state_choose(enum vm_timer timer, bool apicv)
+BOOT void boot_state_choose(enum vm_timer timer, bool apicv)
 {
 	vm_timer = timer;
 	vm_apicv = apicv;

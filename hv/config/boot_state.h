@@ -9,9 +9,21 @@
 
 enum vm_timer { VM_TIMER_DEADLINE, VM_TIMER_PREEMPTION };
 
-/** The loader's hand-off record, which everything else follows from. */
+/** What the loader leaves besides the files, until hv/core/release.h gives it away: the record of
+ * its hand-off and page tables. */
+#define BOOT_STATE_MAX_LEFT 4
+
+/** What remains known of the loader. */
+struct boot_state_loader {
+	enum boot_source source;
+	uint64_t tsc_start, tsc_handover, tsc_file_ticks; /* as in struct boot_info */
+	unsigned left_count;
+	struct boot_range left[BOOT_STATE_MAX_LEFT]; /* more stay where they are */
+};
+
+/** Keeps what is needed later of the hand-off record @info, which must be of this version. */
 FULL void boot_state_init(const struct boot_info *info);
-FULL const struct boot_info *boot_state_info(void);
+FULL const struct boot_state_loader *boot_state_loader(void);
 
 /** The file that cloister.conf names @name, or NULL. */
 FULL const struct boot_file *boot_state_file(const char *name);

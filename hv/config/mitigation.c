@@ -5,9 +5,7 @@
 #include "hv/config/keys.h"
 #include "hv/config/text.h"
 
-#define POLICY_WORD(name, number, word, before) [number] = word,
-
-static const char *const names[] = { HYPERCALL_POLICIES(POLICY_WORD) };
+static const char *const names[] = { HYPERCALL_POLICIES(HYPERCALL_POLICY_WORD) };
 
 bool config_mitigation_is(struct text name, enum hypercall_policy *mitigation)
 {

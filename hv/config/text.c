@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "hv/config/text.h"
 
+#include "hv/base/boot.h"
 #include "hv/base/string.h"
 
 static bool is_blank(char c)
@@ -39,7 +40,7 @@ static bool is_one_of(char c, const char *set)
 	return *set;
 }
 
-struct text text_take_until(struct text *text, const char *stops)
+BOOT struct text text_take_until(struct text *text, const char *stops)
 {
 	struct text part = { text->at, text->at };
 
@@ -51,7 +52,7 @@ struct text text_take_until(struct text *text, const char *stops)
 	return part;
 }
 
-bool text_take_number(struct text *text, uint64_t *value)
+BOOT bool text_take_number(struct text *text, uint64_t *value)
 {
 	const char *start = text->at;
 
@@ -64,13 +65,13 @@ bool text_take_number(struct text *text, uint64_t *value)
 	return text->at != start;
 }
 
-void text_skip_blanks(struct text *text)
+BOOT void text_skip_blanks(struct text *text)
 {
 	while (text->at < text->end && is_blank(*text->at))
 		text->at++;
 }
 
-void text_trim(struct text *text)
+BOOT void text_trim(struct text *text)
 {
 	text_skip_blanks(text);
 	while (text->at < text->end && (is_blank(text->end[-1]) || text->end[-1] == '\r'))
@@ -82,7 +83,7 @@ bool text_is(struct text text, const char *word)
 	return text_take_word(&text, word) && text_ends(&text);
 }
 
-bool text_copy(struct text text, char *out, size_t size)
+BOOT bool text_copy(struct text text, char *out, size_t size)
 {
 	memset(out, 0, size);
 	for (size_t n = 0; n + 1 < size && text.at < text.end; n++)

@@ -5,6 +5,7 @@
 #include "drivers/host/uart.h"
 #include "hv/asi/asi.h"
 #include "hv/base/asm.h"
+#include "hv/base/boot.h"
 #include "hv/base/global.h"
 #include "hv/base/print.h"
 #include "hv/base/spinlock.h"
@@ -54,12 +55,12 @@ static struct {
 /* The picture shows every guest's output, so it is sensitive: full map only. */
 static struct framebuffer screen;
 
-void console_init_early(void)
+BOOT void console_init_early(void)
 {
 	uart_init(&console.com1, UART_COM1);
 }
 
-void console_init(unsigned outputs, const struct boot_framebuffer *fb)
+BOOT void console_init(unsigned outputs, const struct boot_framebuffer *fb)
 {
 	if (!(outputs & CONFIG_CONSOLE_COM1))
 		console.com1.port = 0;

@@ -2,12 +2,13 @@
 #include "hv/console/end.h"
 
 #include "hv/base/asm.h"
+#include "hv/base/boot.h"
 #include "hv/base/global.h"
 #include "hv/console/console.h"
 
 static uint16_t exit_port GLOBAL_DATA("a port's number; a panic needs it in any map");
 
-void end_set_port(uint16_t port)
+BOOT void end_set_port(uint16_t port)
 {
 	exit_port = port;
 }

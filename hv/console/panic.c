@@ -24,7 +24,7 @@ static void print_stack(const uint64_t *sp, const uint64_t *top)
 	unsigned shown = 0;
 
 	for (unsigned i = 0; i < MAX_STACK_WORDS && sp + i < top && shown < MAX_CALLERS; i++) {
-		if (sp[i] <= (uint64_t)text_start || sp[i] >= (uint64_t)text_end)
+		if (!symbols_is_code(sp[i]))
 			continue;
 		symbols_format(sp[i], name, sizeof(name));
 		console_printf("  [%02x] %s", i * 8, name);

@@ -2,6 +2,7 @@
 #include "hv/console/record.h"
 
 #include "hv/base/asm.h"
+#include "hv/base/boot.h"
 #include "hv/base/global.h"
 #include "hv/base/print.h"
 #include "hv/base/string.h"
@@ -122,7 +123,7 @@ static void put_string(const char *s)
 	put('"');
 }
 
-void record_init(void)
+BOOT void record_init(void)
 {
 	/* Without RDRAND, of what a guest cannot know: when the machine came up, to the tick. */
 	uint64_t random = rdtsc(), drawn;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Bring-up, from the loaders' jump to the first guest. Reads top to bottom as the order of things.
- */
+/* Bring-up, from the loaders' jump to release_boot(), which ends it. Reads top to bottom as the
+ * order of things. All of this file is gone when the first guest runs. */
 #include "boot/boot_info.h"
 #include "drivers/host/acpi.h"
 #include "drivers/host/ioapic.h"
@@ -19,9 +19,9 @@
 #include "hv/console/end.h"
 #include "hv/console/input.h"
 #include "hv/console/record.h"
+#include "hv/core/release.h"
 #include "hv/core/smp.h"
 #include "hv/cpu/cpu.h"
-#include "hv/cpu/loop.h"
 #include "hv/cpu/percpu.h"
 #include "hv/cpu/stack.h"
 #include "hv/life/create.h"
@@ -32,7 +32,6 @@
 #include "hv/sched/place.h"
 #include "hv/sched/sched.h"
 #include "hv/vm/audit.h"
-#include "hv/vm/breathe.h"
 #include "hv/vm/record.h"
 #include "mm/frames.h"
 #include "mm/space.h"
@@ -40,7 +39,8 @@
 #include "vmx/cpuid.h"
 
 extern const char text_start[], text_end[], rodata_start[], rodata_end[], global_start[],
-	global_end[], data_start[], data_end[];
+	global_end[], data_start[], data_end[], boot_text_start[], boot_text_end[],
+	boot_rodata_start[], boot_rodata_end[], boot_data_start[], boot_data_end[];
 
 #define IOAPIC_DEFAULT 0xfec00000ULL
 
@@ -81,6 +81,12 @@ static void build_address_space(void)
 		.global_end = image_offset(global_end),
 		.data_start = image_offset(data_start),
 		.data_end = image_offset(data_end),
+		.boot_text_start = image_offset(boot_text_start),
+		.boot_text_end = image_offset(boot_text_end),
+		.boot_rodata_start = image_offset(boot_rodata_start),
+		.boot_rodata_end = image_offset(boot_rodata_end),
+		.boot_data_start = image_offset(boot_data_start),
+		.boot_data_end = image_offset(boot_data_end),
 	};
 
 	if (frames_init(bi))
@@ -224,7 +230,8 @@ static void build_vm(unsigned index)
 	} else {
 		if (input_vm() < 0)
 			input_give_to_vm((int)index);
-		/* The audit at boot looks at it; sched_add() comes behind that. */
+		/* The audit at boot looks at it; sched_add() comes behind that, in release_boot().
+		 */
 		vm_records[index].state = VM_READY;
 		built++;
 	}
@@ -261,17 +268,7 @@ static void run(void)
 	build_vms();
 	if (!built)
 		refuse("no VM can be started, see above");
-	if (audit_run("boot"))
-		console_error(
-			"the address spaces are not as they should be: see the audit records");
-	if (!vm_is_single())
-		console_queue_output();
-	sched_replace(!config->smt_off);
-	vm_others_run();
-	for (unsigned i = 0; i < config->vm_count; i++)
-		if (vm_records[i].state == VM_READY)
-			sched_add(i);
-	cpu_loop();
+	cpu_switch_stack((void *)PERCPU_IDLE_STACK_TOP, release_boot);
 }
 
 /** From hv/core/start.asm, on the boot stack with the loader's tables; @hand_off is a physical
@@ -282,7 +279,6 @@ _Noreturn void hv_main(uint64_t hand_off);
 _Noreturn void hv_main(uint64_t hand_off)
 {
 	bi = hpa_to_ptr(HPA(hand_off));
-	boot_state_init(bi);
 	/* Scrubbing memory uses SSE stores, and loaders leave these bits as they like. */
 	write_cr0(read_cr0() & ~(CR0_EM | CR0_TS));
 	write_cr4(read_cr4() | CR4_OSFXSR);
@@ -292,6 +288,7 @@ _Noreturn void hv_main(uint64_t hand_off)
 	if (bi->magic != BOOT_INFO_MAGIC || bi->version != BOOT_INFO_VERSION)
 		refuse_early(
 			"the loader's hand-off record is not of this version: update the loader");
+	boot_state_init(bi);
 	if (!cpu_facts.nx)
 		refuse_early("this CPU has no NX bit, or the firmware turned it off: enable it in "
 			     "the set-up");

@@ -8,9 +8,9 @@
 #include "hv/base/patience.h"
 #include "hv/base/string.h"
 #include "hv/console/console.h"
+#include "hv/core/release.h"
 #include "hv/cpu/cpu.h"
 #include "hv/cpu/ipi.h"
-#include "hv/cpu/loop.h"
 #include "hv/cpu/percpu.h"
 #include "hv/cpu/stack.h"
 #include "hv/health/mce.h"
@@ -31,6 +31,7 @@ extern const uint8_t trampoline_start[], trampoline_end[], trampoline_args[];
 
 static uint8_t start_stack[PAGE_SIZE * 2] __attribute__((aligned(16)));
 static volatile bool answered;
+static bool begun; /* by the CPU that is being started, or given up */
 
 /* How long another CPU may take to answer: far more than one that is there, and under another
  * hypervisor as long as that keeps it from running. */
@@ -104,14 +105,22 @@ const char *smp_init_cpu(unsigned id)
 	return vmx_enable(id);
 }
 
-/* On its own stack: the start stack is free for the next one. */
+/* On their own stacks: the start stack is free for the next one. */
 static void start_idle(void)
 {
 	mitigation_adopt();
 	stun_init_cpu();
 	cpus[this_cpu()->id].online = true;
+	release_expect();
 	answered = true;
-	cpu_loop();
+	release_wait(false);
+}
+
+static void stay_unused(void)
+{
+	release_expect();
+	answered = true;
+	release_wait(true);
 }
 
 /* First C code of another processor: loader's map, the one start stack. */
@@ -119,15 +128,14 @@ static void ap_main(uint64_t id)
 {
 	const char *why;
 
+	/* Not called any more: the boot processor sends INIT to whom it has given up. */
+	if (__atomic_exchange_n(&begun, true, __ATOMIC_SEQ_CST))
+		halt_forever();
 	percpu_activate((unsigned)id);
 	why = smp_init_cpu((unsigned)id);
 	if (why)
 		console_error("CPU %u: %s; it stays unused", (unsigned)id, why);
-	if (why) {
-		answered = true;
-		halt_forever();
-	}
-	cpu_switch_stack((void *)PERCPU_IDLE_STACK_TOP, start_idle);
+	cpu_switch_stack((void *)PERCPU_IDLE_STACK_TOP, why ? stay_unused : start_idle);
 }
 
 static bool start_one(unsigned id, hpa_t page, uint64_t boot_cr3)
@@ -142,6 +150,7 @@ static bool start_one(unsigned id, hpa_t page, uint64_t boot_cr3)
 	answered = false;
 	lapic_send_init(cpus[id].apic_id);
 	delay_us(10000);
+	begun = false; /* not before the INIT of one that was given up has arrived */
 	/* Twice if need be, SDM 8.4.4.1. */
 	for (unsigned attempt = 0; attempt < 2 && !answered; attempt++) {
 		struct patience patience =
@@ -151,7 +160,14 @@ static bool start_one(unsigned id, hpa_t page, uint64_t boot_cr3)
 		while (!answered && !patience_is_over(&patience))
 			cpu_relax();
 	}
-	return answered;
+	if (!answered && !__atomic_exchange_n(&begun, true, __ATOMIC_SEQ_CST)) {
+		/* Should it come late, it must not find the start stack, or memory given away. */
+		lapic_send_init(cpus[id].apic_id);
+		return false;
+	}
+	while (!answered)
+		cpu_relax();
+	return true;
 }
 
 void smp_start(uint64_t boot_cr3)

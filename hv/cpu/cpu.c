@@ -2,6 +2,7 @@
 #include "hv/cpu/cpu.h"
 
 #include "hv/base/asm.h"
+#include "hv/base/boot.h"
 #include "hv/base/string.h"
 
 struct cpu_facts cpu_facts;
@@ -30,7 +31,7 @@ struct cpu_facts cpu_facts;
 #define CPUID_EXT_EDX_1G BIT(26)
 #define CPUID_EXT_EDX_RDTSCP BIT(27)
 
-static unsigned detect_smt_shift(uint32_t max_leaf)
+static BOOT unsigned detect_smt_shift(uint32_t max_leaf)
 {
 	if (max_leaf >= 0xb) {
 		struct cpuid_regs r = cpuid(0xb, 0);
@@ -42,7 +43,7 @@ static unsigned detect_smt_shift(uint32_t max_leaf)
 	return 0;
 }
 
-static void detect_model(struct cpu_facts *f)
+static BOOT void detect_model(struct cpu_facts *f)
 {
 	/* SDM volume 2, CPUID, figure 3-6: the extended fields count for these families only. */
 	f->family = f->signature >> 8 & 15;
@@ -54,7 +55,7 @@ static void detect_model(struct cpu_facts *f)
 		f->family = (uint8_t)(f->family + (f->signature >> 20 & 0xff));
 }
 
-static void detect_leaf7(struct cpu_facts *f)
+static BOOT void detect_leaf7(struct cpu_facts *f)
 {
 	struct cpuid_regs r = cpuid(7, 0);
 	uint32_t subleaves = r.eax;
@@ -74,7 +75,7 @@ static void detect_leaf7(struct cpu_facts *f)
 	f->bhi_ctrl = subleaves >= 2 && (cpuid(7, 2).edx & CPUID_72_EDX_BHI_CTRL);
 }
 
-void cpu_detect(void)
+BOOT void cpu_detect(void)
 {
 	struct cpu_facts *f = &cpu_facts;
 	struct cpuid_regs r = cpuid(0, 0);
@@ -117,7 +118,7 @@ void cpu_detect(void)
 	}
 }
 
-void cpu_enable_features(void)
+BOOT void cpu_enable_features(void)
 {
 	const struct cpu_facts *f = &cpu_facts;
 	uint64_t cr4 = CR4_PAE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT;
@@ -137,7 +138,7 @@ void cpu_enable_features(void)
 	write_cr4(cr4);
 }
 
-uint32_t cpu_core_of(uint32_t apic_id)
+BOOT uint32_t cpu_core_of(uint32_t apic_id)
 {
 	return apic_id >> cpu_facts.smt_shift;
 }

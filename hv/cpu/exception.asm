@@ -163,6 +163,7 @@ interrupts_wait_hlt:
 	ret
 
 ; void percpu_load_tables(const void *gdtr, const void *idtr, uint16_t tss_selector)
+	section .boot.text progbits alloc exec nowrite align=16
 	global percpu_load_tables
 percpu_load_tables:
 	lgdt [rdi]

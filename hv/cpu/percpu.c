@@ -2,6 +2,7 @@
 #include "hv/cpu/percpu.h"
 
 #include "hv/base/asm.h"
+#include "hv/base/boot.h"
 #include "hv/base/errno.h"
 #include "hv/cpu/cpu.h"
 #include "mm/frames.h"
@@ -17,14 +18,14 @@ enum { VECTOR_NMI = 2, VECTOR_DF = 8, VECTOR_MC = 18 };
 #define GATE_INTERRUPT 0x8e
 #define STUB_SIZE 16
 
-static int alloc_stack(struct space_pair *pair, unsigned id, uint64_t va, unsigned pages)
+static BOOT int alloc_stack(struct space_pair *pair, unsigned id, uint64_t va, unsigned pages)
 {
 	void *unused;
 
 	return space_cpu_alloc(pair, (uint16_t)id, va, pages, &unused);
 }
 
-static void fill_tables(struct percpu *cpu)
+static BOOT void fill_tables(struct percpu *cpu)
 {
 	uint64_t tss = CPU_BASE + offsetof(struct percpu, tss);
 	uint64_t limit = sizeof(cpu->tss) - 1;
@@ -54,7 +55,7 @@ static void fill_tables(struct percpu *cpu)
 	cpu->idt[VECTOR_DF].ist = IST_DF;
 }
 
-int percpu_create(unsigned id, uint32_t apic_id)
+BOOT int percpu_create(unsigned id, uint32_t apic_id)
 {
 	struct cpu_record *record = &cpus[id];
 	struct percpu *cpu;
@@ -101,7 +102,7 @@ int percpu_create(unsigned id, uint32_t apic_id)
 	return 0;
 }
 
-void percpu_activate(unsigned id)
+BOOT void percpu_activate(unsigned id)
 {
 	struct cpu_record *record = &cpus[id];
 	struct percpu *cpu = this_cpu();

@@ -3,6 +3,7 @@
 
 #include "drivers/host/lapic.h"
 #include "hv/base/asm.h"
+#include "hv/base/boot.h"
 #include "hv/base/panic.h"
 #include "hv/console/console.h"
 #include "hv/console/record.h"
@@ -38,7 +39,7 @@
 #define STATUS_COUNT_SHIFT 38
 #define STATUS_COUNT_MASK 0x7fff
 
-void mce_init_cpu(void)
+BOOT void mce_init_cpu(void)
 {
 	struct percpu *cpu = this_cpu();
 	uint64_t cap, banks;

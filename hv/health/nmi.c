@@ -3,6 +3,7 @@
 
 #include "drivers/host/lapic.h"
 #include "hv/base/asm.h"
+#include "hv/base/boot.h"
 #include "hv/console/console.h"
 #include "hv/console/record.h"
 #include "hv/cpu/cpu.h"
@@ -16,7 +17,7 @@
 #define IS_TOLD true
 #endif
 
-void nmi_init_cpu(void)
+BOOT void nmi_init_cpu(void)
 {
 	this_cpu()->nmis_call = IS_TOLD;
 }

@@ -3,6 +3,7 @@
 
 #include "drivers/guest/platform.h"
 #include "hv/base/asm.h"
+#include "hv/base/boot.h"
 #include "hv/base/errno.h"
 #include "hv/base/print.h"
 #include "hv/base/spinlock.h"
@@ -61,7 +62,7 @@ void vm_report_running(const struct vm_record *record)
 	console_let_guests(); /* it may start again and again */
 }
 
-void vm_refuse(const struct config_vm *config, const char *reason)
+BOOT void vm_refuse(const struct config_vm *config, const char *reason)
 {
 	vm_records[config - boot_state_config()->vms].state = VM_REFUSED;
 	vm_report_state(config->name, "refused", reason);

@@ -4,6 +4,7 @@
 #include "drivers/host/acpi.h"
 #include "drivers/host/ioapic.h"
 #include "hv/base/asm.h"
+#include "hv/base/boot.h"
 #include "hv/base/global.h"
 #include "hv/base/patience.h"
 #include "hv/base/spinlock.h"
@@ -51,7 +52,7 @@ static uint64_t in_ms(uint64_t ms)
 	return cpu_facts.tsc_hz / 1000 * ms;
 }
 
-static bool turn_acpi_on(const struct acpi_power *power)
+static BOOT bool turn_acpi_on(const struct acpi_power *power)
 {
 	struct patience enable = patience_of(in_ms(ENABLE_MS), in_ms(ENABLE_GRAIN_MS));
 
@@ -65,7 +66,7 @@ static bool turn_acpi_on(const struct acpi_power *power)
 }
 
 /* The button's event alone; what the firmware left is forgotten. */
-static void choose_events(const struct acpi_power *power)
+static BOOT void choose_events(const struct acpi_power *power)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(power->gpe); i++) {
 		uint16_t port = power->gpe[i].port, half = power->gpe[i].size / 2;
@@ -84,7 +85,7 @@ static void choose_events(const struct acpi_power *power)
 	}
 }
 
-void power_init(uint32_t apic_id)
+BOOT void power_init(uint32_t apic_id)
 {
 	const struct acpi_power *power = &acpi_facts.power;
 

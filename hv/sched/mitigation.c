@@ -6,6 +6,7 @@
 #include "hv/asi/flush.h"
 #include "hv/asi/stun.h"
 #include "hv/asi/vulnerability.h"
+#include "hv/base/boot.h"
 #include "hv/base/errno.h"
 #include "hv/base/global.h"
 #include "hv/base/spinlock.h"
@@ -57,7 +58,7 @@ static void choose(const struct mitigation_choice *choice)
 	wanted = resolved[choice->mode][choice->smt][choice->paranoid];
 }
 
-void mitigation_init(const struct config *config)
+BOOT void mitigation_init(const struct config *config)
 {
 	struct policy_actions unused;
 

@@ -3,6 +3,7 @@
 
 #include "drivers/host/lapic.h"
 #include "hv/base/asm.h"
+#include "hv/base/boot.h"
 #include "hv/base/global.h"
 #include "hv/config/config.h"
 #include "hv/cpu/cpu.h"
@@ -31,7 +32,7 @@ static void clear_bit(uint64_t *bits, unsigned bit)
 	__atomic_fetch_and(&bits[bit / 64], ~BIT(bit % 64), __ATOMIC_SEQ_CST);
 }
 
-void wake_init_cpu(unsigned id, uint32_t apic_id, unsigned leader)
+BOOT void wake_init_cpu(unsigned id, uint32_t apic_id, unsigned leader)
 {
 	topology[id].apic_id = apic_id;
 	topology[id].leader = (uint16_t)leader;
