@@ -70,12 +70,13 @@ oracle: hypervisor guests # looks for foreign data in maps and caches, longer th
 C_FILES := $(shell git ls-files '*.c' '*.h')
 LINT_SOURCES := $(filter-out boot/efi/%,$(filter boot/% hv/% mm/% vmx/% drivers/%,$(filter %.c,$(C_FILES))))
 
-lint: $(DSDT) $(BUILD)/cloister.elf # formatting, clang-tidy, cppcheck, include directions, indirect branches, stacks, maps
+lint: $(DSDT) $(BUILD)/cloister.elf # formatting, clang-tidy, cppcheck, and what the machine code proves: rooms, branches, stacks, maps, boot
 	clang-format --dry-run -Werror $(C_FILES)
 	tools/check-layers --build $(BUILD)
 	tools/check-branches $(BUILD)/cloister.elf
 	tools/check-stack $(BUILD)/cloister.elf
 	tools/check-maps $(BUILD)/cloister.elf
+	tools/check-boot $(BUILD)/cloister.elf
 	cppcheck --quiet --enable=warning,performance,portability --error-exitcode=1 --inline-suppr --std=c11 -I. -I$(BUILD) \
 		-D__x86_64__ '-D_Noreturn=__attribute__((noreturn))' --suppress=missingIncludeSystem $(LINT_SOURCES)
 	clang-tidy --quiet $(LINT_SOURCES) -- -std=gnu11 -I. -I$(BUILD) -ffreestanding -mgeneral-regs-only -mno-red-zone

@@ -142,6 +142,82 @@ def maps_caught(context):
         need(status == 1 and expected in text, "%s is not noticed" % lie)
 
 
+def check_boot(context, *arguments):
+    return context.command([os.path.join(ROOT, "tools/check-boot")] + list(arguments), cwd=ROOT)
+
+
+def boot_only(context):
+    """Nothing that runs once guests do needs what is freed before."""
+    status, text = check_boot(context, os.path.join(BUILD, "cloister.elf"))
+    need(status == 0, "status %d: %s" % (status, text.strip()[-300:]))
+
+
+# Linked as the hypervisor is. `clean` and what it reaches need nothing of the boot's; each other root has one mistake.
+BOOT_ONLY = """
+	bits 64
+	section .boot.text progbits alloc exec nowrite align=16
+	global hv_entry, boot_function
+	times 16 nop
+hv_entry: call clean
+	ret
+boot_function: ret
+	section .rodata
+	global constant
+constant: dq %(constant)s
+	section .data
+	global variable
+	db 0
+variable: dq %(variable)s
+	section .text
+	global clean, culprit, below
+clean:	lea rax, [rel constant]
+	mov rcx, variable
+	call below
+	ret
+culprit: test eax, eax
+	%(code)s
+	ret
+below:	ret
+"""
+# What names the boot, and what is to be said of it.
+NAMES_BOOT = {
+    "code": ["call boot_function", "jnz boot_function", "jmp boot_function", "lea rax, [rel boot_function]", "mov rax, boot_function",
+             "mov rax, [boot_function]", "mov eax, [rcx * 8 + boot_function]", "cmp qword [rsp], boot_function",
+             "push boot_function"],
+    "constant": ["boot_function"], "variable": ["boot_function", "hv_entry + 1"],
+}
+
+
+def boot_only_caught(context):
+    """check-boot sees what it is there for, on an image that has it."""
+    def planted(**what):
+        source, target = (os.path.join(context.dir, "planted." + end) for end in ("asm", "o"))
+        with open(source, "w") as f:
+            f.write(BOOT_ONLY % dict({"code": "nop", "constant": "0", "variable": "clean"}, **what))
+        elf = os.path.join(context.dir, "planted.elf")
+        made = context.command(["nasm", "-f", "elf64", source, "-o", target])[0] == 0 and context.command(
+            ["ld", "-nostdlib", "-static", "-z", "max-page-size=0x1000", "-T", os.path.join(ROOT, "linker.ld"), target, "-o", elf])[0] == 0
+        need(made, "it cannot be made with %s" % what)
+        return elf
+
+    def judged(elf, root):
+        status, text = check_boot(context, elf, root)
+        need("boot_data is empty" in text and "boot_text is empty" not in text, "an empty part is not noticed, or a full one is")
+        return status, [line for line in text.splitlines() if "is empty" not in line]
+
+    status, lines = judged(planted(), "clean")
+    need(len(lines) == 1 and "culprit" not in lines[0], "it complains without a reason: %s" % lines)
+    for place, texts in NAMES_BOOT.items():
+        for text in texts:
+            status, lines = judged(planted(**{place: text}), "clean")
+            culprit = "culprit" if place == "code" else place
+            need(status == 1 and any("check-boot: " + culprit in line and ("boot_function+" in line or "hv_entry+" in line)
+                                     for line in lines), "it misses %s in %s: %s" % (text, place, lines))
+    status, lines = judged(planted(), "hv_entry")
+    need(status == 1 and "check-boot: hv_entry is the boot's, and can run once guests do" in lines, "it misses what is reached")
+    need(judged(planted(), "nowhere")[0] == 1, "a root that does not exist is not noticed")
+
+
 def branches_caught(context):
     """check-branches sees what it is there for, on an object that has it."""
     source, target = os.path.join(context.dir, "branches.asm"), os.path.join(context.dir, "branches.o")
@@ -348,6 +424,8 @@ def register(suite):
     suite.add("caught-maps", maps_caught, 20)
     suite.add("build-stacks", stacks, 1)
     suite.add("caught-stacks", stacks_caught, 2)
+    suite.add("build-boot", boot_only, 2)
+    suite.add("caught-boot-needed", boot_only_caught, 3)
     suite.add("build-reproducible", reproducible, 20)
     suite.add("caught-sensitive-mapped", caught("map_sensitive", "touching it is one escalation",
                                                     boot_audit_complains), 15)
