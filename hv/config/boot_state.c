@@ -11,6 +11,7 @@ static struct boot_state_loader loader;
 static struct config config;
 static enum vm_timer vm_timer;
 static bool vm_apicv;
+static uint64_t freed;
 
 static BOOT void add_left(uint64_t start, uint64_t end)
 {
@@ -88,4 +89,14 @@ enum vm_timer boot_state_timer(void)
 bool boot_state_apicv(void)
 {
 	return vm_apicv;
+}
+
+void boot_state_note_freed(uint64_t bytes)
+{
+	freed = bytes;
+}
+
+uint64_t boot_state_freed(void)
+{
+	return freed;
 }

@@ -25,6 +25,10 @@ struct boot_state_loader {
 FULL void boot_state_init(const struct boot_info *info);
 FULL const struct boot_state_loader *boot_state_loader(void);
 
+/** What only the boot needed was given away, so many bytes of it. */
+FULL void boot_state_note_freed(uint64_t bytes);
+FULL uint64_t boot_state_freed(void);
+
 /** The file that cloister.conf names @name, or NULL. */
 FULL const struct boot_file *boot_state_file(const char *name);
 

@@ -18,7 +18,6 @@
 
 static bool unmapped;	 /* whoever waits is to forget the boot */
 static unsigned waiting; /* CPUs that have not done so */
-static uint64_t freed;
 
 /* All that this CPU knows of page tables, under every PCID: a change of CR4.PGE does that (SDM
  * 4.10.4.1). */
@@ -64,6 +63,7 @@ static void free_boot(void)
 {
 	const struct boot_state_loader *loader = boot_state_loader();
 	bool gone = !space_boot_unmap();
+	uint64_t freed;
 
 	make_all_forget();
 	if (!gone) {
@@ -74,12 +74,8 @@ static void free_boot(void)
 	freed = space_boot_free();
 	for (unsigned i = 0; i < loader->left_count; i++)
 		freed += frames_give_boot(HPA(loader->left[i].base), loader->left[i].size);
+	boot_state_note_freed(freed);
 	audit_changed();
-}
-
-uint64_t release_freed(void)
-{
-	return freed;
 }
 
 _Noreturn void release_boot(void)

@@ -20,7 +20,4 @@ FULL _Noreturn void release_wait(bool stays_unused);
  * memory away, audits, and begins. */
 FULL _Noreturn void release_boot(void);
 
-/** So many bytes were freed. */
-FULL uint64_t release_freed(void);
-
 #endif

@@ -5,7 +5,6 @@
 #include "hv/base/version.h"
 #include "hv/config/boot_state.h"
 #include "hv/console/record.h"
-#include "hv/core/release.h"
 #include "hv/cpu/cpu.h"
 #include "hv/cpu/percpu.h"
 
@@ -29,6 +28,6 @@ void boot_report(void)
 	record_bool("apicv", boot_state_apicv());
 	record_u64("file_ticks", loader->tsc_file_ticks);
 	record_u64("loader_ticks", loader->tsc_handover - loader->tsc_start);
-	record_u64("boot_freed", release_freed());
+	record_u64("boot_freed", boot_state_freed());
 	record_end();
 }
