@@ -17,9 +17,10 @@ enum mem_class {
 	MEM_VM,	       /* visible in the restricted map while VM `owner` is current */
 	MEM_CPU,       /* visible in the restricted map of CPU `owner` */
 	MEM_GLOBAL,    /* visible everywhere; `owner` is an enum mem_reason (mm/space.h) */
-	MEM_SHARED, /* a file that VMs may read: visible while one of them is current; `owner` has a
-		       bit for each */
-	MEM_BOOT,   /* the image, the hand-off record, boot files: sensitive until sorted out */
+	/* a file that VMs may read: visible while one of them is current; `owner` has a bit
+	 * for each */
+	MEM_SHARED,
+	MEM_BOOT, /* the image, the hand-off record, boot files: sensitive until sorted out */
 };
 
 /* What a frame of class MEM_SENSITIVE is for, said as its owner: reports name it, nothing else

@@ -22,9 +22,9 @@ enum pg_format { PG_HOST, PG_EPT };
 struct pgtable {
 	hpa_t root;
 	enum pg_format format;
-	unsigned max_level;	 /* largest leaf: 1 = 4 KiB, 2 = 2 MiB, 3 = 1 GiB */
-	unsigned max_exec_level; /* the same for one that is executable: what the audit holds its
-				    users to */
+	unsigned max_level; /* largest leaf: 1 = 4 KiB, 2 = 2 MiB, 3 = 1 GiB */
+	/* the same for one that is executable: what the audit holds its users to */
+	unsigned max_exec_level;
 };
 
 /** A leaf as the walker sees it. */

@@ -40,7 +40,7 @@ static const uint8_t tcp_frame[12 + 54] = {
 /* A frame for the guest, large or not, as another VM's card would have let it pass. */
 static void arrive(uint32_t length, bool checksum, bool large)
 {
-	struct frame *frame = frame_queue_room(&fv->inbox[0], length);
+	struct net_frame *frame = frame_queue_room(&fv->inbox[0], length);
 
 	if (!frame)
 		return;
@@ -126,10 +126,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	next = data;
 	end = data + size;
 	fv_boot(2);
-	virtio_attach(fv, VIRTIO_CONSOLE, 0);
-	vnet_attach(fv, 0, 2);
-	vblk_attach(fv, image[0], IMAGE, false, "a disk");
-	vblk_attach(fv, image[1], IMAGE, true, "a disk whose name is long");
+	virtio_add(fv, VIRTIO_CONSOLE, 0);
+	vnet_add(fv, 0, 2);
+	vblk_add(fv, image[0], IMAGE, false, "a disk");
+	vblk_add(fv, image[1], IMAGE, true, "a disk whose name is long");
 	fv->meddle = meddle;
 	fv->flat = size % 2;
 	memcpy(fv->ram + 0x9000, tcp_frame, sizeof(tcp_frame));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Under fire (docs/CHECKS.md): exits of every kind that the protocol knows, again and again, while the
- * hypervisor takes NMIs at every instruction. All registers hold known values across each, the
+ * Under fire (docs/CHECKS.md): exits of every kind that the protocol knows, again and again, while
+ * the hypervisor takes NMIs at every instruction. All registers hold known values across each, the
  * clock ticks once for each deadline, and every interrupt between the vCPUs arrives once. For any
  * build.
  */

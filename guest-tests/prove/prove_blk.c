@@ -19,7 +19,7 @@ size_t str_copy(char *dst, const char *src, size_t size)
 	return any64;
 }
 
-struct virtio *virtio_attach(struct vm *vm, enum virtio_kind kind, uint64_t features)
+struct virtio *virtio_add(struct vm *vm, enum virtio_kind kind, uint64_t features)
 {
 	return any8 ? &vm->machine.pci.function[0].device : NULL;
 }
@@ -40,7 +40,7 @@ void virtio_signal(struct vm *vm, struct virtio *device, struct vring *queue)
 void prove(void)
 {
 	struct vm *vm = any_vm();
-	struct virtio *disk = vblk_attach(vm, image, 512 * SECTORS, any8 & 1, "a name");
+	struct virtio *disk = vblk_add(vm, image, 512 * SECTORS, any8 & 1, "a name");
 
 	prepare_requests();
 	if (!disk)

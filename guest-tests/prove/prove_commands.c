@@ -86,7 +86,7 @@ void vm_print_stats(const struct vm *vm)
 {
 }
 
-void vm_console_attach(int index)
+void vm_console_give(int index)
 {
 	/*@ assert a_vm_or_none: -1 <= index < CONFIG_MAX_VMS; */
 }

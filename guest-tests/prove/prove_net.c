@@ -11,20 +11,20 @@
 
 /* Eva knows where a copy begins and how long a piece may be, not where it ends. */
 static union {
-	struct frame frame;
-	uint8_t room[sizeof(struct frame) + FRAME_LARGE + PROVE_RAM];
+	struct net_frame frame;
+	uint8_t room[sizeof(struct net_frame) + FRAME_LARGE + PROVE_RAM];
 } sent, received;
 
-struct frame *frame_queue_room(struct frame_queue *queue, uint32_t length)
+struct net_frame *frame_queue_room(struct frame_queue *queue, uint32_t length)
 {
 	return any8 ? &sent.frame : NULL;
 }
 
-void frame_queue_add(struct frame_queue *queue, struct frame *frame)
+void frame_queue_add(struct frame_queue *queue, struct net_frame *frame)
 {
 }
 
-struct frame *frame_queue_first(struct frame_queue *queue)
+struct net_frame *frame_queue_first(struct frame_queue *queue)
 {
 	any_bytes(&received, sizeof(received));
 	received.frame.length = any_within(FRAME_MIN, FRAME_LARGE);
@@ -41,13 +41,13 @@ void frame_queue_clear(struct frame_queue *queue)
 {
 }
 
-bool segment_check(struct frame *frame, uint32_t length)
+bool segment_check(struct net_frame *frame, uint32_t length)
 {
 	frame->packets = any16;
 	return any8 & 1;
 }
 
-void segment_cut(const struct frame *large, uint32_t k, struct frame *packet)
+void segment_cut(const struct net_frame *large, uint32_t k, struct net_frame *packet)
 {
 	packet->length = any_within(FRAME_MIN, FRAME_MAX);
 	packet->packets = 1;
@@ -60,7 +60,7 @@ uint16_t segment_sum(const uint8_t *bytes, uint32_t length)
 	return any16;
 }
 
-struct virtio *virtio_attach(struct vm *vm, enum virtio_kind kind, uint64_t features)
+struct virtio *virtio_add(struct vm *vm, enum virtio_kind kind, uint64_t features)
 {
 	return any8 ? &vm->machine.pci.function[0].device : NULL;
 }
@@ -89,7 +89,7 @@ void prove(void)
 	struct virtio *card = &vm->machine.pci.function[0].device;
 
 	prepare_requests();
-	vnet_attach(vm, any_within(0, VNET_MAX - 1), any64);
+	vnet_add(vm, any_within(0, VNET_MAX - 1), any64);
 	card->kind = VIRTIO_NET;
 	vm->machine.pci.count = 1;
 	while (any8) {

@@ -13,14 +13,14 @@
  * one. */
 static union {
 	struct frame_queue queue;
-	uint8_t room[sizeof(struct frame_queue) + sizeof(struct frame) + FRAME_LARGE];
+	uint8_t room[sizeof(struct frame_queue) + sizeof(struct net_frame) + FRAME_LARGE];
 } memory;
 static struct frame_queue *const queue = &memory.queue;
 
 static void produce(void)
 {
 	uint32_t length = any_within(FRAME_MIN, FRAME_LARGE);
-	struct frame *frame;
+	struct net_frame *frame;
 	ptrdiff_t begins;
 
 	queue->tail = ANYWHERE;
@@ -38,7 +38,7 @@ static void produce(void)
 	/*@ assert next_begins_there: queue->tail < FRAME_QUEUE_SIZE && queue->tail % 8 == 0; */
 }
 
-static void leave(struct frame *frame)
+static void leave(struct net_frame *frame)
 {
 	frame->length = any_within(FRAME_MIN, FRAME_LARGE);
 	frame->end = ANYWHERE;
@@ -47,9 +47,9 @@ static void leave(struct frame *frame)
 /* What produce() leaves at @at: a frame, or the marker with a frame at the beginning. */
 static void consume(uint32_t at)
 {
-	struct frame *here = (struct frame *)(queue->bytes + at), *frame;
+	struct net_frame *here = (struct net_frame *)(queue->bytes + at), *frame;
 
-	leave((struct frame *)queue->bytes);
+	leave((struct net_frame *)queue->bytes);
 	leave(here);
 	if (at && any8)
 		here->length = UINT32_MAX;

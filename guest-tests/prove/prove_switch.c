@@ -8,8 +8,8 @@
 
 /* Eva keeps the two lengths apart: how long a frame is and how much is copied. */
 static union {
-	struct frame frame;
-	uint8_t room[sizeof(struct frame) + FRAME_LARGE];
+	struct net_frame frame;
+	uint8_t room[sizeof(struct net_frame) + FRAME_LARGE];
 } sent, received;
 static struct frame_queue outbox, inbox;
 
@@ -17,18 +17,18 @@ void netswitch_wait(void)
 {
 }
 
-struct frame *frame_queue_room(struct frame_queue *queue, uint32_t length)
+struct net_frame *frame_queue_room(struct frame_queue *queue, uint32_t length)
 {
 	/*@ assert an_inbox: queue == &inbox && length <= FRAME_LARGE; */
 	return any8 ? &received.frame : NULL;
 }
 
-void frame_queue_add(struct frame_queue *queue, struct frame *frame)
+void frame_queue_add(struct frame_queue *queue, struct net_frame *frame)
 {
 	/*@ assert there_is_room: queue == &inbox && frame == &received.frame; */
 }
 
-struct frame *frame_queue_first(struct frame_queue *queue)
+struct net_frame *frame_queue_first(struct frame_queue *queue)
 {
 	/*@ assert an_outbox: queue == &outbox; */
 	any_bytes(&sent, sizeof(sent));
@@ -51,7 +51,7 @@ void prove(void)
 		const struct config_nic nic = { (uint8_t)any_within(0, CONFIG_MAX_NETWORKS - 1),
 						any64 };
 
-		netswitch_attach(port, &nic, &outbox, &inbox);
+		netswitch_connect(port, &nic, &outbox, &inbox);
 	}
 	while (any8) {
 		netswitch_set_up(any_within(0, NETSWITCH_PORTS - 1), any8 & 1);

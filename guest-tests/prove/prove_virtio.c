@@ -50,8 +50,8 @@ static void use(struct vm *vm, struct virtio *device)
 void prove(void)
 {
 	struct vm *vm = any_vm();
-	struct virtio *console = virtio_attach(vm, VIRTIO_CONSOLE, 0);
-	struct virtio *entropy = virtio_attach(vm, VIRTIO_RNG, any64);
+	struct virtio *console = virtio_add(vm, VIRTIO_CONSOLE, 0);
+	struct virtio *entropy = virtio_add(vm, VIRTIO_RNG, any64);
 
 	vrng_exists();
 	prepare_requests();

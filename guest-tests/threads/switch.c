@@ -34,7 +34,7 @@ static uint64_t mac_of(unsigned port)
 
 static void take(unsigned self)
 {
-	struct frame *frame;
+	struct net_frame *frame;
 
 	while ((frame = frame_queue_first(&inbox[self]))) {
 		for (unsigned i = 12; i < LENGTH; i++)
@@ -51,7 +51,7 @@ static void *work(void *argument)
 
 	for (unsigned i = 0; i < FRAMES; i++) {
 		uint64_t to = mac_of((self + 1 + i % (PORTS - 1)) % PORTS);
-		struct frame *frame = frame_queue_room(&outbox[self], LENGTH);
+		struct net_frame *frame = frame_queue_room(&outbox[self], LENGTH);
 
 		if (frame) {
 			memset(frame->data, (int)i, LENGTH);
@@ -79,7 +79,7 @@ TEST(the_switch_by_several_threads)
 	for (unsigned i = 0; i < PORTS; i++) {
 		struct config_nic nic = { 1, mac_of(i) };
 
-		netswitch_attach(i, &nic, &outbox[i], &inbox[i]);
+		netswitch_connect(i, &nic, &outbox[i], &inbox[i]);
 		netswitch_set_up(i, true);
 	}
 	for (unsigned i = 0; i < PORTS; i++)

@@ -20,7 +20,7 @@ static struct vm *fv;
 static inline void fv_boot(unsigned vcpus)
 {
 	fv = fake_vm(vcpus, true);
-	virtio_attach(fv, VIRTIO_RNG, 0);
+	virtio_add(fv, VIRTIO_RNG, 0);
 }
 
 static inline uint64_t fv_read(uint64_t gpa, unsigned size)

@@ -143,7 +143,7 @@ TEST(bars_lie_over_no_other_device)
 	uint32_t port;
 
 	vm = fake_vm(1, true);
-	virtio_attach(vm, VIRTIO_RNG, 0);
+	virtio_add(vm, VIRTIO_RNG, 0);
 	machine_reset(vm);
 	CHECK(machine_mmio_read(&vm->vcpu[0], GPA(VPCI_MEMORY_BASE), 4, &value));
 	for (unsigned i = 0; i < ARRAY_SIZE(elsewhere); i++) {

@@ -30,7 +30,7 @@ static void set_up(void)
 	for (unsigned i = 0; i < PORTS; i++) {
 		struct config_nic nic = { i < 4 ? 1 : 7, mac_of(i) };
 
-		netswitch_attach(i, &nic, &outbox[i], &inbox[i]);
+		netswitch_connect(i, &nic, &outbox[i], &inbox[i]);
 	}
 	for (unsigned i = 0; i < PORTS; i++)
 		netswitch_set_up(i, true);
@@ -38,7 +38,7 @@ static void set_up(void)
 
 static void put(unsigned from, uint64_t dst, uint64_t src, uint32_t length, uint8_t mark)
 {
-	struct frame *frame = frame_queue_room(&outbox[from], length);
+	struct net_frame *frame = frame_queue_room(&outbox[from], length);
 
 	CHECK(frame != NULL);
 	memset(frame->data, mark, length);
@@ -66,7 +66,7 @@ static uint64_t send(unsigned from, uint64_t dst, uint64_t src)
 	put(from, dst, src, 100, ++mark);
 	said = forward(from);
 	for (unsigned i = 0; i < PORTS; i++) {
-		const struct frame *frame = frame_queue_first(&inbox[i]);
+		const struct net_frame *frame = frame_queue_first(&inbox[i]);
 
 		if (!frame)
 			continue;
@@ -92,7 +92,7 @@ TEST(queue_keeps_order_and_content)
 		/* Runs of either, so that it is full and empty at times. */
 		if ((i / 700 + unit_random(&random) % 4) % 2) {
 			uint32_t length = 8 + (uint32_t)(unit_random(&random) % 1600);
-			struct frame *frame = frame_queue_room(&queue, length);
+			struct net_frame *frame = frame_queue_room(&queue, length);
 
 			if (!frame) {
 				CHECK(frame_queue_used(&queue) > FRAME_QUEUE_SIZE / 2);
@@ -104,7 +104,7 @@ TEST(queue_keeps_order_and_content)
 			frame_queue_add(&queue, frame);
 			in++;
 		} else {
-			const struct frame *frame = frame_queue_first(&queue);
+			const struct net_frame *frame = frame_queue_first(&queue);
 
 			CHECK(!frame == (in == out) && !frame == !frame_queue_used(&queue));
 			if (!frame)
@@ -122,7 +122,7 @@ TEST(queue_gets_full)
 {
 	static struct frame_queue queue;
 	unsigned n = 0;
-	struct frame *frame;
+	struct net_frame *frame;
 
 	memset(&queue, 0, sizeof(queue));
 	while ((frame = frame_queue_room(&queue, FRAME_MAX)) != NULL) {
@@ -266,7 +266,7 @@ TEST(batches)
 		put(0, mac_of(1), mac_of(0), 60 + i, i);
 	CHECK(forward(0) == BIT(1));
 	for (uint8_t i = 0; i < 100; i++) {
-		const struct frame *frame = frame_queue_first(&inbox[1]);
+		const struct net_frame *frame = frame_queue_first(&inbox[1]);
 
 		CHECK(frame && frame->length == 60U + i && frame->data[20] == i);
 		frame_queue_remove(&inbox[1]);
@@ -338,7 +338,7 @@ TEST(a_network_card_that_comes_later)
 
 	set_up();
 	CHECK(send(1, mac_of(0), nic.mac) == BIT(0));
-	netswitch_attach(9, &nic, &out, &in);
+	netswitch_connect(9, &nic, &out, &in);
 	CHECK(send(2, nic.mac, mac_of(2)) == 0);
 	netswitch_set_up(9, true);
 	put(2, nic.mac, mac_of(2), 60, 1);

@@ -7,9 +7,10 @@
 
 #include <string.h>
 
-static uint64_t space[2][(sizeof(struct frame) + FRAME_LARGE + 8) / 8];
-static struct frame *const large = (struct frame *)space[0], *const packet =
-								     (struct frame *)space[1];
+static uint64_t space[2][(sizeof(struct net_frame) + FRAME_LARGE + 8) / 8];
+static struct net_frame *const large = (struct net_frame *)space[0], *const packet =
+									     (struct net_frame *)
+										     space[1];
 static uint64_t random_state = 5;
 
 static uint32_t below(uint32_t limit)

@@ -18,7 +18,7 @@ static void boot_disk(bool read_only)
 		image[i] = (uint8_t)(i / 512 + i);
 	fv_boot(1);
 	fv->flat = flat;
-	CHECK(vblk_attach(fv, image, sizeof(image), read_only, "a-disk"));
+	CHECK(vblk_add(fv, image, sizeof(image), read_only, "a-disk"));
 }
 
 /* A request as blk drivers make it; the status, or 0xff if none came back. */
@@ -445,7 +445,7 @@ TEST(long_batches_are_cut)
 	unsigned i;
 
 	fv_boot(1);
-	CHECK(vblk_attach(fv, large, sizeof(large), false, "large"));
+	CHECK(vblk_add(fv, large, sizeof(large), false, "large"));
 	CHECK(fv_start(2, FEATURES));
 	for (i = 0; i < FV_SIZE; i++)
 		fv_desc(i, 0x10000, 9 * 512, FV_NEXT | FV_WRITE, i + 1U);
@@ -471,7 +471,7 @@ TEST(long_discards_are_cut)
 	} range = { 0, 128, 0 };
 
 	fv_boot(1);
-	CHECK(vblk_attach(fv, large, sizeof(large), false, "large"));
+	CHECK(vblk_add(fv, large, sizeof(large), false, "large"));
 	CHECK(fv_start(2, FEATURES));
 	memset(fv->ram + 0x8000, 0, 16);
 	fv->ram[0x8000] = 13;
@@ -517,7 +517,7 @@ TEST(rng_gives_numbers)
 TEST(console_both_ways)
 {
 	fv_boot(1);
-	CHECK(virtio_attach(fv, VIRTIO_CONSOLE, 0));
+	CHECK(virtio_add(fv, VIRTIO_CONSOLE, 0));
 	CHECK(!vconsole_receive(fv, 'x')); /* no driver yet: the UART's */
 	CHECK(fv_start(2, VIRTIO_F_VERSION_1));
 	CHECK(vconsole_receive(fv, 'a') && vconsole_receive(fv, 'b'));
@@ -539,7 +539,7 @@ TEST(console_both_ways)
 	CHECK(*fv_used_idx() == 6 && fv->agains == 1 && fv_used(5).len == 1000 - 3 * 256);
 
 	fv_boot(1);
-	CHECK(virtio_attach(fv, VIRTIO_CONSOLE, 0));
+	CHECK(virtio_add(fv, VIRTIO_CONSOLE, 0));
 	CHECK(fv_start_queue(2, 1, VIRTIO_F_VERSION_1));
 	memset(fv->ram + 0x9000, 'o', 1000);
 	memcpy(fv->ram + 0x9000 + 990, "0123456789", 10);

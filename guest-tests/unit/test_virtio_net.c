@@ -69,7 +69,7 @@ static void begin(uint64_t features)
 static void start(uint64_t features)
 {
 	vm = fake_vm(1, true);
-	CHECK(vnet_attach(vm, 0, MAC));
+	CHECK(vnet_add(vm, 0, MAC));
 	card = &vm->machine.pci.function[0].device;
 	begin(features);
 	vm->tsc = 10 * FAKE_WINDOW;
@@ -123,7 +123,7 @@ static void queue_some(unsigned count)
 
 static bool sent(struct frame_header header, uint32_t length)
 {
-	const struct frame *frame;
+	const struct net_frame *frame;
 	bool right;
 
 	queue_frame(&header, length);
@@ -146,7 +146,7 @@ static bool sent(struct frame_header header, uint32_t length)
 
 static void arrive(uint32_t length, struct frame_header header)
 {
-	struct frame *frame = frame_queue_room(&vm->inbox[0], length);
+	struct net_frame *frame = frame_queue_room(&vm->inbox[0], length);
 
 	CHECK(frame != NULL);
 	frame->header = header;
@@ -198,7 +198,7 @@ TEST(frames_and_headers)
 TEST(pieces)
 {
 	const struct frame_header none = { 0 };
-	const struct frame *frame;
+	const struct net_frame *frame;
 
 	start(0);
 	/* The header in two, the frame in three. */
@@ -488,7 +488,7 @@ static void queue_large(uint32_t length, uint16_t size)
 TEST(large_frames_are_agreed_on)
 {
 	static const uint64_t without[] = { 0, CSUM, HOST_TSO4, CSUM | HOST_TSO6 };
-	const struct frame *frame;
+	const struct net_frame *frame;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(without); i++) {
 		start(without[i]);
@@ -513,10 +513,10 @@ TEST(large_frames_are_agreed_on)
 /* Moves the frames of the outbox into the inbox, as the switch does. */
 static void loop_back(void)
 {
-	const struct frame *frame;
+	const struct net_frame *frame;
 
 	while ((frame = frame_queue_first(&vm->outbox[0])) != NULL) {
-		struct frame *copy = frame_queue_room(&vm->inbox[0], frame->length);
+		struct net_frame *copy = frame_queue_room(&vm->inbox[0], frame->length);
 
 		copy->packets = frame->packets;
 		copy->header = frame->header;

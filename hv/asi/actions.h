@@ -32,17 +32,18 @@ enum policy_bhb {
  * at the way into full: on every exit where that lands in full, otherwise in asi_exit().
  */
 struct policy_actions {
-	uint8_t mode;	   /* enum hypercall_policy, never AUTO */
-	bool restricts;	   /* VM exits load the restricted root */
-	bool stun;	   /* siblings leave their guests before anything sensitive is touched;
-			      without @smt in all policies that restrict */
-	bool conditional;  /* cond-flush: flush only after asi_exit() */
-	bool flush_always; /* flush before every VM entry */
-	uint8_t l1d;	   /* enum policy_l1d */
-	uint8_t buffers;   /* enum policy_buffers */
-	bool ibpb;	   /* when another VM comes to a core */
-	bool rsb_fill;	   /* before anything runs in full */
-	uint8_t bhb;	   /* enum policy_bhb */
+	uint8_t mode;	/* enum hypercall_policy, never AUTO */
+	bool restricts; /* VM exits load the restricted root */
+	/* siblings leave their guests before anything sensitive is touched; without @smt in
+	 * all policies that restrict */
+	bool stun;
+	bool conditional;	 /* cond-flush: flush only after asi_exit() */
+	bool flush_always;	 /* flush before every VM entry */
+	uint8_t l1d;		 /* enum policy_l1d */
+	uint8_t buffers;	 /* enum policy_buffers */
+	bool ibpb;		 /* when another VM comes to a core */
+	bool rsb_fill;		 /* before anything runs in full */
+	uint8_t bhb;		 /* enum policy_bhb */
 	uint64_t spec_ctrl_host; /* IA32_SPEC_CTRL of the hypervisor; 0 also where it is absent */
 	bool spec_ctrl_swap;	 /* guests run with another value: 0 */
 	bool parked;		 /* the cores have siblings, and they run no guest */

@@ -16,42 +16,46 @@
 #define HYPERCALL_ABI_VERSION 1
 
 enum hypercall {
-	HYPERCALL_VERSION = 0,	     /* -> HYPERCALL_ABI_VERSION; CPL 3 too */
-	HYPERCALL_CONSOLE_WRITE = 1, /* RDI gpa, RSI bytes (4096 at most) -> bytes written: what the
-					console takes at once, which can be none */
-	HYPERCALL_STATS_PRINT = 2,   /* this VM's statistics as records on the console -> 0 */
+	HYPERCALL_VERSION = 0, /* -> HYPERCALL_ABI_VERSION; CPL 3 too */
+	/* RDI gpa, RSI bytes (4096 at most) -> bytes written: what the console takes at once,
+	 * which can be none */
+	HYPERCALL_CONSOLE_WRITE = 1,
+	HYPERCALL_STATS_PRINT = 2, /* this VM's statistics as records on the console -> 0 */
 	HYPERCALL_STATS_READ = 3, /* RDI gpa, RSI bytes -> bytes of struct hypercall_stats copied */
 	HYPERCALL_STATS_RESET = 4, /* this VM's counters to zero -> 0 */
-	HYPERCALL_MARK = 5,   /* RDI gpa of a label, RSI its length (<= 32), RDX value: a `bench`
-				 record -> 0 */
-	HYPERCALL_END = 6,    /* RDI status: this VM ends the run of all VMs; does not return, but
-				 without `end-run = on`: -E_PERM */
-	HYPERCALL_POLICY = 7, /* RDI enum hypercall_policy, optionally with
-				 HYPERCALL_POLICY_PARANOID and HYPERCALL_POLICY_SMT_OFF: every CPU
-				 goes over to it, then the guests go on -> 0, or -E_BUSY while an
-				 earlier change is under way; only with `set-policy = on`, else
-				 -E_PERM. RDI HYPERCALL_POLICY_GET, always: -> the policy of the
-				 calling CPU with the same flags, and HYPERCALL_POLICY_CHANGING.
-				 CPL 3 too */
-	HYPERCALL_TRACE = 8,  /* RDI enum hypercall_trace_op. READ: RSI gpa, RDX bytes: what was
-				 recorded of the calling vCPU's last exits, oldest first, as
-				 struct hypercall_trace -> bytes written, whole entries. ON, OFF:
-				 whether exits of this VM are recorded -> 0 */
-	HYPERCALL_STATS_WORD = 9,  /* RDI index of a 64-bit word of struct hypercall_stats -> the
-				      word as it is now, or -E_RANGE; CPL 3 too */
-	HYPERCALL_MARK_WORDS = 10, /* RDI value; RSI, RDX, R8, R9: a label of up to 32 characters,
-				      the first in SIL, filled up with zeros: as MARK; CPL 3 too */
+	/* RDI gpa of a label, RSI its length (<= 32), RDX value: a `bench` record -> 0 */
+	HYPERCALL_MARK = 5,
+	/* RDI status: this VM ends the run of all VMs; does not return, but without `end-run =
+	 * on`: -E_PERM */
+	HYPERCALL_END = 6,
+	/* RDI enum hypercall_policy, optionally with HYPERCALL_POLICY_PARANOID and
+	 * HYPERCALL_POLICY_SMT_OFF: every CPU goes over to it, then the guests go on -> 0, or
+	 * -E_BUSY while an earlier change is under way; only with `set-policy = on`, else
+	 * -E_PERM. RDI HYPERCALL_POLICY_GET, always: -> the policy of the calling CPU with the
+	 * same flags, and HYPERCALL_POLICY_CHANGING. CPL 3 too */
+	HYPERCALL_POLICY = 7,
+	/* RDI enum hypercall_trace_op. READ: RSI gpa, RDX bytes: what was recorded of the
+	 * calling vCPU's last exits, oldest first, as struct hypercall_trace -> bytes written,
+	 * whole entries. ON, OFF: whether exits of this VM are recorded -> 0 */
+	HYPERCALL_TRACE = 8,
+	/* RDI index of a 64-bit word of struct hypercall_stats -> the word as it is now, or
+	 * -E_RANGE; CPL 3 too */
+	HYPERCALL_STATS_WORD = 9,
+	/* RDI value; RSI, RDX, R8, R9: a label of up to 32 characters, the first in SIL,
+	 * filled up with zeros: as MARK; CPL 3 too */
+	HYPERCALL_MARK_WORDS = 10,
 
 	/* Of the loader program, which runs before the kernel; afterwards -E_PERM. */
-	HYPERCALL_LOADER_DONE = 11, /* RDI gpa at which the kernel is entered next -> 0, or -E_NOMEM
-				     */
+	/* RDI gpa at which the kernel is entered next -> 0, or -E_NOMEM */
+	HYPERCALL_LOADER_DONE = 11,
 	HYPERCALL_LOADER_FAIL = 12, /* struct loader_boot says why: the VM is refused */
 
 	/* Only with `debug-hypercalls = on`, else -E_PERM: what tests need to provoke. */
-	HYPERCALL_DEBUG_TOUCH_SENSITIVE =
-		0x100,		 /* the handler reads a word of sensitive memory -> that word */
-	HYPERCALL_AUDIT = 0x101, /* audits the maps of all CPUs and VMs, an `audit` record -> number
-				    of violations, or -E_BUSY: another vCPU's is under way */
+	/* the handler reads a word of sensitive memory -> that word */
+	HYPERCALL_DEBUG_TOUCH_SENSITIVE = 0x100,
+	/* audits the maps of all CPUs and VMs, an `audit` record -> number of violations, or
+	 * -E_BUSY: another vCPU's is under way */
+	HYPERCALL_AUDIT = 0x101,
 };
 
 /* The mitigation policies: ROW(name, number, word, what stands before the word in their list). */

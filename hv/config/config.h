@@ -82,8 +82,8 @@ struct config_vm {
 	unsigned kernel_line, initrd_line, modules_line; /* where they are named, for messages */
 	uint64_t memory; /* bytes, multiple of 2 MiB, 2 MiB at least; default 256 MiB */
 	unsigned memory_line;
-	uint64_t reserve;  /* of these, promised from the start; all if there is no such key, or
-			      eager */
+	/* of these, promised from the start; all if there is no such key, or eager */
+	uint64_t reserve;
 	unsigned vcpus;	   /* 1 to CONFIG_MAX_VCPUS */
 	uint64_t cpu_mask; /* physical CPUs it may use; 0: any */
 	bool share;	   /* and no vCPU has one of its own */
@@ -100,16 +100,16 @@ struct config_vm {
 };
 
 struct config {
-	unsigned console; /* bits of enum config_console; default com1 | framebuffer; 0 after
-			     `console = none` */
+	/* bits of enum config_console; default com1 | framebuffer; 0 after `console = none` */
+	unsigned console;
 	enum hypercall_policy mitigation;
 	bool paranoid;	       /* treat every CPU as vulnerable */
 	bool smt_off;	       /* one thread of each core runs guests, the others are parked */
 	bool debug_hypercalls; /* the hypercalls that only tests need */
 	enum config_timer timer;
 	uint16_t exit_port; /* where the end status is written; 0: nowhere */
-	bool apicv_off; /* the local APICs are software's even where the CPU could virtualise them
-			 */
+	/* the local APICs are software's even where the CPU could virtualise them */
+	bool apicv_off;
 	unsigned vm_count;
 	struct config_vm vms[CONFIG_MAX_VMS];
 	unsigned network_count;

@@ -67,12 +67,12 @@ struct percpu {
 	uint32_t core;	  /* number of the core: equal on hyperthreads of one core */
 	bool lapic_x2apic;
 	bool uses_pcid;
-	bool nmis_call;		 /* an NMI calls the scheduler */
-	bool mc_recovers;	 /* MCG_SER_P: what can go on after a machine check is said */
-	uint8_t mc_banks;	 /* of machine checks, hv/health/mce.h */
-	uint64_t mc_period;	 /* between two looks into them, ticks */
-	uint64_t cr3_restricted; /* as loaded: with PCID and, where PCIDs are in use, the no-flush
-				    bit */
+	bool nmis_call;	    /* an NMI calls the scheduler */
+	bool mc_recovers;   /* MCG_SER_P: what can go on after a machine check is said */
+	uint8_t mc_banks;   /* of machine checks, hv/health/mce.h */
+	uint64_t mc_period; /* between two looks into them, ticks */
+	/* as loaded: with PCID and, where PCIDs are in use, the no-flush bit */
+	uint64_t cr3_restricted;
 	uint64_t cr3_full;
 	uint32_t sibling_count;
 	struct percpu_sibling siblings[PERCPU_MAX_SIBLINGS];

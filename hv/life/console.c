@@ -29,7 +29,7 @@ void vm_console_assign(struct vm_record *record)
 	spinlock_release(&record->lock);
 }
 
-void vm_console_attach(int index)
+void vm_console_give(int index)
 {
 	__atomic_store_n(&attached, index, __ATOMIC_SEQ_CST);
 	if (index >= 0)

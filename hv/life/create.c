@@ -89,16 +89,16 @@ static void describe(struct vm_record *record, const struct config_vm *config, u
 }
 
 /* The VM's devices on its PCI bus. */
-static int attach_devices(struct vm_record *record)
+static int add_devices(struct vm_record *record)
 {
 	if (vrng_exists())
-		virtio_attach(record->vm, VIRTIO_RNG, 0);
+		virtio_add(record->vm, VIRTIO_RNG, 0);
 	else
 		console_printf("[vm %s] has no virtio-rng: this CPU lacks RDRAND",
 			       record->vm->name);
 	if (record->config->virtio_console)
-		virtio_attach(record->vm, VIRTIO_CONSOLE, 0);
-	return vm_attach_disks(record);
+		virtio_add(record->vm, VIRTIO_CONSOLE, 0);
+	return vm_add_disks(record);
 }
 
 static int create(struct vm_record *record, const struct config_vm *config, uint16_t id)
@@ -122,7 +122,7 @@ static int create(struct vm_record *record, const struct config_vm *config, uint
 	vm_breathe();
 	describe(record, config, id);
 	vm_breathe();
-	err = attach_devices(record);
+	err = add_devices(record);
 	if (!err)
 		err = vm_net_create(record);
 	if (err)

@@ -138,7 +138,7 @@ static int map_copy(struct vm_record *record, unsigned index, const struct boot_
 	return err;
 }
 
-static bool attach(struct vm_record *record, unsigned index)
+static bool add_disk(struct vm_record *record, unsigned index)
 {
 	const struct config_disk *disk = &record->config->disks[index];
 	const struct boot_file *file = vm_find_file(record->config, "disk", disk->file, disk->line);
@@ -156,8 +156,8 @@ static bool attach(struct vm_record *record, unsigned index)
 	else if ((!record->disk_copies[index] && file->size > stats.free_bytes) ||
 		 map_copy(record, index, file, va))
 		why = "is named more than once, and there is no memory for a copy: write ,ro";
-	if (!why && !vblk_attach(record->vm, (uint8_t *)va, ALIGN_UP(file->size, SECTOR),
-				 disk->read_only, disk->file))
+	if (!why && !vblk_add(record->vm, (uint8_t *)va, ALIGN_UP(file->size, SECTOR),
+			      disk->read_only, disk->file))
 		why = "finds no place on the VM's bus";
 	if (!why)
 		return true;
@@ -166,10 +166,10 @@ static bool attach(struct vm_record *record, unsigned index)
 	return false;
 }
 
-int vm_attach_disks(struct vm_record *record)
+int vm_add_disks(struct vm_record *record)
 {
 	for (unsigned i = 0; i < record->config->disk_count; i++)
-		if (!attach(record, i))
+		if (!add_disk(record, i))
 			return -E_NOENT;
 	return 0;
 }

@@ -7,6 +7,6 @@
 
 /** Maps the disks that its configuration names into its window and puts them on its bus. 0, or
  * -E_NOENT and it has said what is wrong. While the VM is built, full map. */
-FULL int vm_attach_disks(struct vm_record *record);
+FULL int vm_add_disks(struct vm_record *record);
 
 #endif

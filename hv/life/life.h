@@ -59,7 +59,7 @@ FULL void vm_refuse(const struct config_vm *config, const char *reason);
 
 /** From now on @index (-1: none) has the console to itself; with -1 every VM's output is shown line
  * by line, and the last one attached keeps the input. */
-FULL void vm_console_attach(int index);
+FULL void vm_console_give(int index);
 
 /** Sets what VM @record, which is about to run, may do with the console; of all, as another one has
  * come. */

@@ -235,7 +235,7 @@ static struct monitor_wait attach(const char *name)
 	int index = name ? find_vm(name) : -1;
 
 	if (!name) {
-		vm_console_attach(-1);
+		vm_console_give(-1);
 		return done;
 	}
 	if (index < 0)
@@ -244,7 +244,7 @@ static struct monitor_wait attach(const char *name)
 		console_printf("%s does not run", name);
 		return done;
 	}
-	vm_console_attach(index);
+	vm_console_give(index);
 	return (struct monitor_wait){ WAIT_CLOSED, (unsigned)index };
 }
 

@@ -111,7 +111,7 @@ static void greet(void)
 	if (greeted)
 		return;
 	greeted = true;
-	vm_console_attach(-1);
+	vm_console_give(-1);
 	print("\n");
 	console_printf("the monitor; `help` lists its commands, Ctrl-] leaves it");
 	prompt();

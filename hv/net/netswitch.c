@@ -46,8 +46,8 @@ void netswitch_set_age(uint64_t ticks)
 	max_age = ticks;
 }
 
-void netswitch_attach(unsigned port, const struct config_nic *nic, struct frame_queue *outbox,
-		      struct frame_queue *inbox)
+void netswitch_connect(unsigned port, const struct config_nic *nic, struct frame_queue *outbox,
+		       struct frame_queue *inbox)
 {
 	struct network *network = &networks[nic->network];
 	unsigned i;
@@ -131,9 +131,9 @@ static uint64_t destinations(unsigned from, uint64_t others, uint64_t mac, uint6
 	return others;
 }
 
-static bool deliver(struct frame_queue *inbox, const struct frame *frame)
+static bool hand_over(struct frame_queue *inbox, const struct net_frame *frame)
 {
-	struct frame *copy = frame_queue_room(inbox, frame->length);
+	struct net_frame *copy = frame_queue_room(inbox, frame->length);
 
 	if (!copy) {
 		inbox->dropped++;
@@ -157,7 +157,7 @@ static_assert(LOOK_COST * 2 * NETSWITCH_PORTS + 2 * FRAME_COST + FRAME_MAX < BUD
 		      2 * FRAME_COST + FRAME_LARGE < BUDGET,
 	      "each piece gets on");
 
-static uint64_t cost_of_look(const struct port *from, const struct frame *frame)
+static uint64_t cost_of_look(const struct port *from, const struct net_frame *frame)
 {
 	unsigned looks =
 		(frame_mac(frame, 6) != from->mac) + !(frame_mac(frame, 0) & FRAME_MAC_GROUP);
@@ -174,7 +174,7 @@ static bool affords(uint64_t *cost, uint64_t more)
 }
 
 /* Finds out where the oldest frame of @port goes. */
-static void look(unsigned port, const struct frame *frame, uint64_t now)
+static void look(unsigned port, const struct net_frame *frame, uint64_t now)
 {
 	struct port *from = &ports[port];
 	uint64_t others = networks[from->network].members & ~BIT(port);
@@ -188,17 +188,18 @@ static void look(unsigned port, const struct frame *frame, uint64_t now)
 }
 
 /* Takes the frame on to the first port of @to. */
-static void hand_on(struct port *from, uint64_t to, const struct frame *frame, uint64_t *reached)
+static void hand_on(struct port *from, uint64_t to, const struct net_frame *frame,
+		    uint64_t *reached)
 {
 	unsigned i = (unsigned)__builtin_ctzll(to);
 
 	from->to = to & (to - 1);
-	if (ports[i].up && deliver(ports[i].inbox, frame))
+	if (ports[i].up && hand_over(ports[i].inbox, frame))
 		*reached |= BIT(i);
 }
 
 /* The oldest frame of @port, or what is left of it; false: that would take too long. */
-static bool forward(unsigned port, struct frame *frame, uint64_t now, uint64_t *reached,
+static bool forward(unsigned port, struct net_frame *frame, uint64_t now, uint64_t *reached,
 		    uint64_t *cost)
 {
 	struct port *from = &ports[port];
@@ -222,7 +223,7 @@ static bool forward(unsigned port, struct frame *frame, uint64_t now, uint64_t *
 bool netswitch_forward(unsigned port, uint64_t now, uint64_t *reached)
 {
 	struct network *network = &networks[ports[port].network];
-	struct frame *frame;
+	struct net_frame *frame;
 	uint64_t cost = 0;
 
 	acquire(network);

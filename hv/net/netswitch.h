@@ -23,8 +23,8 @@ static_assert(CONFIG_MAX_VMS * CONFIG_MAX_NICS <= NETSWITCH_PORTS, "each card ha
 
 /** Connects port @port to its network, down at first. @outbox and @inbox are as the full map of
  * every CPU sees them. */
-FULL void netswitch_attach(unsigned port, const struct config_nic *nic, struct frame_queue *outbox,
-			   struct frame_queue *inbox);
+FULL void netswitch_connect(unsigned port, const struct config_nic *nic, struct frame_queue *outbox,
+			    struct frame_queue *inbox);
 
 /** A port that is down neither gives nor gets a frame; once this has returned nobody uses its
  * queues. */

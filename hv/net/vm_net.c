@@ -72,10 +72,10 @@ int vm_net_create(struct vm_record *record)
 			return -E_NOMEM;
 		vm_breathe();
 		if (space_window_alloc(&record->window, inbox_at(i), QUEUE_PAGES, &inbox) ||
-		    !vnet_attach(record->vm, i, config->nics[i].mac))
+		    !vnet_add(record->vm, i, config->nics[i].mac))
 			return -E_NOMEM;
-		netswitch_attach(record->window.vm_id * CONFIG_MAX_NICS + i, &config->nics[i],
-				 outbox, inbox);
+		netswitch_connect(record->window.vm_id * CONFIG_MAX_NICS + i, &config->nics[i],
+				  outbox, inbox);
 	}
 	record->vm->nic_count = (uint8_t)config->nic_count;
 	return 0;

@@ -44,8 +44,9 @@ struct vm_record {
 	uint64_t scrubbed;     /* guest-physical address up to which that is done */
 	uint32_t starts;       /* how often its kernel was loaded */
 	unsigned joined;       /* CPUs that use its window: vCPUs that are on one, visitors */
-	uint32_t cpu[CONFIG_MAX_VCPUS]; /* where each vCPU runs: a row of places[]; with `cpus =
-					   share` where it is now, or VM_NO_CPU */
+	/* where each vCPU runs: a row of places[]; with `cpus = share` where it is now, or
+	 * VM_NO_CPU */
+	uint32_t cpu[CONFIG_MAX_VCPUS];
 	uint32_t places[2][CONFIG_MAX_VCPUS]; /* [0] if only one thread of a core runs guests */
 	struct space_window window;
 	struct pgtable ept;

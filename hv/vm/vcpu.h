@@ -24,8 +24,8 @@ enum vcpu_work {
 	WORK_FLUSH = 1 << 3,   /* under always-flush it stays set */
 	WORK_STOP = 1 << 4,    /* the VM cannot go on, or another vCPU has ended it */
 	WORK_CR2 = 1 << 5,     /* a host page fault overwrote CR2 */
-	WORK_TIMER =
-		1 << 6, /* preemption timer in use: stays set, since it counts in guest mode only */
+	/* preemption timer in use: stays set, since it counts in guest mode only */
+	WORK_TIMER = 1 << 6,
 	WORK_SWITCH = 1 << 7, /* the core wants to run another VM, or another policy is to come */
 	WORK_HALT = 1 << 8,   /* halted: waits for an interrupt */
 	WORK_INIT = 1 << 9,   /* an INIT has arrived */
@@ -33,8 +33,9 @@ enum vcpu_work {
 	WORK_TRACE = 1 << 11, /* exits are recorded: stays set */
 	WORK_NET = 1 << 12,   /* frames have come, or it is time to look for some to send */
 	WORK_SEND = 1 << 13,  /* frames are to go to the switch */
-	WORK_TAKE = 1 << 15, /* an event is delivered with the next entry, and may exit again before
-				the processor looks for interrupts: they are taken here */
+	/* an event is delivered with the next entry, and may exit again before the processor
+	 * looks for interrupts: they are taken here */
+	WORK_TAKE = 1 << 15,
 	WORK_PRINT = 1 << 14,	 /* text waits for the UART, and the guest for that */
 	WORK_COMPLAIN = 1 << 16, /* the operator is to be told what the guest did wrong */
 };
@@ -121,11 +122,11 @@ struct vcpu {
 	struct stun_gate *gate; /* of the CPU it runs on */
 	uint32_t work;		/* bits of enum vcpu_work */
 	uint32_t exit_reason;
-	uint32_t exit_tsc;	  /* low half of the time stamp at the exit */
-	uint32_t printed;	  /* how far HYPERCALL_STATS_PRINT has come */
-	struct virtio *again;	  /* vm_again(); NULL: all was done */
-	const char *complaint[2]; /* vm_complain(): the device, and what it waits for; of
-				     WORK_COMPLAIN */
+	uint32_t exit_tsc;    /* low half of the time stamp at the exit */
+	uint32_t printed;     /* how far HYPERCALL_STATS_PRINT has come */
+	struct virtio *again; /* vm_again(); NULL: all was done */
+	/* vm_complain(): the device, and what it waits for; of WORK_COMPLAIN */
+	const char *complaint[2];
 	uint8_t again_queue;
 	bool escalated;	    /* during the current exit */
 	bool awaits_room;   /* WORK_PRINT is for a record, too */

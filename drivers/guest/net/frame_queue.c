@@ -3,17 +3,17 @@
 
 #define WRAP UINT32_MAX /* as a length: the next frame is at the beginning */
 
-static struct frame *frame_at(struct frame_queue *queue, uint32_t at)
+static struct net_frame *frame_at(struct frame_queue *queue, uint32_t at)
 {
-	return (struct frame *)(queue->bytes + at);
+	return (struct net_frame *)(queue->bytes + at);
 }
 
 /* One byte at least stays free, or full would look like empty. */
-struct frame *frame_queue_room(struct frame_queue *queue, uint32_t length)
+struct net_frame *frame_queue_room(struct frame_queue *queue, uint32_t length)
 {
 	uint32_t head = __atomic_load_n(&queue->head, __ATOMIC_ACQUIRE), at = queue->tail;
-	uint32_t space = (uint32_t)ALIGN_UP(sizeof(struct frame) + length, 8), end = at + space;
-	struct frame *frame;
+	uint32_t space = (uint32_t)ALIGN_UP(sizeof(struct net_frame) + length, 8), end = at + space;
+	struct net_frame *frame;
 
 	if (end >= (at < head ? head : FRAME_QUEUE_SIZE)) {
 		if (at < head || space >= head)
@@ -29,7 +29,7 @@ struct frame *frame_queue_room(struct frame_queue *queue, uint32_t length)
 	return frame;
 }
 
-void frame_queue_add(struct frame_queue *queue, struct frame *frame)
+void frame_queue_add(struct frame_queue *queue, struct net_frame *frame)
 {
 	frame->next = 0;
 	queue->frames++;
@@ -38,14 +38,14 @@ void frame_queue_add(struct frame_queue *queue, struct frame *frame)
 }
 
 /* What follows the one that was removed last. */
-static struct frame *oldest(struct frame_queue *queue)
+static struct net_frame *oldest(struct frame_queue *queue)
 {
-	struct frame *frame = frame_at(queue, queue->head);
+	struct net_frame *frame = frame_at(queue, queue->head);
 
 	return frame->length == WRAP ? frame_at(queue, 0) : frame;
 }
 
-struct frame *frame_queue_first(struct frame_queue *queue)
+struct net_frame *frame_queue_first(struct frame_queue *queue)
 {
 	uint32_t tail = __atomic_load_n(&queue->tail, __ATOMIC_ACQUIRE);
 

@@ -25,11 +25,11 @@ struct frame_header {
 static_assert(sizeof(struct frame_header) == 12, "virtio 1.2, 5.1.6");
 
 /** A frame in a queue, its header checked by whoever put it there. */
-struct frame {
+struct net_frame {
 	uint32_t length;  /* of data[] */
 	uint32_t end;	  /* offset of what follows it in the queue */
 	uint16_t packets; /* that it would be on a wire */
-	uint16_t next;	  /* its consumer's: how many of them are delivered */
+	uint16_t next;	  /* its consumer's: how many of them are taken in */
 	struct frame_header header;
 	uint8_t data[];
 };
@@ -48,11 +48,11 @@ struct frame_queue {
 
 /** Producer: room for a frame of @length bytes, or NULL. Nobody sees it before frame_queue_add()
  * adds what there was room for last, when its data, header and packets are there. */
-ANY struct frame *frame_queue_room(struct frame_queue *queue, uint32_t length);
-ANY void frame_queue_add(struct frame_queue *queue, struct frame *frame);
+ANY struct net_frame *frame_queue_room(struct frame_queue *queue, uint32_t length);
+ANY void frame_queue_add(struct frame_queue *queue, struct net_frame *frame);
 
 /** Consumer: the oldest frame, which stays until it is removed; NULL: none. */
-ANY struct frame *frame_queue_first(struct frame_queue *queue);
+ANY struct net_frame *frame_queue_first(struct frame_queue *queue);
 ANY void frame_queue_remove(struct frame_queue *queue);
 
 /** Consumer: removes all that were there when it was called. */
@@ -62,7 +62,7 @@ ANY void frame_queue_clear(struct frame_queue *queue);
 ANY uint32_t frame_queue_used(const struct frame_queue *queue);
 
 /** Destination (@at 0) and source (6) of a frame. */
-static inline uint64_t frame_mac(const struct frame *frame, unsigned at)
+static inline uint64_t frame_mac(const struct net_frame *frame, unsigned at)
 {
 	uint64_t mac = 0;
 

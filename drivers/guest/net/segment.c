@@ -61,7 +61,7 @@ static bool leads_to(const uint8_t *ip, uint32_t type, uint32_t length, uint8_t 
 	       !(get(ip + IPV4_FRAGMENT, 2) & ~(uint32_t)IPV4_NO_FRAGMENT);
 }
 
-bool segment_check(struct frame *frame, uint32_t length)
+bool segment_check(struct net_frame *frame, uint32_t length)
 {
 	struct frame_header *header = &frame->header;
 	uint32_t at, tcp = header->csum_start, headers, packets;
@@ -86,7 +86,7 @@ bool segment_check(struct frame *frame, uint32_t length)
 	return true;
 }
 
-void segment_cut(const struct frame *large, uint32_t k, struct frame *packet)
+void segment_cut(const struct net_frame *large, uint32_t k, struct net_frame *packet)
 {
 	const struct frame_header *header = &large->header;
 	uint32_t done = k * header->gso_size, from = header->hdr_len + done;

@@ -21,11 +21,11 @@ enum { GSO_NONE = 0, GSO_TCPV4 = 1, GSO_TCPV6 = 4 };
  * (gso_type of the two above, gso_size, csum_start, csum_offset) says? Sets packets and
  * header.hdr_len, which is what the frame's own headers say.
  */
-ANY bool segment_check(struct frame *frame, uint32_t length);
+ANY bool segment_check(struct net_frame *frame, uint32_t length);
 
 /** Packet @k (below @large->packets) of a frame that segment_check() liked; @packet has room for
  * FRAME_MAX bytes. Its checksum is still to be completed. */
-ANY void segment_cut(const struct frame *large, uint32_t k, struct frame *packet);
+ANY void segment_cut(const struct net_frame *large, uint32_t k, struct net_frame *packet);
 
 /** The ones' complement sum of @length bytes, in the byte order that they have; up to three bytes
  * behind them are read and ignored. */

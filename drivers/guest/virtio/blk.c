@@ -55,8 +55,8 @@ struct range {
 };
 static_assert(sizeof(struct header) == 16 && sizeof(struct range) == 16, "virtio 1.2, 5.2.6");
 
-struct virtio *vblk_attach(struct vm *vm, uint8_t *image, uint64_t size, bool read_only,
-			   const char *serial)
+struct virtio *vblk_add(struct vm *vm, uint8_t *image, uint64_t size, bool read_only,
+			const char *serial)
 {
 	uint64_t features = BIT(F_SIZE_MAX) | BIT(F_SEG_MAX) | BIT(F_BLK_SIZE) | BIT(F_FLUSH);
 	struct config config = { .capacity = size / SECTOR,
@@ -73,7 +73,7 @@ struct virtio *vblk_attach(struct vm *vm, uint8_t *image, uint64_t size, bool re
 		config.max_discard_seg = config.max_write_zeroes_seg = 1;
 		config.discard_alignment = 1;
 	}
-	device = virtio_attach(vm, VIRTIO_BLK, features);
+	device = virtio_add(vm, VIRTIO_BLK, features);
 	if (!device)
 		return NULL;
 	memcpy(device->config, &config, sizeof(config));

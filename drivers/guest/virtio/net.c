@@ -23,12 +23,12 @@ enum { CONFIG_MAC = 0, CONFIG_STATUS = 6, STATUS_LINK_UP = 1 };
 /* What it costs to sum up a byte, in bytes that are copied: 5 instructions for four. */
 #define SUM_COST 10ULL
 
-bool vnet_attach(struct vm *vm, unsigned unit, uint64_t mac)
+bool vnet_add(struct vm *vm, unsigned unit, uint64_t mac)
 {
 	struct virtio *device =
-		virtio_attach(vm, VIRTIO_NET,
-			      F_CSUM | F_GUEST_CSUM | F_MAC | F_GUEST_TSO4 | F_GUEST_TSO6 |
-				      F_HOST_TSO4 | F_HOST_TSO6 | F_MRG_RXBUF | F_STATUS);
+		virtio_add(vm, VIRTIO_NET,
+			   F_CSUM | F_GUEST_CSUM | F_MAC | F_GUEST_TSO4 | F_GUEST_TSO6 |
+				   F_HOST_TSO4 | F_HOST_TSO6 | F_MRG_RXBUF | F_STATUS);
 
 	if (!device)
 		return false;
@@ -54,7 +54,7 @@ static bool takes_large(const struct virtio *device, uint8_t gso_type, uint64_t 
 
 /* The guest's header becomes one that every receiver may trust; false: it asks for what was not
  * agreed on, or for a checksum outside the frame, or the frame is not what it says. */
-static bool check_header(const struct virtio *device, struct frame *frame,
+static bool check_header(const struct virtio *device, struct net_frame *frame,
 			 const struct frame_header *header, uint32_t length)
 {
 	struct frame_header clean = { .num_buffers = 1 };
@@ -84,7 +84,7 @@ static bool take(struct vm *vm, const struct virtio *device, struct vring_chain 
 {
 	struct frame_queue *outbox = vm_net_outbox(vm, device->unit);
 	struct frame_header header;
-	struct frame *frame;
+	struct net_frame *frame;
 	const uint8_t *from;
 	uint32_t length, n;
 
@@ -204,7 +204,7 @@ static void poll_tx(struct vm *vm, struct virtio *device, bool rests)
 
 /* The field holds the pseudo header's sum; 0 is written as its other form, which means "none"
  * nowhere. Behind every frame the queue has more bytes. */
-static void complete_checksum(struct frame *frame)
+static void complete_checksum(struct net_frame *frame)
 {
 	uint32_t at = frame->header.csum_start;
 	uint16_t sum = segment_sum(frame->data + at, frame->length - at);
@@ -229,12 +229,12 @@ static int next_buffer(struct vm *vm, struct virtio *device, uint64_t *cost)
 	return got;
 }
 
-/* Finds out how many buffers hold @bytes, and leaves it to be said in the delivery; *taken: it is
+/* Finds out how many buffers hold @bytes, and leaves it to be said in the arrival; *taken: it is
  * one, which is taken, else none are. */
 static enum received gather(struct vm *vm, struct virtio *device, uint64_t bytes, uint64_t *cost,
 			    bool *taken)
 {
-	struct vnet_delivery *d = &device->delivery;
+	struct vnet_arrival *d = &device->arrival;
 	unsigned limit = device->accepted & F_MRG_RXBUF ? device->queue[QUEUE_RX].size : 1;
 	int got = 1;
 
@@ -259,7 +259,7 @@ static enum received gather(struct vm *vm, struct virtio *device, uint64_t bytes
 		d->buffers = d->looked_at;
 		return RECEIVED;
 	}
-	*d = (struct vnet_delivery){ 0 };
+	*d = (struct vnet_arrival){ 0 };
 	if (unlikely(got < 0))
 		virtio_fail(vm, device, VIRTIO_BROKEN_QUEUE);
 	return got > 0 ? RECEIVED : RECEIVED_NOT_YET;
@@ -281,10 +281,11 @@ static void fill(struct vring_chain *chain, const void *from, uint64_t size, uin
 
 /* The next buffer of those that @frame takes, before which the exit had cost @before; it may be
  * @taken already. */
-static enum received fill_buffer(struct vm *vm, struct virtio *device, const struct frame *frame,
-				 uint64_t before, bool taken, uint64_t *cost)
+static enum received fill_buffer(struct vm *vm, struct virtio *device,
+				 const struct net_frame *frame, uint64_t before, bool taken,
+				 uint64_t *cost)
 {
-	struct vnet_delivery *d = &device->delivery;
+	struct vnet_arrival *d = &device->arrival;
 	struct vring_chain *chain = virtio_chain(vm);
 	uint64_t bytes = frame->length - d->done;
 	uint32_t written = 0;
@@ -307,10 +308,11 @@ static enum received fill_buffer(struct vm *vm, struct virtio *device, const str
 }
 
 /* One frame into the guest's buffers as it is. */
-static enum received put(struct vm *vm, struct virtio *device, struct frame *frame, uint64_t *cost)
+static enum received put(struct vm *vm, struct virtio *device, struct net_frame *frame,
+			 uint64_t *cost)
 {
 	bool sums = frame->header.flags && !(device->accepted & F_GUEST_CSUM), taken = false;
-	struct vnet_delivery *d = &device->delivery;
+	struct vnet_arrival *d = &device->arrival;
 	enum received how = RECEIVED;
 	uint64_t before = *cost;
 
@@ -338,19 +340,19 @@ static enum received put(struct vm *vm, struct virtio *device, struct frame *fra
 		taken = false;
 	}
 	vring_publish(&device->queue[QUEUE_RX], d->buffers);
-	*d = (struct vnet_delivery){ 0 };
+	*d = (struct vnet_arrival){ 0 };
 	return RECEIVED;
 }
 
 /* The oldest frame of the inbox, or if it is a large one that the driver does not take, its next
  * packet. */
-static enum received receive(struct vm *vm, struct virtio *device, struct frame *frame,
+static enum received receive(struct vm *vm, struct virtio *device, struct net_frame *frame,
 			     uint64_t *cost)
 {
 	bool cut = frame->header.gso_type != GSO_NONE &&
 		   !takes_large(device, frame->header.gso_type, F_GUEST_TSO4, F_GUEST_TSO6,
 				F_GUEST_CSUM);
-	struct frame *packet = cut ? (struct frame *)vm_machine(vm)->packet : frame;
+	struct net_frame *packet = cut ? (struct net_frame *)vm_machine(vm)->packet : frame;
 	enum received how;
 
 	if (cut) {
@@ -365,13 +367,13 @@ static enum received receive(struct vm *vm, struct virtio *device, struct frame 
 
 /* The inbox into the guest's buffers. Without buffers the frames stay there, and whatever finds no
  * room in it any more is lost. */
-static void deliver(struct vm *vm, struct virtio *device)
+static void take_in(struct vm *vm, struct virtio *device)
 {
 	struct frame_queue *inbox = vm_net_inbox(vm, device->unit);
 	struct vring *ring = &device->queue[QUEUE_RX];
 	enum received how = RECEIVED;
 	uint64_t cost = 0;
-	struct frame *frame;
+	struct net_frame *frame;
 	bool any = false;
 
 	if (!virtio_is_live(device, QUEUE_RX)) {
@@ -396,7 +398,7 @@ static void deliver(struct vm *vm, struct virtio *device)
 void vnet_notify(struct vm *vm, struct virtio *device, unsigned queue)
 {
 	if (queue == QUEUE_RX)
-		deliver(vm, device);
+		take_in(vm, device);
 	else
 		notify_tx(vm, device);
 }
@@ -420,7 +422,7 @@ void vnet_receive(struct vm *vm, unsigned unit)
 	struct virtio *device = device_of(vm, unit);
 
 	if (device)
-		deliver(vm, device);
+		take_in(vm, device);
 }
 
 bool vnet_send_on(struct vm *vm, unsigned unit, bool rests)

@@ -15,7 +15,7 @@
 #define VNET_BATCH 64 /* packets that do not wait for others */
 
 /* Room for a frame that is one packet: checksums are summed by words. */
-#define VNET_PACKET (sizeof(struct frame) + FRAME_MAX + 6)
+#define VNET_PACKET (sizeof(struct net_frame) + FRAME_MAX + 6)
 
 struct virtio;
 
@@ -27,7 +27,7 @@ struct vnet_card {
 };
 
 /** Gives the VM card @unit with address @mac. While the VM is built. False: the bus is full. */
-ANY bool vnet_attach(struct vm *vm, unsigned unit, uint64_t mac);
+ANY bool vnet_add(struct vm *vm, unsigned unit, uint64_t mac);
 
 /** Its driver has something in ring @queue. */
 ANY void vnet_notify(struct vm *vm, struct virtio *device, unsigned queue);

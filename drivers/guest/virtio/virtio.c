@@ -41,7 +41,7 @@ uint32_t virtio_class(const struct virtio *device)
 	return kinds[device->kind].class;
 }
 
-struct virtio *virtio_attach(struct vm *vm, enum virtio_kind kind, uint64_t features)
+struct virtio *virtio_add(struct vm *vm, enum virtio_kind kind, uint64_t features)
 {
 	struct vpci *pci = &vm_machine(vm)->pci;
 	struct virtio *device;
@@ -73,7 +73,7 @@ void virtio_reset(struct virtio *device)
 	if (device->kind == VIRTIO_CONSOLE)
 		device->console = (struct vconsole){ 0 };
 	else if (device->kind == VIRTIO_NET)
-		device->delivery = (struct vnet_delivery){ 0 };
+		device->arrival = (struct vnet_arrival){ 0 };
 }
 
 static void interrupt(struct vm *vm, struct virtio *device, uint8_t isr, uint16_t vector)

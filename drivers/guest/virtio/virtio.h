@@ -68,7 +68,7 @@ struct vconsole {
 
 /** Of a network card: how far the oldest frame of its inbox has come, whose buffers the driver gets
  * back all at once. */
-struct vnet_delivery {
+struct vnet_arrival {
 	uint16_t looked_at; /* buffers, for their size */
 	uint16_t buffers;   /* that it takes; 0: not known yet */
 	uint16_t filled;
@@ -92,7 +92,7 @@ struct virtio {
 	union {
 		struct vblk blk;
 		struct vconsole console;
-		struct vnet_delivery delivery;
+		struct vnet_arrival arrival;
 	};
 };
 
@@ -112,7 +112,7 @@ enum {
  * added) and an empty configuration, in its state after reset; NULL if the bus is full. While the
  * VM is built.
  */
-ANY struct virtio *virtio_attach(struct vm *vm, enum virtio_kind kind, uint64_t features);
+ANY struct virtio *virtio_add(struct vm *vm, enum virtio_kind kind, uint64_t features);
 
 /** A driver's reset: all but the MSI-X table, which is the bus's. */
 ANY void virtio_reset(struct virtio *device);
@@ -157,8 +157,8 @@ ANY uint32_t vrng_serve(struct vring_chain *chain);
  * Gives the VM a disk over the @size bytes (of which whole sectors count) at @image, which is in
  * its window. NULL: the bus is full.
  */
-ANY struct virtio *vblk_attach(struct vm *vm, uint8_t *image, uint64_t size, bool read_only,
-			       const char *serial);
+ANY struct virtio *vblk_add(struct vm *vm, uint8_t *image, uint64_t size, bool read_only,
+			    const char *serial);
 ANY void vblk_notify(struct vm *vm, struct virtio *device);
 
 /** Output: false if there is more to it, so that it has to be served again. */
