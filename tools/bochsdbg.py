@@ -17,6 +17,7 @@ import recordlib
 PROMPT = re.compile(rb"<bochs:\d+> $")
 EXIT_STOP = re.compile(rb"Caught VMEXIT breakpoint.*?^\(0\) \[0x([0-9a-f]+)\]", re.M | re.S)
 BREAK_STOP = re.compile(rb"^\((\d+)\) Breakpoint (\d+)", re.M)
+TLB_ENTRY = re.compile(r"lpf = 0x([0-9a-f]+)\n +lpf_mask = 0x[0-9a-f]+\n +ppf = 0x[0-9a-f]+\n +accessBits = 0x([0-9a-f]+)")
 CR3_MASK = 0x000ffffffffff000
 CHUNK = 1 << 20
 QUIET = 5
@@ -214,6 +215,14 @@ class Debugger:
         if not {"RAX", "DR0", "CR2", "lstar", "xmm00_0", "fraction"} <= {name for name, _ in found}:
             raise DebuggerError("show does not show the processor's registers")
         return found
+
+    def translations(self, cpu):
+        """Linear addresses of the pages that a CPU's TLBs know, for reading, writing or fetching."""
+        state = self.command('show "cpu%d"' % cpu).decode(errors="replace")
+        entries = TLB_ENTRY.findall(state)
+        if len(entries) < 100:
+            raise DebuggerError("show does not show the TLBs")
+        return sorted({int(page, 16) & ~4095 for page, rights in entries if int(rights, 16)})
 
     def physical_page(self, address):
         """The 512 words of a physical page."""

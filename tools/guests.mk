@@ -11,7 +11,7 @@ BOOT32 := $(BUILD)/guests/boot32.elf32 $(BUILD)/guests/boot32.addresses $(BUILD)
 
 guests: $(GUEST_NAMES:%=$(BUILD)/guests/%.bin) $(BOOT32) # builds the bare-metal test guests
 
-$(BUILD)/obj/guest-tests/%.c.o: guest-tests/%.c | $(SETUP)
+$(BUILD)/obj/guest-tests/guests/%.c.o: guest-tests/guests/%.c | $(SETUP)
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(GUEST_CFLAGS) -MMD -MP -c $< -o $@

@@ -41,7 +41,7 @@ class Symbols:
         for value, name in self.sorted:
             if value > va:
                 break
-            if not name.startswith(("image_", "text_", "rodata_", "global_", "data_")):
+            if not re.match(r"(boot_)?(image|text|rodata|global|data)_(start|end)$", name):
                 best = (value, name)
         return "%s+0x%x" % (best[1], va - best[0]) if best else "0x%x" % va
 
@@ -120,7 +120,8 @@ class Ownership:
             va = leaf.va + i * 4096
             if va == a["text_start"]:
                 for page in range(0, a["image_end"] - va, 4096):
-                    self.image[frame + (page >> 12)] = va + page
+                    if not a.get("boot_data_start", 0) <= va + page < a.get("boot_data_end", 0):  # given away
+                        self.image[frame + (page >> 12)] = va + page
             if a["text_start"] <= va < a["text_end"]:
                 self.text.add(frame)
             if va < a["data_start"]:

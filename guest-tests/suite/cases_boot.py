@@ -6,6 +6,8 @@ import os
 from .cases_guests import HASWELL, ICELAKE, SKYLAKE
 from .harness import BUILD, Failure, build, config, flat, guest_file, need
 
+import pagewalk
+
 LOGIN = """expect login: 120s
 send root
 expect # 30s
@@ -24,6 +26,12 @@ send
 SOURCE = {"uefi": "efi", "bios": "multiboot2"}
 
 
+def boot_parts():
+    """Bytes of the image that only the boot needs (linker.ld)."""
+    at = pagewalk.Symbols(os.path.join(BUILD, "cloister.elf")).address
+    return sum(at["boot_%s_end" % part] - at["boot_%s_start" % part] for part in ("text", "rodata", "data"))
+
+
 def boot(firmware, model):
     def test(context):
         run = context.boot(config({"t": flat("calm")}), guest_file("calm"), firmware=firmware, model=model)
@@ -33,6 +41,9 @@ def boot(firmware, model):
         record = run.one("boot")
         need(record["source"] == SOURCE[firmware], "the boot record's source is %s" % record["source"])
         need(record["cpus"] == 1, "%s CPUs, want 1" % record["cpus"])
+        # The image's parts; the UEFI loader's record and page tables lie beside it.
+        parts, freed = boot_parts(), record["boot_freed"]
+        need(freed == parts if firmware == "bios" else freed >= parts + 16 * 4096, "%d bytes were freed, of the image %d" % (freed, parts))
         need(0 < record["ticks_to_guest"] - record["file_ticks"] <= 50000000,
              "%d ticks to the first guest instruction" % (record["ticks_to_guest"] - record["file_ticks"]))
     return test

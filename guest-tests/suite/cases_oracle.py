@@ -222,6 +222,28 @@ def leftovers_caught(context):
     need(status == 1 and any(text.startswith("vcpu stack") for text in result["wrong"]), "it is not noticed: %s" % result["wrong"][:3])
 
 
+def boot_gone(*arguments):
+    """What only the boot needs is in no map and no TLB when guests run, and its memory is the pool's, zero: as many bytes as
+    the record says."""
+    def test(context):
+        status, result = tool(context, "boot-gone", *arguments)
+        count = result["count"]
+        need(status == 0, "it is not: %s" % result["wrong"][:3])
+        need(all(count["cached_before"]), "a TLB had nothing of it before, so it proves nothing: %s" % count)
+        need(count["maps"] == 4, "%d maps were looked at" % count["maps"])
+        grown = (count["free_behind"] - count["free_before"]) * 4096
+        need(grown == count["freed"] == count["record"], "the pool has %d bytes more: %s" % (grown, count))
+        need(grown >= count["pages"] * 4096 > 100000, "of %d pages %d bytes were freed" % (count["pages"], grown))
+    return test
+
+
+def boot_gone_caught(context):
+    """A build in which other CPUs forget nothing is."""
+    folder = variant(context, "keep_boot", "BREAK=keep_boot")
+    status, result = tool(context, "boot-gone", "--build", folder)
+    need(status == 1 and any(text.startswith("CPU 1's TLB has") for text in result["wrong"]), "it is not noticed: %s" % result["wrong"][:3])
+
+
 def selftest(context):
     status, text = context.command([sys.executable, os.path.join(ROOT, "guest-tests/suite/oracle_selftest.py")])
     need(status == 0 and "\nOK" in text, "a planted violation is not found, or something else is")
@@ -229,6 +251,9 @@ def selftest(context):
 
 def register(suite):
     suite.add("oracle-selftest", selftest, 1)
+    suite.add("boot-gone-bios", boot_gone(), 20)
+    suite.add("boot-gone-uefi", boot_gone("--firmware", "uefi"), 30)
+    suite.add("boot-gone-caught", boot_gone_caught, 20)
     suite.add("leftovers", leftovers, 14)
     suite.add("leftovers-caught", leftovers_caught, 20)
     suite.add("witness-asi", witness_asi, 25)
