@@ -77,6 +77,8 @@ lint: $(DSDT) $(BUILD)/cloister.elf # formatting, clang-tidy, cppcheck, and what
 	tools/check-stack $(BUILD)/cloister.elf
 	tools/check-maps $(BUILD)/cloister.elf
 	tools/check-boot $(BUILD)/cloister.elf
+	tools/check-size $(BUILD)/cloister.elf
+	tools/check-docs
 	cppcheck --quiet --enable=warning,performance,portability --error-exitcode=1 --inline-suppr --std=c11 -I. -I$(BUILD) \
 		-D__x86_64__ '-D_Noreturn=__attribute__((noreturn))' --suppress=missingIncludeSystem $(LINT_SOURCES)
 	clang-tidy --quiet $(LINT_SOURCES) -- -std=gnu11 -I. -I$(BUILD) -ffreestanding -mgeneral-regs-only -mno-red-zone

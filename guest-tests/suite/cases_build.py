@@ -418,6 +418,7 @@ def register(suite):
     suite.add("build-emulator", emulator)
     suite.add("build-layers", layers, 1)
     suite.add("caught-layers", layers_caught, 2)
+    suite.add("build-size", size, 2)
     suite.add("build-branches", branches, 1)
     suite.add("caught-indirect-branch", branches_caught, 1)
     suite.add("build-maps", maps, 3)
