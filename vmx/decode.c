@@ -21,7 +21,6 @@ struct prefixes {
 
 #define REX_W 8
 #define REX_R 4
-#define REX_B 1
 
 static uint8_t next_byte(struct cursor *c)
 {

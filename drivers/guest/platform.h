@@ -31,9 +31,6 @@ ANY void *vm_ram(struct vm *vm, gpa_t gpa, uint64_t len);
 /** RAM from guest-physical address 0 on that is there as a whole: all below the hole, or nothing
  * (@size 0) if memory is populated on first touch. Stays so while the VM lives. */
 ANY uint8_t *vm_ram_flat(struct vm *vm, uint64_t *size);
-/** Bytes of RAM below the 3 GiB hole, and above 4 GiB. */
-ANY uint64_t vm_ram_low(const struct vm *vm);
-ANY uint64_t vm_ram_high(const struct vm *vm);
 
 /** Nobody else touches the VM's devices in between. Not nested; no access to sensitive data inside.
  */

@@ -16,11 +16,6 @@ static volatile uint32_t *registers GLOBAL_DATA("address of an interrupt control
 
 static bool has_deadline GLOBAL_DATA("which mode the timer runs in");
 
-static uint32_t read_register(enum lapic_register reg)
-{
-	return registers ? registers[reg * 4] : (uint32_t)rdmsr(LAPIC_MSR_FIRST + reg);
-}
-
 static void write_register(enum lapic_register reg, uint32_t value)
 {
 	if (registers)
@@ -60,13 +55,6 @@ BOOT void lapic_enable(uint8_t spurious_vector, uint8_t timer_vector, bool deadl
 	/* Whatever firmware left in service. */
 	for (unsigned i = 0; i < 8; i++)
 		lapic_eoi();
-}
-
-BOOT uint32_t lapic_id(void)
-{
-	uint32_t id = read_register(LAPIC_ID);
-
-	return registers ? id >> 24 : id;
 }
 
 void lapic_eoi(void)

@@ -14,8 +14,6 @@ FULL int lapic_init(bool x2apic);
  * armed time; the pin @nmi_lint (-1: none) takes NMIs from outside. */
 ANY void lapic_enable(uint8_t spurious_vector, uint8_t timer_vector, bool deadline, int nmi_lint);
 
-ANY uint32_t lapic_id(void);
-
 /** Ends the interrupt in service. Any map, hot. */
 ANY void lapic_eoi(void);
 

@@ -45,16 +45,6 @@ struct vm *vcpu_vm(struct vcpu *vcpu)
 	return &the_vm;
 }
 
-uint64_t vm_ram_low(const struct vm *vm)
-{
-	return PROVE_RAM;
-}
-
-uint64_t vm_ram_high(const struct vm *vm)
-{
-	return 0;
-}
-
 uint64_t vm_tsc(struct vm *vm)
 {
 	return any64;

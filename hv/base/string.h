@@ -14,7 +14,6 @@ ANY void *memset(void *dst, int c, size_t n);
 ANY int memcmp(const void *a, const void *b, size_t n);
 ANY size_t strlen(const char *s);
 ANY int strcmp(const char *a, const char *b);
-ANY int strncmp(const char *a, const char *b, size_t n);
 #endif
 
 /** memcpy() of what may be large: by a name of its own, for which the prover has a stand-in. */

@@ -6,16 +6,6 @@
 #include "hv/vm/memory.h"
 #include "hv/vm/vm.h"
 
-uint64_t vm_ram_low(const struct vm *vm)
-{
-	return vm->ram_low;
-}
-
-uint64_t vm_ram_high(const struct vm *vm)
-{
-	return vm->ram_high;
-}
-
 bool vm_is_populated(const struct vm *vm, uint64_t gpa)
 {
 	uint64_t chunk = gpa / VM_POPULATE_CHUNK;
