@@ -220,12 +220,13 @@ static bool is_x2apic(uint32_t msr)
 	return msr >= MSR_X2APIC_FIRST && msr <= MSR_X2APIC_LAST;
 }
 
+/* NOLINTBEGIN(bugprone-branch-clone): a row each */
 static bool answer_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
 	switch (msr) {
 #define READ_ROW(first, last, open, place, read, write)                                            \
-	case first ... last:                                                                       \
-		return read;
+	case (first)...(last):                                                                     \
+		return (read);
 		MSRS(READ_ROW)
 	default:
 		return false;
@@ -236,13 +237,15 @@ static bool answer_write(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
 	switch (msr) {
 #define WRITE_ROW(first, last, open, place, read, write)                                           \
-	case first ... last:                                                                       \
-		return write;
+	case (first)...(last):                                                                     \
+		return (write);
 		MSRS(WRITE_ROW)
 	default:
 		return false;
 	}
 }
+
+/* NOLINTEND(bugprone-branch-clone) */
 
 void msr_exit_read(struct vcpu *vcpu)
 {

@@ -27,8 +27,11 @@
 #define VPCI_MEMORY_END VPCI_ECAM_BASE
 
 /* All devices that a VM can have at once. */
-#define VPCI_FUNCTIONS_OF(name, number, text, class, queues, most) +(most)
-#define VPCI_FUNCTIONS (0 VIRTIO_KINDS(VPCI_FUNCTIONS_OF))
+#define VPCI_KIND_ROOM(name, number, text, class, queues, most) uint8_t name[most];
+struct vpci_room {
+	VIRTIO_KINDS(VPCI_KIND_ROOM)
+};
+#define VPCI_FUNCTIONS ((unsigned)sizeof(struct vpci_room))
 
 struct vpci_function {
 	uint16_t command;
