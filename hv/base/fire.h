@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Transitions under fire (docs/CHECKS.md): only in the test build `make FIRE=1`. CPUs on which no VM
- * runs do nothing but send NMIs to those on which one does, and what each NMI found is noted.
+ * Transitions under fire (docs/CHECKS.md): only in the test build `make FIRE=1`. CPUs on which no
+ * VM runs do nothing but send NMIs to those on which one does, and what each NMI found is noted.
  */
 #ifndef HV_FIRE_H
 #define HV_FIRE_H

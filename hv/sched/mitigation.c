@@ -63,9 +63,8 @@ BOOT void mitigation_init(const struct config *config)
 	struct policy_actions unused;
 
 	for (unsigned i = 0; i < 4 * HYPERCALL_POLICY_COUNT; i++)
-		policy_resolve(&cpu_facts, (enum hypercall_policy)(i / 4),
-			       cpu_facts.smt && (i & 2), i & 1, &resolved[i / 4][i >> 1 & 1][i & 1],
-			       NULL);
+		policy_resolve(&cpu_facts, (enum hypercall_policy)(i / 4), cpu_facts.smt && (i & 2),
+			       i & 1, &resolved[i / 4][i >> 1 & 1][i & 1], NULL);
 	policy_resolve(&cpu_facts, config->mitigation, cpu_facts.smt && !config->smt_off,
 		       config->paranoid, &unused, reasons);
 	choose(&(struct mitigation_choice){ config->mitigation, config->paranoid,
