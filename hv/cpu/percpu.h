@@ -60,6 +60,7 @@ struct percpu_sibling {
  * By who writes it. What other CPUs write has cache lines of its own: they come for it seldom, and
  * what the exit path reads stays with its CPU.
  */
+/* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): the order is meant */
 struct percpu {
 	/* Written once, while the CPU is brought up. */
 	uint32_t id;	  /* index, 0 is the boot processor */
