@@ -173,7 +173,9 @@ void power_poll(void)
 {
 	if (!power_is_pressed() && (strays < MAX_STRAYS || masked))
 		return;
-	spinlock_acquire(&lock);
+	/* Who holds it may be ending a VM; what is left is done at its next look. */
+	if (!spinlock_try(&lock))
+		return;
 	if (strays >= MAX_STRAYS && !masked)
 		stop_strays();
 	if (power_is_pressed() && !told)
