@@ -571,7 +571,7 @@ vm_yield:
 	atomic { work_switch = 0; work_asi = 0;		/* after_leave: work */
 		attached_here = 0 };			/* after_leave: vcpu */
 	window[i] = 0;					/* vm_part: window */
-	atomic { attached--;				/* sched_detached: attached */
+	atomic { attached--;				/* sched_detach: attached */
 		waits = 0 };
 	goto cpu_loop;
 

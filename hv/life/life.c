@@ -234,7 +234,7 @@ static void end(struct vm_record *record)
 	vm_leave_window();
 	record->joined = 0;
 	take_down(record);
-	sched_detached();
+	sched_detach();
 }
 
 /* Once a VM is ENDING nobody joins it any more, so whoever finds itself alone stays so. */
@@ -265,7 +265,7 @@ void vm_part(struct vm_record *record)
 	if (last)
 		end(record);
 	else
-		sched_detached();
+		sched_detach();
 }
 
 /* Comes in as one of the VM's CPUs, so that it cannot end meanwhile. The lock is held. */
@@ -273,7 +273,7 @@ static void visit(struct vm_record *record)
 {
 	record->joined++;
 	spinlock_release(&record->lock);
-	sched_attached();
+	sched_visit();
 	vm_set_window(&record->window);
 }
 

@@ -235,7 +235,7 @@ void sched_rotate(int wanted)
 	spinlock_release(&lock);
 }
 
-void sched_attached(void)
+void sched_visit(void)
 {
 	struct core *core = core_of(this_cpu()->id);
 
@@ -245,7 +245,7 @@ void sched_attached(void)
 }
 
 /* model: attached: core->attached-- */
-void sched_detached(void)
+void sched_detach(void)
 {
 	struct core *core = core_of(this_cpu()->id);
 
@@ -275,7 +275,7 @@ struct vm_record *sched_attach(struct percpu *cpu, unsigned *vcpu)
 			entity_end(core->entity, leader);
 		core->entity = NULL;
 	}
-	/* A visitor may be attached: sched_attached(). */
+	/* A visitor may be attached: sched_visit(). */
 	if (!core->switching && !core->attached && !core->entity) {
 		begin_turn(core, leader);
 		turned = core->entity != NULL;
@@ -340,7 +340,7 @@ void sched_add(unsigned index)
 	/* All but the first wait for a start-up IPI. */
 	s->asleep = (uint8_t)((1U << record->config->vcpus) - 2);
 	entity_make(index);
-	/* Who wants it stopped finds it here, and has to come by our lock: sched_attached(). */
+	/* Who wants it stopped finds it here, and has to come by our lock: sched_visit(). */
 	spinlock_acquire(&record->lock);
 	record->state = VM_READY;
 	spinlock_release(&record->lock);

@@ -54,8 +54,8 @@ FULL void sched_kick(unsigned id);
 FULL void sched_kick_vm(const struct vm_record *record);
 
 /** This CPU uses a VM's window for a moment, or has left its VM: it is attached, or no longer. */
-FULL void sched_attached(void);
-FULL void sched_detached(void);
+FULL void sched_visit(void);
+FULL void sched_detach(void);
 
 /**
  * Looks whether another VM is to have this CPU's core: because this CPU was asked to
