@@ -72,8 +72,9 @@ static bool has_right(const struct vm *vm, enum right right)
 	}
 }
 
-/* What HYPERCALL_DEBUG_TOUCH_SENSITIVE reads: ordinary data of the hypervisor, hence sensitive. */
-static volatile uint64_t sensitive_word = 0x5ec4e7;
+/* What HYPERCALL_DEBUG_TOUCH_SENSITIVE reads: ordinary data of the hypervisor, hence sensitive. It
+ * has a line of its own, as the oracle calls a line by the first variable on it. */
+static volatile uint64_t sensitive_word __attribute__((aligned(CACHE_LINE))) = 0x5ec4e7;
 
 static OWN_FRAME int64_t console_write(struct vm *vm, uint64_t gpa, uint64_t size)
 {
