@@ -143,6 +143,7 @@ int64_t vm_loaded(struct vcpu *vcpu, gpa_t entry, bool *again)
 	if (*again)
 		return 0;
 	vm->loading = VM_LOADED;
+	asi_exit(ASI_CAUSE_VM_STATE); /* what is counted begins with a way back */
 	for (unsigned i = 0; i < vm->vcpu_count; i++)
 		vcpu_reset_stats(vcpu_here(i));
 	/* As if it came to its CPU now, with a barrier if it did; and without this exit, which
