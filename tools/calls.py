@@ -5,6 +5,11 @@ import os
 
 from disassembly import addresses_taken
 
+# What a VM exit may enter (the VMCS's host RIP).
+EXITS = ("vmx_exit_entry", "vmx_exit_entry_rsb", "vmx_exit_entry_bhb", "vmx_exit_entry_hardened", "vmx_exit_entry_stunned")
+# An exception's or interrupt's entry: a stub of this many bytes by vector (hv/cpu/exception.asm).
+STUBS, STUB = 256, 16
+INTERRUPT, NMI, DOUBLE_FAULT, PAGE_FAULT, MACHINE_CHECK = 32, 2, 8, 14, 18
 # Which functions an indirect call may reach, by the function that makes it. Whatever has its address taken is in here, or
 # in check-stack's ELSEWHERE.
 INDIRECT = {

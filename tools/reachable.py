@@ -2,14 +2,12 @@
 """What of the hypervisor's machine code can be executed once guests run: for the tools that count it, or prove something of it."""
 
 import stackdepth
-from calls import INDIRECT, RECURSION, SWITCHES
+from calls import EXITS, INDIRECT, RECURSION, STUB, STUBS, SWITCHES
 
 # VM exits and the way in, the CPU's loop, and what the processor enters by itself.
-ROOTS = ["vmx_exit_entry", "vmx_exit_entry_rsb", "vmx_exit_entry_bhb", "vmx_exit_entry_hardened", "vmx_exit_entry_stunned",
-         "vmx_begin", "cpu_loop", "exception_stubs"]
+ROOTS = [*EXITS, "vmx_begin", "cpu_loop", "exception_stubs"]
 # The boot's: they leave a stack for another one, too.
 BEFORE = {"release_boot", "run", "start_idle", "stay_unused"}
-STUBS, STUB = 256, 16
 
 
 def reached(image, roots=ROOTS):
@@ -30,5 +28,5 @@ def reached(image, roots=ROOTS):
         todo += [target for _, _, target in flow.calls]
         # Behind a switch of stacks the same function goes on.
         todo += [image.following[at] for at in flow.ends if flow.switched and
-                 stackdepth.WRITES_RSP.match(image.code[at][1].split(" <")[0]) and at in image.following]
+                 stackdepth.takes_stack(image, at) and at in image.following]
     return found

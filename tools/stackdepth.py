@@ -27,6 +27,19 @@ def signed(digits):
     return value - (1 << 64) if value >> 63 else value
 
 
+def takes_stack(image, at):
+    """Whether the instruction at @at writes the stack pointer."""
+    return WRITES_RSP.match(image.code[at][1].split(" <")[0]) is not None
+
+
+def behind_switch(image, name):
+    """Where the code of @name goes on when it has taken another stack."""
+    at = image.addresses[name][0]
+    while not takes_stack(image, at):
+        at = image.following[at]
+    return image.following[at]
+
+
 class Tables:
     """What the machine code does not say.
 
